@@ -1,0 +1,1 @@
+"""Running the notebooks: configuration, runner, tables, figures."""
