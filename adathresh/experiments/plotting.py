@@ -65,11 +65,12 @@ def plot_longtail(train_frequency, *, boundaries=(1, 6, 21, 101)):
                 va="top",
                 fontsize=9,
                 color="0.3",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )
     if len(seen) < len(frequency):
         axes.plot([], [], " ", label=f"{len(frequency) - len(seen):,} labels never seen in training")
     axes.set(xlabel="label rank by training frequency", ylabel="training rows with the label")
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", frameon=True, edgecolor="none", framealpha=1)
     return figure
 
 
