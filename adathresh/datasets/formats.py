@@ -1,0 +1,615 @@
+"""Text formats of multi-label data: the Extreme Classification format and LIBSVM multi-label lines.
+
+Both are read in blocks of a megabyte. A block is parsed as a whole with array operations; only a block that
+does not parse is read again line by line, to name the line at fault.
+"""
+
+import bz2
+import contextlib
+import gzip
+import itertools
+import os
+import re
+import sys
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from tqdm.auto import tqdm
+
+from adathresh._validation import check_labels
+
+BLOCK_BYTES = 1 << 20
+ROWS_PER_BLOCK = 8192
+PROGRESS_ENTRIES = 2_000_000
+PROGRESS_BYTES = 1 << 23  # smaller files load before a progress bar could be read
+LARGEST_INDEX = np.iinfo(np.int32).max
+
+# Every byte is a digit, another character of a number, a separator, or foreign.
+DIGIT, NUMERIC, FOREIGN, COMMA, COLON, SPACE, NEWLINE = range(7)
+_KIND = np.full(256, FOREIGN, dtype=np.uint8)
+for _characters, _kind in (
+    (b"0123456789", DIGIT),
+    (b"+-.eE", NUMERIC),
+    (b",", COMMA),
+    (b":", COLON),
+    (b" \t\r", SPACE),
+    (b"\n", NEWLINE),
+):
+    _KIND[list(_characters)] = _kind
+_ONLY_SPACES = bytes.maketrans(b",:\t\r\n", b"     ")
+_VALUE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class DatasetError(ValueError):
+    """A data file or folder that cannot be used; the message names the place and the mend."""
+
+
+def load_xc(path, *, progress=True):
+    """Load a file in the format of the Extreme Classification Repository.
+
+    The first line is ``n d L`` (rows, features, labels); every further line is a row, ``l1,l2 f:v f:v``, with
+    labels and features counted from 0. A row without labels starts with a space.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; ``.gz`` and ``.bz2`` are decompressed on the fly.
+    progress : bool, default=True
+        Whether to show progress while a large file is read.
+
+    Returns
+    -------
+    X : scipy.sparse.csr_array of shape (n_samples, n_features)
+        Features in float32, indices sorted, zeros not stored.
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels; the stored values are all 1, in float32.
+
+    Raises
+    ------
+    DatasetError
+        If the file is empty, truncated or malformed, or disagrees with its header. The message names the file
+        and, where there is one, the line.
+
+    See Also
+    --------
+    save_xc : Write such a file.
+
+    Notes
+    -----
+    http://manikvarma.org/downloads/XC/XMLRepository.html describes the format.
+
+    Examples
+    --------
+    >>> X, Y = load_xc("train.txt.gz")  # doctest: +SKIP
+    """
+    with _open_blocks(path, progress) as (blocks, read_line):
+        header = read_line().decode("ascii", "replace").split()
+        if not header:
+            raise DatasetError(f"{path}, line 1: the file is empty; expected the header 'n d L'.")
+        if len(header) != 3 or not all(re.fullmatch("[0-9]{1,18}", word) for word in header):
+            raise DatasetError(
+                f"{path}, line 1: expected the header 'n d L' (rows, features, labels), "
+                f"found {' '.join(header)[:60]!r}. "
+                "A file of LIBSVM lines has no header: read it with load_svmlight_multilabel."
+            )
+        n_samples, n_features, n_labels = map(int, header)
+        if max(n_features, n_labels) > LARGEST_INDEX:
+            raise DatasetError(f"{path}, line 1: at most {LARGEST_INDEX} features and labels are supported.")
+        reader = _RowReader(path, n_features=n_features, n_labels=n_labels, n_samples=n_samples, first_line=2)
+        for block in blocks:
+            reader.feed(block)
+    if reader.n_rows < n_samples:
+        raise DatasetError(
+            f"{path}, line 1: the header promises {n_samples} rows, the file ends after {reader.n_rows}."
+        )
+    return reader.matrices()
+
+
+def load_svmlight_multilabel(path, *, n_features=None, n_labels=None, progress=True):
+    """Load a file of LIBSVM multi-label lines.
+
+    Every line is a row, ``l1,l2 f:v f:v``, without a header. Features are counted from 1, as everywhere in
+    LIBSVM. Labels are taken as they are, counted from 0, as the multi-label files of the LIBSVM page count
+    them; in a file that counts labels from 1, label 0 is simply a label without rows.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; ``.gz`` and ``.bz2`` are decompressed on the fly.
+    n_features, n_labels : int, optional
+        Width of X and of Y. By default the largest index that occurs decides; give them for the parts of one
+        data set, whose widths must agree.
+    progress : bool, default=True
+        Whether to show progress while a large file is read.
+
+    Returns
+    -------
+    X : scipy.sparse.csr_array of shape (n_samples, n_features)
+        Features in float32, counted from 0, indices sorted, zeros not stored.
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels; the stored values are all 1, in float32.
+
+    Raises
+    ------
+    DatasetError
+        If the file is empty, truncated or malformed, or holds an index beyond `n_features` or `n_labels`. The
+        message names the file and, where there is one, the line.
+
+    See Also
+    --------
+    load_xc : Read a file with a header.
+
+    Notes
+    -----
+    https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multilabel.html holds such files. A blank line is
+    a row without labels and features, except at the end of the file.
+
+    Examples
+    --------
+    >>> X, Y = load_svmlight_multilabel("yeast_train.svm.bz2")  # doctest: +SKIP
+    """
+    reader = _RowReader(path, n_features=n_features, n_labels=n_labels, first_feature=1)
+    with _open_blocks(path, progress) as (blocks, _):
+        for block in blocks:
+            reader.feed(block)
+    reader.drop_blank_tail()
+    if not reader.n_rows:
+        raise DatasetError(f"{path}, line 1: the file is empty.")
+    return reader.matrices()
+
+
+def save_xc(path, X, Y, *, progress=True):
+    """Write a file in the format of the Extreme Classification Repository.
+
+    The same matrices always give the same bytes, values are written with as many digits as float32 needs, and
+    the file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write or to replace; ``.gz`` and ``.bz2`` are compressed.
+    X : array-like or sparse of shape (n_samples, n_features)
+        Features; stored as float32, zeros are left out.
+    Y : array-like or sparse of shape (n_samples, n_labels)
+        Label indicators, 0 or 1.
+    progress : bool, default=True
+        Whether to show progress while a large file is written.
+
+    Raises
+    ------
+    ValueError
+        If X and Y differ in length, X is not finite in float32, or Y holds values other than 0 and 1.
+
+    See Also
+    --------
+    load_xc : Read such a file.
+
+    Examples
+    --------
+    >>> save_xc("train.txt.gz", X, Y)  # doctest: +SKIP
+    """
+    X = as_features(X)
+    Y = check_labels(Y, n_samples=X.shape[0])
+    starts = range(0, X.shape[0], ROWS_PER_BLOCK)
+    blocks = ((X[start : start + ROWS_PER_BLOCK], Y[start : start + ROWS_PER_BLOCK]) for start in starts)
+    hidden = not progress or X.nnz < PROGRESS_ENTRIES
+    with tqdm(total=X.shape[0], unit="row", desc=Path(path).name, disable=hidden) as bar:
+        save_xc_blocks(path, blocks, shape=(X.shape[0], X.shape[1], Y.shape[1]), on_rows=bar.update)
+
+
+def save_xc_blocks(path, blocks, *, shape, on_rows=None):
+    """Write blocks of rows as one file in the Extreme Classification format.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write or to replace; ``.gz`` and ``.bz2`` are compressed.
+    blocks : iterable of (X, Y)
+        Canonical CSR matrices, as :func:`as_features` and ``check_labels`` return them.
+    shape : tuple of (n_samples, n_features, n_labels)
+        What the header says.
+    on_rows : callable, optional
+        Called with the number of rows after each block.
+
+    Raises
+    ------
+    ValueError
+        If the blocks do not add up to `shape`.
+    """
+    written = 0
+    with atomic_open(path) as stream:
+        stream.write(f"{shape[0]} {shape[1]} {shape[2]}\n".encode())
+        for X, Y in blocks:
+            if (X.shape[1], Y.shape[1]) != shape[1:]:
+                raise ValueError(
+                    f"A block has {X.shape[1]} features and {Y.shape[1]} labels, not {shape[1:]}."
+                )
+            stream.write(_format_rows(X, Y))
+            written += X.shape[0]
+            if on_rows:
+                on_rows(X.shape[0])
+        if written != shape[0]:
+            raise ValueError(f"The blocks hold {written} rows, not {shape[0]}.")
+
+
+def as_features(X, *, name="X"):
+    """Return features as canonical float32 CSR.
+
+    Parameters
+    ----------
+    X : array-like or sparse of shape (n_samples, n_features)
+        Features.
+    name : str, default="X"
+        How the argument is called in error messages.
+
+    Returns
+    -------
+    scipy.sparse.csr_array of shape (n_samples, n_features)
+        The same features: indices sorted, duplicates summed, zeros not stored.
+
+    Raises
+    ------
+    ValueError
+        If X is not a matrix or not finite in float32.
+    """
+    X = X if sp.issparse(X) else np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(f"{name} must have shape (n_samples, n_features); got {X.ndim} dimension(s).")
+    with np.errstate(over="ignore"):
+        X = sp.csr_array(X, dtype=np.float32, copy=True)
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    if not np.isfinite(X.data).all():
+        raise ValueError(f"{name} must be finite in float32; found NaN, infinity or a number beyond 3.4e38.")
+    return X
+
+
+@contextlib.contextmanager
+def atomic_open(path):
+    """Open a file for writing bytes that appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; ``.gz`` and ``.bz2`` are compressed, without time stamps.
+
+    Yields
+    ------
+    binary file
+        The stream to write to. If the block raises, nothing is left behind.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            if path.suffix == ".gz":
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as stream:
+                    yield stream
+            elif path.suffix == ".bz2":
+                with bz2.BZ2File(raw, "wb") as stream:
+                    yield stream
+            else:
+                yield raw
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def read_errors(path):
+    """Turn the ways in which a compressed file can be broken into one clear error."""
+    try:
+        yield
+    except EOFError as error:
+        raise DatasetError(f"{path}: the compressed file is truncated; fetch or copy it again.") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DatasetError(f"{path}: not a valid gzip file ({error}); fetch or copy it again.") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DatasetError(f"{path}: cannot be decompressed ({error}); fetch or copy it again.") from error
+
+
+def decompressed(path, raw):
+    """Wrap a raw binary file so that it reads as its decompressed content, by the suffix of its path."""
+    suffix = Path(path).suffix
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    return bz2.BZ2File(raw) if suffix == ".bz2" else raw
+
+
+@contextlib.contextmanager
+def _open_blocks(path, progress):
+    """Yield an iterator over blocks of whole lines and a function that reads one line before them."""
+    size = os.path.getsize(path)
+    with (
+        open(path, "rb") as raw,
+        decompressed(path, raw) as stream,
+        tqdm(
+            total=size,
+            unit="B",
+            unit_scale=True,
+            desc=Path(path).name,
+            disable=not progress or size < PROGRESS_BYTES,
+        ) as bar,
+        read_errors(path),
+    ):
+
+        def blocks():
+            rest = b""
+            while data := stream.read(BLOCK_BYTES):
+                bar.update(raw.tell() - bar.n)
+                whole, newline, tail = data.rpartition(b"\n")
+                if newline:
+                    yield rest + whole + newline
+                    rest = tail
+                else:
+                    rest += data
+            if rest:
+                yield rest + b"\n"
+
+        yield blocks(), stream.readline
+
+
+class _RowReader:
+    """Collects the rows of a file, block by block."""
+
+    def __init__(self, path, *, n_features, n_labels, n_samples=None, first_feature=0, first_line=1):
+        self.path, self.n_samples = path, n_samples
+        self.n_features, self.n_labels = n_features, n_labels
+        self.first_feature, self.first_line = first_feature, first_line
+        self.n_rows = 0
+        self.labels, self.label_counts = [], []
+        self.features, self.values, self.feature_counts = [], [], []
+
+    def feed(self, block):
+        """Add the rows of a block of whole lines."""
+        if self.n_samples is not None:
+            block = self._without_blank_tail(block)
+        if not block:
+            return
+        parsed = _parse_block(block)
+        rows = parsed and self._checked(*parsed)
+        if not rows:
+            self._raise_first_error(block)
+        labels, label_counts, features, feature_counts, values = rows
+        self.labels.append(labels)
+        self.label_counts.append(label_counts)
+        self.features.append(features)
+        self.feature_counts.append(feature_counts)
+        self.values.append(values)
+        self.n_rows += label_counts.size
+        if self.n_samples is not None and self.n_rows > self.n_samples:
+            raise DatasetError(
+                f"{self.path}, line {self.first_line + self.n_samples}: "
+                f"the header promises {self.n_samples} rows, but more follow."
+            )
+
+    def _without_blank_tail(self, block):
+        """Cut blank lines beyond the promised number of rows: an editor's last newline is no row."""
+        surplus = self.n_rows + block.count(b"\n") - self.n_samples
+        while surplus > 0 and block:
+            end = block.rfind(b"\n", 0, len(block) - 1) + 1
+            if block[end:].strip():
+                break
+            block, surplus = block[:end], surplus - 1
+        return block
+
+    def _checked(self, labels, label_counts, features, feature_counts, values):
+        """Return the arrays of a block with sorted 32-bit indices, or None if a row breaks a rule."""
+        features = features - self.first_feature
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        if not (_within(labels, self.n_labels) and _within(features, self.n_features)):
+            return None
+        if not np.isfinite(values).all():
+            return None
+        labels, _ = _sorted_rows(labels.astype(np.int32), label_counts)
+        features, order = _sorted_rows(features.astype(np.int32), feature_counts)
+        if labels is None or features is None:
+            return None
+        return labels, label_counts, features, feature_counts, values if order is None else values[order]
+
+    def _raise_first_error(self, block):
+        """Read a block that did not parse line by line and name the first line at fault."""
+        for number, line in enumerate(block.split(b"\n")[:-1], self.first_line + self.n_rows):
+            try:
+                self._check_line(line.decode("utf-8", "replace"))
+            except DatasetError as error:
+                raise DatasetError(f"{self.path}, line {number}: {error}") from None
+        last = self.first_line + self.n_rows + block.count(b"\n") - 1
+        raise DatasetError(f"{self.path}, lines {self.first_line + self.n_rows} to {last}: malformed.")
+
+    def _check_line(self, line):
+        """Check one row by the letter of the format."""
+        words = re.sub(r"[\t\r]", " ", line).split(" ")
+        labels = []
+        if words[0] and ":" not in words[0]:
+            labels = [_index(word, "label", 0, self.n_labels) for word in words.pop(0).split(",")]
+        features = []
+        for word in filter(None, words):
+            index, colon, value = word.partition(":")
+            if not colon:
+                raise DatasetError(
+                    f"{word[:40]!r} is not a 'feature:value' pair (labels come first, commas without spaces)."
+                )
+            features.append(_index(index, "feature", self.first_feature, self.n_features))
+            _check_value(value, word)
+        for kind, indices in (("label", labels), ("feature", features)):
+            if len(set(indices)) < len(indices):
+                twice = next(index for index in indices if indices.count(index) > 1)
+                raise DatasetError(f"{kind} {twice} is given more than once.")
+
+    def drop_blank_tail(self):
+        """Forget rows without labels and features at the end of the file."""
+        while self.n_rows:
+            filled = np.flatnonzero(self.label_counts[-1] + self.feature_counts[-1])
+            keep = filled[-1] + 1 if filled.size else 0
+            self.n_rows -= self.label_counts[-1].size - keep
+            self.label_counts[-1] = self.label_counts[-1][:keep]
+            self.feature_counts[-1] = self.feature_counts[-1][:keep]
+            if keep:
+                return
+            for parts in (self.labels, self.label_counts, self.features, self.feature_counts, self.values):
+                parts.pop()
+
+    def matrices(self):
+        """Return all rows as X and Y."""
+        features, labels = _join(self.features, np.int32), _join(self.labels, np.int32)
+        widths = [
+            known if known is not None else int(found.max(initial=-1)) + 1
+            for known, found in ((self.n_features, features), (self.n_labels, labels))
+        ]
+        values = _join(self.values, np.float32)
+        X = sp.csr_array(
+            (values, features, _indptr(self.feature_counts, features.size)), shape=(self.n_rows, widths[0])
+        )
+        ones = np.ones(labels.size, dtype=np.float32)
+        Y = sp.csr_array(
+            (ones, labels, _indptr(self.label_counts, labels.size)), shape=(self.n_rows, widths[1])
+        )
+        X.eliminate_zeros()
+        for matrix in (X, Y):
+            matrix.has_sorted_indices = True
+            matrix.has_canonical_format = True
+        return X, Y
+
+
+def _join(parts, dtype):
+    """Concatenate arrays, of which there may be none, and free them."""
+    joined = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+    parts.clear()
+    return joined
+
+
+def _indptr(counts, n_entries):
+    """Turn counts a row into CSR row pointers, in 64 bits only where they are needed."""
+    dtype = np.int32 if n_entries <= LARGEST_INDEX else np.int64
+    return np.concatenate([[0], *counts]).cumsum(dtype=np.int64).astype(dtype)
+
+
+def _within(indices, width):
+    """Tell whether all indices lie in a matrix of that width."""
+    limit = LARGEST_INDEX if width is None else width
+    return not indices.size or (indices.min() >= 0 and indices.max() < limit)
+
+
+def _sorted_rows(indices, counts):
+    """Sort the indices within each row; return (None, None) if one occurs twice."""
+    rows = np.repeat(np.arange(counts.size), counts)
+    order = None
+    if np.any((np.diff(indices) <= 0) & (np.diff(rows) == 0)):
+        order = np.lexsort((indices, rows))
+        indices = indices[order]
+        if np.any((np.diff(indices) == 0) & (np.diff(rows) == 0)):
+            return None, None
+    return indices, order
+
+
+def _parse_block(block):
+    """Parse whole lines with array operations; return None if any of them is malformed.
+
+    Returns labels, labels a row, features, features a row, and values; the numbers are still float64.
+    """
+    kind = _KIND[np.frombuffer(block, dtype=np.uint8)]
+    if (kind == FOREIGN).any():
+        return None
+    after = np.flatnonzero(kind >= COMMA)  # the separator that follows each (possibly empty) token
+    next_ = kind[after]
+    previous = np.concatenate([[NEWLINE], next_[:-1]])
+    start = np.concatenate([[0], after[:-1] + 1])
+    filled = after > start
+
+    between_spaces = (previous >= SPACE) & (next_ >= SPACE)
+    is_value = filled & (previous == COLON) & (next_ >= SPACE)
+    is_feature = filled & (previous >= SPACE) & (next_ == COLON)
+    is_label = filled & ((previous == NEWLINE) | (previous == COMMA)) & ((next_ == COMMA) | (next_ >= SPACE))
+    if not (is_value | is_feature | is_label | (~filled & between_spaces)).all():
+        return None
+    whole_number = ~np.logical_or.reduceat(kind == NUMERIC, start)
+    if not (whole_number | is_value | ~filled).all():
+        return None
+
+    numbers = _numbers(block)
+    if numbers is None or numbers.size != np.count_nonzero(filled):
+        return None
+    newlines = next_ == NEWLINE
+    row = np.cumsum(newlines) - newlines
+    n_rows = int(newlines.sum())
+    number_of = np.cumsum(filled) - 1
+    return (
+        numbers[number_of[is_label]],
+        np.bincount(row[is_label], minlength=n_rows),
+        numbers[number_of[is_feature]],
+        np.bincount(row[is_feature], minlength=n_rows),
+        numbers[number_of[is_value]],
+    )
+
+
+def _numbers(block):
+    """Read all numbers of a block in order, or return None if one is malformed."""
+    text = block.translate(_ONLY_SPACES)
+    if text.isspace():
+        return np.empty(0)
+    with warnings.catch_warnings():
+        # Before numpy 2.4 text that is no number ended the reading with a DeprecationWarning.
+        warnings.simplefilter("error")
+        try:
+            return np.fromstring(text, sep=" ")
+        except (ValueError, DeprecationWarning):
+            return None
+
+
+def _index(word, kind, first, width):
+    """Read one label or feature index, or say what is wrong with it."""
+    if not (word.isascii() and word.isdigit()):
+        raise DatasetError(f"{word[:40]!r} is not a {kind} index (a whole number from {first}).")
+    index = int(word) if len(word.lstrip("0")) < 20 else sys.maxsize
+    last = (LARGEST_INDEX if width is None else width) + first - 1
+    if not first <= index <= last:
+        raise DatasetError(f"{kind} {word[:40]} lies outside the range {first} to {last}.")
+    return index
+
+
+def _check_value(value, word):
+    """Check the value of a 'feature:value' pair."""
+    if value.strip("+-").lower() in ("nan", "inf", "infinity"):
+        raise DatasetError(f"{word[:40]!r} has a value that is not finite.")
+    if not _VALUE.fullmatch(value):
+        raise DatasetError(f"{word[:40]!r} has a malformed value.")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float32(float(value))):
+            raise DatasetError(f"{word[:40]!r} has a value that is not finite in float32.")
+
+
+def _format_rows(X, Y):
+    """Return canonical CSR rows as the bytes of as many lines."""
+    pairs = [
+        f"{index}:{value}" for index, value in zip(X.indices.tolist(), _format_values(X.data), strict=True)
+    ]
+    labels = list(map(str, Y.indices.tolist()))
+    lines = [
+        f"{','.join(labels[l0:l1])} {' '.join(pairs[f0:f1])}\n"
+        for (l0, l1), (f0, f1) in zip(
+            itertools.pairwise(Y.indptr.tolist()), itertools.pairwise(X.indptr.tolist()), strict=True
+        )
+    ]
+    return "".join(lines).encode()
+
+
+def _format_values(values):
+    """Write float32 values with the fewest digits that read back exactly."""
+    distinct, position = np.unique(values, return_inverse=True)
+    words = [word.removesuffix(".0") for word in distinct.astype(str).tolist()]
+    # Readers go through float64; where rounding twice would miss, one more digit settles it.
+    for at in np.flatnonzero(np.array(words, dtype=np.float64).astype(np.float32) != distinct):
+        words[at] = f"{distinct[at]:.12g}"
+    return np.array(words, dtype=object)[position].tolist()

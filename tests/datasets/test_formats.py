@@ -1,0 +1,316 @@
+import bz2
+import gzip
+import os
+import re
+import stat
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from adathresh.datasets import formats
+from adathresh.datasets.formats import DatasetError, load_svmlight_multilabel, load_xc, save_xc
+
+finite32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def write(path, text):
+    opener = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    with opener(path, "wb") as stream:
+        stream.write(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def naive_read(text, n_features, n_labels, first=0):
+    """The formats' definition, one Python operation at a time."""
+    rows = text.split("\n")[:-1]
+    X, Y = np.zeros((len(rows), n_features), np.float32), np.zeros((len(rows), n_labels), np.float32)
+    for i, row in enumerate(rows):
+        for j, word in enumerate(re.split("[ \t\r]", row)):
+            if ":" in word:
+                feature, value = word.split(":")
+                X[i, int(feature) - first] = float(value)
+            elif word:
+                assert j == 0
+                Y[i, [int(label) for label in word.split(",")]] = 1
+    return X, Y
+
+
+SMALL = "0,2 1:0.5 3:-2e-1\n 0:1\n1\n\n2\t3:4 \t2:5 \r\n"
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2"])
+def test_load_xc_reads_each_compression(tmp_path, suffix):
+    X, Y = load_xc(write(tmp_path / f"a.txt{suffix}", "5 4 3\n" + SMALL))
+    expected_X, expected_Y = naive_read(SMALL, 4, 3)
+    assert isinstance(X, sp.csr_array)
+    assert isinstance(Y, sp.csr_array)
+    assert X.dtype == Y.dtype == np.float32
+    np.testing.assert_array_equal(X.toarray(), expected_X)
+    np.testing.assert_array_equal(Y.toarray(), expected_Y)
+    assert X.indices.tolist() == [1, 3, 0, 2, 3]  # sorted within each row
+
+
+def test_load_svmlight_counts_features_from_one_and_finds_the_widths(tmp_path):
+    path = write(tmp_path / "a.svm", "0,4 1:0.5 3:2\n 2:1\n\n1:7\n\n \n")
+    X, Y = load_svmlight_multilabel(path)
+    assert X.toarray().tolist() == [[0.5, 0, 2], [0, 1, 0], [0, 0, 0], [7, 0, 0]]
+    assert Y.toarray().tolist() == [[1, 0, 0, 0, 1], [0] * 5, [0] * 5, [0] * 5]
+    X, Y = load_svmlight_multilabel(path, n_features=9, n_labels=6)
+    assert X.shape == (4, 9)
+    assert Y.shape == (4, 6)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 7, 64, 1 << 20])
+def test_block_size_changes_nothing(tmp_path, monkeypatch, block_bytes):
+    rng = np.random.default_rng(0)
+    lines = [
+        ",".join(map(str, rng.choice(9, rng.integers(0, 4), replace=False)))
+        + " "
+        + " ".join(f"{j}:{rng.normal():.4g}" for j in rng.choice(20, rng.integers(0, 6), replace=False))
+        for _ in range(60)
+    ]
+    text = "\n".join(lines) + "\n"
+    monkeypatch.setattr(formats, "BLOCK_BYTES", block_bytes)
+    X, Y = load_xc(write(tmp_path / "a.txt.gz", "60 20 9\n" + text))
+    expected_X, expected_Y = naive_read(text, 20, 9)
+    np.testing.assert_array_equal(X.toarray(), expected_X)
+    np.testing.assert_array_equal(Y.toarray(), expected_Y)
+
+
+def test_last_line_needs_no_newline_and_blank_lines_may_follow(tmp_path):
+    for end in ("", "\n", "\n\n \n"):
+        X, _ = load_xc(write(tmp_path / "a.txt", "2 2 2\n0 0:1\n1 1:2" + end))
+        assert X.toarray().tolist() == [[1, 0], [0, 2]]
+
+
+def test_header_without_rows(tmp_path):
+    X, Y = load_xc(write(tmp_path / "a.txt", "0 3 2\n"))
+    assert X.shape == (0, 3)
+    assert Y.shape == (0, 2)
+
+
+HEADER = "2 3 4\n"
+BAD_XC = {
+    "empty file": ("", "line 1: the file is empty"),
+    "blank header": ("\n0 0:1\n", "line 1: the file is empty"),
+    "no header": ("0,1 0:1\n", "line 1: expected the header.*load_svmlight_multilabel"),
+    "negative header": ("-2 3 4\n", "line 1: expected the header"),
+    "huge header": ("2 3 99999999999\n", "line 1: at most"),
+    "too few rows": (HEADER + "0 0:1\n", "line 1: the header promises 2 rows, the file ends after 1"),
+    "too many rows": (HEADER + "0 0:1\n" * 3, "line 4: the header promises 2 rows, but more follow"),
+    "feature range": (HEADER + "0 0:1\n1 3:1\n", "line 3: feature 3 lies outside the range 0 to 2"),
+    "label range": (HEADER + "0,4 0:1\n1 1:1\n", "line 2: label 4 lies outside the range 0 to 3"),
+    "huge index": (HEADER + "0 0:1\n1 " + "9" * 5000 + ":1\n", "line 3: feature 999.* lies outside"),
+    "negative label": (HEADER + "-1 0:1\n1 1:1\n", "line 2: '-1' is not a label index"),
+    "fractional label": (HEADER + "1.0 0:1\n1 1:1\n", r"line 2: '1\.0' is not a label index"),
+    "fractional feature": (HEADER + "1 1e0:1\n1 1:1\n", "line 2: '1e0' is not a feature index"),
+    "nan": (HEADER + "0 0:1\n1 1:nan\n", "line 3: '1:nan' has a value that is not finite"),
+    "infinity": (HEADER + "0 0:-inf\n1 1:1\n", "line 2: '0:-inf' has a value that is not finite"),
+    "overflow": (HEADER + "0 0:1e39\n1 1:1\n", "line 2: '0:1e39' .* not finite in float32"),
+    "double overflow": (HEADER + "0 0:1e999\n1 1:1\n", "line 2: '0:1e999' .* not finite in float32"),
+    "word": (HEADER + "0 0:one\n1 1:1\n", "line 2: '0:one' has a malformed value"),
+    "no value": (HEADER + "0 0:\n1 1:1\n", "line 2: '0:' has a malformed value"),
+    "no feature": (HEADER + "0 :1\n1 1:1\n", "line 2: '' is not a feature index"),
+    "no colon": (HEADER + "0 0\n1 1:1\n", "line 2: '0' is not a 'feature:value' pair"),
+    "two colons": (HEADER + "0 0:1:2\n1 1:1\n", "line 2: '0:1:2' has a malformed value"),
+    "two numbers": (HEADER + "0 0:1-2\n1 1:1\n", "line 2: '0:1-2' has a malformed value"),
+    "label gap": (HEADER + "0,,1 0:1\n1 1:1\n", "line 2: '' is not a label index"),
+    "label space": (HEADER + "0, 1 0:1\n1 1:1\n", "line 2: '' is not a label index"),
+    "late labels": (HEADER + "0:1 1\n1 1:1\n", "line 2: '1' is not a 'feature:value' pair"),
+    "duplicate label": (HEADER + "0 0:1\n2,1,2 1:1\n", "line 3: label 2 is given more than once"),
+    "duplicate feature": (HEADER + "0 2:1 0:1 2:1\n1 1:1\n", "line 2: feature 2 is given more than once"),
+    "foreign byte": (HEADER.encode() + b"0 0:1\xff\n1 1:1\n", "line 2: .* has a malformed value"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_XC)
+def test_load_xc_names_file_and_line(tmp_path, case):
+    text, message = BAD_XC[case]
+    path = write(tmp_path / "bad.txt", text)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_xc(path)
+    assert str(path) in str(caught.value)
+
+
+def test_line_numbers_are_right_in_later_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "BLOCK_BYTES", 16)
+    path = write(tmp_path / "bad.txt", "100 3 4\n" + "0,1 0:1 2:2\n" * 70 + "0 9:1\n" + "0 0:1\n" * 29)
+    with pytest.raises(DatasetError, match=r"bad\.txt, line 72: feature 9"):
+        load_xc(path)
+    path = write(tmp_path / "bad.svm", "0,1 1:1 2:2\n" * 70 + "0 0:1\n")
+    with pytest.raises(DatasetError, match=r"bad\.svm, line 71: feature 0 lies outside the range 1 to"):
+        load_svmlight_multilabel(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("\n \n", "the file is empty"),
+        ("0 1:1\n0 4:1\n", "line 2: feature 4 .* 1 to 3"),
+    ],
+)
+def test_load_svmlight_errors(tmp_path, text, message):
+    with pytest.raises(DatasetError, match=message):
+        load_svmlight_multilabel(write(tmp_path / "a.svm", text), n_features=3)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+def test_truncated_and_foreign_files(tmp_path, suffix):
+    path = write(tmp_path / f"a.txt{suffix}", "2 3 4\n0 0:1\n1 1:1\n")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8])
+    with pytest.raises(DatasetError, match=f"a.txt{suffix}: the compressed file is truncated"):
+        load_xc(path)
+    path.write_bytes(b"2 3 4\n0 0:1\n1 1:1\n")
+    with pytest.raises(DatasetError, match=f"a.txt{suffix}: .*fetch or copy it again"):
+        load_xc(path)
+    path.write_bytes(whole[:-8] + bytes(8))
+    with pytest.raises(DatasetError, match=f"a.txt{suffix}: .*fetch or copy it again"):
+        load_xc(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.txt"):
+        load_xc(tmp_path / "nothing.txt")
+
+
+# A row that is almost right, often enough to be right.
+row_text = st.builds(
+    lambda labels, sep, pairs, end: ",".join(labels) + sep + " ".join(pairs) + end,
+    st.lists(st.sampled_from(["0", "1", "3", "4", "03", "-1", "1.", "e"]), max_size=2),
+    st.sampled_from([" ", " ", "  ", "\t", "", ", "]),
+    st.lists(
+        st.builds(
+            lambda index, colon, value: index + colon + value,
+            st.sampled_from(["0", "1", "2", "2", "3", "1.", "+1", ""]),
+            st.sampled_from([":", ":", ":", ":", "", "::"]),
+            st.sampled_from(
+                ["1", "0.5", "-2", "+.5", "5.", "1e3", "1e", "1-2", "--1", "", ".", "1e39", "1.2.3"]
+            ),
+        ),
+        max_size=2,
+    ),
+    st.sampled_from(["", "", " ", "\r"]),
+)
+
+
+@settings(deadline=None, max_examples=600)
+@given(st.one_of(row_text, st.text(alphabet="012:,. -+e\t\r", max_size=12)))
+def test_block_and_line_parser_accept_the_same_rows(line):
+    def accepts(check):
+        try:
+            check()
+        except DatasetError:
+            return False
+        return True
+
+    def reader():
+        return formats._RowReader("file", n_features=3, n_labels=4)
+
+    block = f"{line}\n".encode()
+    parsed = formats._parse_block(block)
+    by_block = parsed is not None and reader()._checked(*parsed) is not None
+    assert by_block == accepts(lambda: reader()._check_line(line))
+    if by_block:
+        rows = reader()
+        rows.feed(block)
+        X, Y = rows.matrices()
+        expected_X, expected_Y = naive_read(f"{line}\n", 3, 4)
+        np.testing.assert_array_equal(X.toarray(), expected_X)
+        np.testing.assert_array_equal(Y.toarray(), expected_Y)
+
+
+matrices = st.tuples(st.integers(0, 5), st.integers(1, 6), st.integers(1, 5)).flatmap(
+    lambda shape: st.tuples(
+        arrays(np.float32, shape[:2], elements=st.one_of(st.just(0.0), finite32)),
+        arrays(np.int8, (shape[0], shape[2]), elements=st.integers(0, 1)),
+    )
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(matrices)
+def test_saved_matrices_load_exactly(tmp_path_factory, pair):
+    X, Y = pair
+    path = tmp_path_factory.mktemp("xc") / "a.txt.gz"
+    save_xc(path, sp.csr_array(X), Y)
+    loaded_X, loaded_Y = load_xc(path)
+    np.testing.assert_array_equal(loaded_X.toarray(), X)
+    np.testing.assert_array_equal(loaded_Y.toarray(), Y)
+    assert loaded_X.nnz == np.count_nonzero(X)
+
+
+@settings(deadline=None)
+@given(arrays(np.uint32, 200))
+def test_every_float32_pattern_is_written_exactly(bits):
+    values = bits.view(np.float32)
+    values = values[np.isfinite(values)]
+    words = formats._format_values(values)
+    np.testing.assert_array_equal(np.array(words, dtype=np.float64).astype(np.float32), values)
+    assert all(formats._VALUE.fullmatch(word) for word in words)
+
+
+def test_known_bytes(tmp_path):
+    path = tmp_path / "a.txt"
+    save_xc(path, [[0.1, 0, 3], [0, 0, 0]], [[1, 1], [0, 0]])
+    assert path.read_bytes() == b"2 3 2\n0,1 0:0.1 2:3\n \n"
+
+
+def test_save_is_deterministic_and_leaves_nothing_else(tmp_path):
+    X, Y = sp.random_array((40, 9), density=0.3, rng=0), np.eye(40, 3, dtype=int)
+    for name in ("a.txt.gz", "b.txt.gz"):
+        save_xc(tmp_path / name, X, Y)
+    assert (tmp_path / "a.txt.gz").read_bytes() == (tmp_path / "b.txt.gz").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["a.txt.gz", "b.txt.gz"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "a.txt.gz").stat().st_mode) == 0o666 & ~umask
+
+
+def test_failed_save_keeps_the_old_file(tmp_path):
+    path = write(tmp_path / "a.txt", "old")
+
+    def blocks():
+        yield sp.csr_array((1, 2), dtype=np.float32), sp.csr_array((1, 2), dtype=np.float32)
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        formats.save_xc_blocks(path, blocks(), shape=(2, 2, 2))
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_blocks_must_add_up(tmp_path):
+    row = (sp.csr_array((1, 2), dtype=np.float32), sp.csr_array((1, 2), dtype=np.float32))
+    with pytest.raises(ValueError, match="hold 1 rows, not 2"):
+        formats.save_xc_blocks(tmp_path / "a.txt", [row], shape=(2, 2, 2))
+    with pytest.raises(ValueError, match="2 features and 2 labels, not"):
+        formats.save_xc_blocks(tmp_path / "a.txt", [row], shape=(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "message"),
+    [
+        ([[1.0], [2.0]], [[1]], "Y has 1 rows but 2 were expected"),
+        ([[np.nan]], [[1]], "X must be finite"),
+        ([[1e39]], [[1]], "X must be finite in float32"),
+        ([[1.0]], [[2]], "Y must hold only 0 and 1"),
+        ([1.0], [[1]], "X must have shape"),
+    ],
+)
+def test_save_rejects_what_the_format_cannot_hold(tmp_path, X, Y, message):
+    with pytest.raises(ValueError, match=message):
+        save_xc(tmp_path / "a.txt", X, Y)
+    assert not os.listdir(tmp_path)
+
+
+def test_save_does_not_change_its_arguments(tmp_path):
+    X = sp.csr_array(([0.0, 1.0], [1, 0], [0, 2]), shape=(1, 2))
+    save_xc(tmp_path / "a.txt", X, [[1]])
+    assert X.nnz == 2
+    assert X.indices.tolist() == [1, 0]
