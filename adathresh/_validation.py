@@ -1,0 +1,255 @@
+"""Checks shared by everything that takes labels or scores; every message names the argument and the mend."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def check_labels(Y, *, name="Y", n_samples=None, n_labels=None):
+    """Return a 0/1 label matrix as canonical CSR; the caller's matrix is never changed.
+
+    Parameters
+    ----------
+    Y : array-like or sparse of shape (n_samples, n_labels)
+        Label indicators, 0 or 1.
+    name : str, default="Y"
+        How the argument is called in error messages.
+    n_samples, n_labels : int, optional
+        The shape that other arguments require.
+
+    Returns
+    -------
+    scipy.sparse.csr_array of shape (n_samples, n_labels)
+        The same labels; the stored values are all 1, in float32 (so that products with weights stay cheap).
+
+    Raises
+    ------
+    ValueError
+        If Y is not two-dimensional, holds values other than 0 and 1, stores a pair twice, or has another
+        shape than required.
+    """
+    if not sp.issparse(Y):
+        Y = np.asarray(Y)
+    if Y.ndim != 2:
+        raise ValueError(
+            f"{name} must be a 0/1 matrix of shape (n_samples, n_labels); got {Y.ndim} dimension(s)."
+        )
+    if sp.issparse(Y) and Y.format not in ("csr", "csc", "coo"):
+        Y = Y.tocoo()
+    values = Y.data if sp.issparse(Y) else Y
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold only the numbers 0 and 1; got values of type {values.dtype}.")
+    wrong = values[(values != 0) & (values != 1)]
+    if wrong.size:
+        raise ValueError(f"{name} must hold only 0 and 1; found {wrong[0].item()!r}.")
+    # float32 before the conversion: it sums duplicates, and a sum of booleans would hide them
+    Y = sp.csr_array(Y.astype(np.float32, copy=False))
+    if not Y.has_canonical_format or not Y.data.all():
+        Y = Y.copy()  # the arrays may still be the caller's
+        Y.sum_duplicates()
+        Y.eliminate_zeros()
+        if Y.nnz and Y.data.max() > 1:
+            raise ValueError(
+                f"{name} stores the same (row, label) pair more than once; store each pair once."
+            )
+    _check_shape(Y, name, n_samples, n_labels)
+    return Y
+
+
+def check_scores(scores, *, name="scores", n_samples=None, n_labels=None, probabilities=False):
+    """Return scores as a float array, or as CSR when they are sparse (absent entries mean: never predicted).
+
+    Parameters
+    ----------
+    scores : array-like or sparse of shape (n_samples, n_labels)
+        One score for every stored (row, label) pair; a stored 0 is a score, not an absence.
+    name : str, default="scores"
+        How the argument is called in error messages.
+    n_samples, n_labels : int, optional
+        The shape that other arguments require.
+    probabilities : bool, default=False
+        Whether the scores must lie in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
+        The scores in their own floating type (float64 for integers), CSR in canonical order.
+
+    Raises
+    ------
+    ValueError
+        If the scores are not two-dimensional or not numbers, hold NaN or infinity, store a pair twice, are
+        not probabilities where those are needed, or have another shape than required.
+    """
+    if not sp.issparse(scores):
+        scores = np.asarray(scores)
+    if scores.ndim != 2:
+        raise ValueError(f"{name} must have shape (n_samples, n_labels); got {scores.ndim} dimension(s).")
+    if scores.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers; got values of type {scores.dtype}.")
+    if scores.dtype.kind != "f":
+        scores = scores.astype(np.float64)
+    if sp.issparse(scores):
+        scores = _canonical_csr(scores, name)
+    values = scores.data if sp.issparse(scores) else scores
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite; found NaN or infinity {_first_not_finite(scores)}.")
+    if probabilities and values.size and (values.min() < 0 or values.max() > 1):
+        raise ValueError(
+            f"{name} must be probabilities in [0, 1]; found values from {values.min():.4g} to "
+            f"{values.max():.4g}. Pass scipy.special.expit(logits) (of the stored values, if sparse), or "
+            "calibrate decision values first."
+        )
+    _check_shape(scores, name, n_samples, n_labels)
+    return scores
+
+
+def _check_shape(matrix, name, n_samples, n_labels):
+    """Compare a matrix with the shape that other arguments require."""
+    if n_samples is not None and matrix.shape[0] != n_samples:
+        raise ValueError(f"{name} has {matrix.shape[0]} rows but {n_samples} were expected.")
+    if n_labels is not None and matrix.shape[1] != n_labels:
+        raise ValueError(f"{name} has {matrix.shape[1]} labels but {n_labels} were expected.")
+
+
+def _canonical_csr(scores, name):
+    """Sort a sparse score matrix into canonical CSR without summing duplicates silently."""
+    csr = sp.csr_array(scores if scores.format in ("csr", "csc", "coo") else scores.tocoo())
+    if not csr.has_canonical_format:
+        csr = csr.copy()  # the arrays may still be the caller's
+        csr.sum_duplicates()
+    if scores.format in ("csr", "csc", "coo") and csr.nnz != scores.nnz:
+        raise ValueError(f"{name} stores the same (row, label) pair more than once; keep one score per pair.")
+    return csr
+
+
+def _first_not_finite(scores):
+    """Say where the first NaN or infinity is."""
+    if sp.issparse(scores):
+        position = np.flatnonzero(~np.isfinite(scores.data))[0]
+        row, label = np.searchsorted(scores.indptr, position, side="right") - 1, scores.indices[position]
+    else:
+        row, label = np.argwhere(~np.isfinite(scores))[0]
+    return f"in row {row}, label {label}"
+
+
+class CandidatePairs(NamedTuple):
+    """The scored (row, label) pairs in row-major order: every stored pair of CSR, every pair of an array."""
+
+    labels: np.ndarray  # (n_pairs,) label index
+    scores: np.ndarray  # (n_pairs,) the score
+    truth: np.ndarray  # (n_pairs,) bool, whether the label is true
+
+
+def candidate_pairs(Y, scores):
+    """Look the truth of every scored pair up; nothing sparse is densified.
+
+    Parameters
+    ----------
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        True labels, as :func:`check_labels` returns them.
+    scores : numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Scores, as :func:`check_scores` returns them.
+
+    Returns
+    -------
+    CandidatePairs
+        Label, score and truth of each pair. True labels that have no score are in no pair.
+    """
+    n_samples, n_labels = scores.shape
+    positives = _row_major_positions(Y)
+    if sp.issparse(scores):
+        positions = _row_major_positions(scores)
+        found = np.searchsorted(positions, positives)
+        inside = found < len(positions)
+        found = found[inside][positions[found[inside]] == positives[inside]]
+        labels, values = scores.indices, scores.data
+    else:
+        found = positives
+        labels, values = np.tile(np.arange(n_labels, dtype=np.int32), n_samples), scores.ravel()
+    truth = np.zeros(len(values), dtype=bool)
+    truth[found] = True
+    return CandidatePairs(labels, values, truth)
+
+
+def _row_major_positions(matrix):
+    """Return row · n_labels + label of the stored pairs of a canonical CSR matrix, strictly rising."""
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    return rows * matrix.shape[1] + matrix.indices
+
+
+def falling_by_label(labels, scores):
+    """Order pairs by label, and within a label by falling score.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_pairs,)
+        Label index of each pair.
+    scores : ndarray of shape (n_pairs,)
+        Score of each pair.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,)
+        Positions of the pairs in that order; equal scores of one label come in any order.
+    """
+    by_score = np.argsort(-scores)
+    return by_score[grouped_by_label(labels[by_score])]
+
+
+def grouped_by_label(labels):
+    """Order pairs by label, and leave those of one label in the order they have.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_pairs,)
+        Label index of each pair.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,)
+        Positions of the pairs in that order.
+    """
+    # 16-bit keys make numpy's stable sort a radix sort, in linear time
+    keys = labels.astype(np.min_scalar_type(int(labels.max(initial=0))))
+    return np.argsort(keys, kind="stable")
+
+
+def like_input(Y, template):
+    """Return the sparse 0/1 matrix Y in the container that the caller used for labels.
+
+    Parameters
+    ----------
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Predicted labels.
+    template : {"array", "matrix", "dense"}
+        What :func:`container_of` returned for the caller's labels.
+
+    Returns
+    -------
+    csr_array, csr_matrix or numpy.ndarray of shape (n_samples, n_labels)
+        The same labels as int64.
+    """
+    Y = Y.astype(np.int64)
+    if template == "dense":
+        return Y.toarray()
+    return sp.csr_matrix(Y) if template == "matrix" else sp.csr_array(Y)
+
+
+def container_of(Y):
+    """Name the container of a label matrix: sparse array, sparse matrix or dense.
+
+    Parameters
+    ----------
+    Y : array-like or sparse
+        The caller's labels or scores.
+
+    Returns
+    -------
+    {"array", "matrix", "dense"}
+        What :func:`like_input` takes as its template.
+    """
+    if not sp.issparse(Y):
+        return "dense"
+    return "matrix" if isinstance(Y, sp.spmatrix) else "array"
