@@ -5,6 +5,7 @@ import importlib.util
 import json
 import warnings
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import scipy.sparse as sp
 from adathresh import __version__
 from adathresh._cache import cache_folder, whole_file
 
-LIBRARIES = ("numpy", "scipy", "sklearn", "torch")  # their numerics decide the stored values
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")  # their numerics decide the stored values
 CSR_PARTS = ("data", "indices", "indptr", "shape")
 
 
@@ -43,6 +44,8 @@ def cached_arrays(key, compute, *, modules=("adathresh",)):
     ------
     TypeError
         If the key is not JSON, or an array holds Python objects.
+    ValueError
+        If the key holds NaN or infinity.
     """
     path = cache_folder() / "runs" / f"{_digest(key, modules)}.npz"
     if path.is_file():
@@ -61,7 +64,7 @@ def _digest(key, modules):
         "key": key,
         "adathresh": __version__,
         "sources": {name: _source_digest(name) for name in modules},
-        "libraries": {name: importlib.import_module(name).__version__ for name in LIBRARIES},
+        "libraries": {name: version(name) for name in LIBRARIES},
     }
     text = json.dumps(everything, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

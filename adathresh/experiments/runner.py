@@ -166,7 +166,8 @@ class _ThisKernelSpec(KernelSpecManager):
 
     def get_kernel_spec(self, kernel_name):
         """Return ipykernel's own specification, which starts ``sys.executable``."""
-        spec = ipykernel.kernelspec.get_kernel_dict()
+        # The kernel's own log is noise beside the progress; errors of cells do not go there.
+        spec = ipykernel.kernelspec.get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
         return self.kernel_spec_class(resource_dir=ipykernel.kernelspec.RESOURCES, **spec)
 
 

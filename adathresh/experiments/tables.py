@@ -232,7 +232,7 @@ def _as_csv(rows):
 
 def _read_csv(source):
     """Read a table; a fingerprint stays text even where it looks like a number."""
-    return pd.read_csv(source, dtype={"fingerprint": str}, float_precision="round_trip")
+    return pd.read_csv(source, dtype={"fingerprint": str})
 
 
 def _comparison(config, name, rows, tolerance):

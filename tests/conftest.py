@@ -1,0 +1,49 @@
+"""What all tests share: no display, and property-based tests that behave alike on every machine."""
+
+import os
+
+import nbformat
+import pytest
+from hypothesis import settings
+
+os.environ["MPLBACKEND"] = "Agg"
+
+# The same examples on every run, and no time limit per example: shared machines are slow at random.
+settings.register_profile("adathresh", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("adathresh")
+
+PARAMETERS = """\
+dataset = "pyapi"
+data_dir = None
+profile = "quick"
+seeds = None
+random_state = 0
+out = None
+save = False
+"""
+CONFIG = """\
+from adathresh.experiments.config import RunConfig
+folders = dict(data_dir=data_dir, out=out, save=save)
+config = RunConfig(dataset=dataset, profile=profile, seeds=seeds, random_state=random_state, **folders)
+"""
+
+
+@pytest.fixture
+def write_notebook(tmp_path):
+    """Write a notebook with the usual parameters cell into a folder of its own and return its path."""
+
+    def write(name, *cells, parameters=PARAMETERS):
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, CONFIG, *cells)]
+        notebook.cells[0].metadata["tags"] = ["parameters"]
+        notebook.metadata["kernelspec"] = {
+            "name": "python3",
+            "language": "python",
+            "display_name": "Python 3",
+        }
+        path = tmp_path / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, path)
+        return path
+
+    return write

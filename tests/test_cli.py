@@ -1,0 +1,110 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import adathresh
+from adathresh import __main__ as cli
+from adathresh.experiments import runner
+from adathresh.experiments.config import RunConfig
+
+HEAVY = ("papermill", "matplotlib", "pandas", "IPython")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Record what the command line hands to the runner."""
+    made = []
+    monkeypatch.setattr(runner, "reproduce", lambda config, *, only=None: made.append((config, only)) or 0)
+    return made
+
+
+def test_reproduce_defaults(calls):
+    assert cli.main(["reproduce"]) == 0
+    assert calls == [(RunConfig(), None)]
+
+
+def test_reproduce_options(calls):
+    arguments = "--dataset scene --data-dir data --profile full --seeds 5 --only 02,04 --out results/x"
+    assert cli.main(["reproduce", *arguments.split()]) == 0
+    expected = RunConfig(dataset="scene", data_dir="data", profile="full", seeds=5, out="results/x")
+    assert calls == [(expected, ["02", "04"])]
+
+
+def test_the_runners_exit_status_is_the_commands(monkeypatch):
+    monkeypatch.setattr(runner, "reproduce", lambda config, *, only=None: 130)
+    assert cli.main(["reproduce"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--datset", "scene"], "unrecognized arguments: --datset"),
+        (["--data", "scene"], "unrecognized arguments: --data"),  # no abbreviations: two options begin so
+        (["--profile", "fast"], "invalid choice: 'fast'"),
+        (["--seeds", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_misspelt_options(calls, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["reproduce", *arguments])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--seeds", "0"], "seeds must be at least 1"), (["--dataset", "a/b"], "dataset must be the name")],
+)
+def test_unusable_values(calls, capsys, arguments, message):
+    assert cli.main(["reproduce", *arguments]) == 2
+    assert f"adathresh: error: {message}" in capsys.readouterr().err
+    assert not calls
+
+
+def test_unknown_notebook(monkeypatch, tmp_path, capsys):
+    notebook = tmp_path / "01_data.ipynb"
+    notebook.write_text("{}")
+    monkeypatch.setattr(runner, "find_notebooks", lambda _: [notebook])
+    assert cli.main(["reproduce", "--only", "99"]) == 2
+    assert "no notebook '99'; valid names: 01_data." in capsys.readouterr().err
+
+
+def test_missing_extra_names_the_installation(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "adathresh.experiments.runner")
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    assert cli.main(["reproduce"]) == 2
+    assert "pip install 'adathresh[notebooks]'" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"adathresh {adathresh.__version__}\n"
+
+
+def test_a_command_is_needed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([])
+    assert stop.value.code == 2
+
+
+def test_help_imports_nothing_that_only_notebooks_need():
+    program = (
+        "import sys; from adathresh.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    # In the folder of the package under test, as the interpreter's own path may hold another one.
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(adathresh.__file__).parents[1],
+    )
+    assert "reproduce" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")
