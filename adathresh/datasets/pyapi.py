@@ -1,0 +1,352 @@
+"""The embedded corpus: from the description of a function, suggest what its body calls.
+
+The rows are the documented functions of the installed scientific packages, read from their source files with
+:mod:`ast`. Nothing is imported and nothing is redistributed.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pooch
+from tqdm.auto import tqdm
+
+from adathresh.datasets.formats import DatasetError, atomic_open
+from adathresh.datasets.texts import TextRow, write_text_folder
+
+# Import names and the distributions that carry them.
+PACKAGES = {
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+}
+LAYOUT = 1  # to be raised when the same packages should give another corpus
+MIN_FILES = 3
+SHARES = {"train": 0.70, "dev": 0.15, "test": 0.15}
+# Written when a package is built or installed, so that they differ between machines.
+GENERATED = {
+    "__config__.py",
+    "_distributor_init.py",
+    "_distributor_init_local.py",
+    "_version.py",
+    "version.py",
+}
+# Tests say what they test, not what they do; distutils comes only with wheels for old interpreters.
+LEFT_OUT = {"tests", "testing", "distutils"}
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECTIONS = (
+    "args|arguments|attributes|call signature|call signatures|example|examples|inputs|keyword args|"
+    "keyword arguments|kwargs|methods|note|notes|other parameters|outputs|parameters|raises|receives|"
+    "references|return|returns|see also|shape|usage|warning|warnings|warns|yield|yields"
+)
+_SECTION_START = re.compile(
+    rf"^\s*(?:(?:{_SECTIONS})[ \t]*(?::|$)"  # numpy's headers, and Google's, which end in a colon
+    r"|[^\s].*\n\s*(?:-{3,}|={3,})\s*$"  # any other underlined header
+    r"|:(?:param|parameter|arg|argument|type|return|returns|rtype|raise|raises|yield|yields|keyword)\b"
+    r"|>>>)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The rows of the embedded corpus.
+
+    Attributes
+    ----------
+    splits : dict of str to list of TextRow
+        Rows of train, dev and test; the group of a row is its source file.
+    label_names : list of str
+        Names that are called in at least three files, sorted.
+    versions : dict of str to str
+        Version of each package that was read.
+    skipped_files : int
+        Source files that are not valid Python for this interpreter.
+    """
+
+    splits: dict
+    label_names: list
+    versions: dict
+    skipped_files: int
+
+    @property
+    def fingerprint(self):
+        """SHA-256, in hexadecimal, over texts, labels and files of all rows.
+
+        Returns
+        -------
+        str
+            The same between two builds, processes and machines with the same package sources.
+        """
+        digest = hashlib.sha256()
+        for split, rows in self.splits.items():
+            for row in rows:
+                digest.update(json.dumps([split, row.uid, row.text, row.labels, row.group]).encode())
+        return digest.hexdigest()
+
+
+def corpus_versions(packages=tuple(PACKAGES)):
+    """Look up the installed versions of packages.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        Import names; those that are not installed are left out.
+
+    Returns
+    -------
+    dict of str to str
+        Distribution name and version, sorted.
+    """
+    versions = {}
+    for package in sorted(packages):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            distribution = PACKAGES.get(package, package)
+            versions[distribution] = importlib.metadata.version(distribution)
+    return versions
+
+
+def build_corpus(packages=tuple(PACKAGES), *, progress=True):
+    """Read the corpus from the sources of installed packages.
+
+    Each function with a docstring is a row. Its text is its qualified name, split into words, and the
+    docstring up to the first section header; its labels are the names of the functions and classes that its
+    body calls, as far as they are called in at least three files. Of rows with the same text only the first
+    is kept, rows without labels are left out. A hash of the path of its file, relative to the package,
+    decides the split of a row.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        Import names; those that are not installed are left out.
+    progress : bool, default=True
+        Whether to show progress.
+
+    Returns
+    -------
+    Corpus
+        The rows, in the order of packages, paths and lines.
+
+    Raises
+    ------
+    DatasetError
+        If none of the packages is installed.
+
+    Examples
+    --------
+    >>> build_corpus(("numpy",), progress=False).label_names[:2]  # doctest: +SKIP
+    """
+    files = [(package, *paths) for package in sorted(packages) for paths in _sources(package)]
+    if not files:
+        raise DatasetError(f"none of the packages {', '.join(packages)} is installed with its sources.")
+    rows, texts, files_of_label, skipped = [], set(), {}, 0
+    for package, file, path in tqdm(files, desc="reading package sources", unit="file", disable=not progress):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # old escape sequences in other people's strings
+                tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):
+            skipped += 1
+            continue
+        module = [package, *Path(file).with_suffix("").parts]
+        for names, function in _functions(tree, module[:-1] if module[-1] == "__init__" else module):
+            docstring = ast.get_docstring(function)
+            text = docstring and " ".join([*_words(names), *prose(docstring).split()])
+            if not text or text in texts:
+                continue
+            texts.add(text)
+            labels = tuple(sorted(_calls(function)))
+            for label in labels:
+                files_of_label.setdefault(label, set()).add(f"{package}/{file}")
+            uid = f"{'.'.join(names)}:{function.lineno}"
+            rows.append(TextRow(uid=uid, text=text, labels=labels, group=f"{package}/{file}"))
+    label_names = sorted(label for label, where in files_of_label.items() if len(where) >= MIN_FILES)
+    kept = set(label_names)
+    splits = {split: [] for split in SHARES}
+    for row in rows:
+        labels = tuple(label for label in row.labels if label in kept)
+        if labels:
+            splits[split_of(row.group)].append(dataclasses.replace(row, labels=labels))
+    return Corpus(
+        splits=splits, label_names=label_names, versions=corpus_versions(packages), skipped_files=skipped
+    )
+
+
+def split_of(file):
+    """Name the split of a source file; the same on every machine.
+
+    Parameters
+    ----------
+    file : str
+        Path within the package, with slashes, the package first.
+
+    Returns
+    -------
+    {"train", "dev", "test"}
+        The split.
+    """
+    position = int.from_bytes(hashlib.sha256(file.encode()).digest()[:8], "big") / 2**64
+    if position < SHARES["train"]:
+        return "train"
+    return "dev" if position < SHARES["train"] + SHARES["dev"] else "test"
+
+
+def prose(docstring):
+    r"""Return a docstring up to its first section header, in numpy, Google or Sphinx style.
+
+    Parameters
+    ----------
+    docstring : str
+        A docstring with its indentation cleaned.
+
+    Returns
+    -------
+    str
+        Its summary and extended description, stripped.
+
+    Examples
+    --------
+    >>> prose("Add two numbers.\n\nParameters\n----------\na : int")
+    'Add two numbers.'
+    """
+    header = _SECTION_START.search(docstring)
+    return docstring[: header.start()].strip() if header else docstring.strip()
+
+
+def _sources(package):
+    """Yield the relative and the full path of each source file of a package, which is not imported."""
+    specification = importlib.util.find_spec(package)
+    for folder in sorted(specification.submodule_search_locations or ()) if specification else ():
+        paths = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*.py")}
+        for file in sorted(paths):
+            *parents, name = file.split("/")
+            if name not in GENERATED and LEFT_OUT.isdisjoint(parents):
+                yield file, paths[file]
+
+
+def _functions(node, names):
+    """Yield the qualified name and the node of each function below a node, in the order of the source."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            continue  # an expression defines no function
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inner = [*names, child.name]
+            if not isinstance(child, ast.ClassDef):
+                yield inner, child
+            yield from _functions(child, inner)
+        else:
+            yield from _functions(child, names)
+
+
+def _calls(function):
+    """Return the last part of the name of everything that the body of a function calls."""
+    called = set()
+    for statement in function.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+                called.add(node.func.id if isinstance(node.func, ast.Name) else node.func.attr)
+    return called
+
+
+def _words(names):
+    """Split the parts of a qualified name at underscores and capitals."""
+    return [word for name in names for word in _WORDS.findall(name)]
+
+
+def cached_corpus(packages=tuple(PACKAGES), *, cache_dir=None, progress=True):
+    """Return the folder of the embedded corpus, which is built when it is not there yet.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        Import names; those that are not installed are left out.
+    cache_dir : str or path-like, optional
+        Where the folder lies; by default the platform's cache folder, or a temporary one where that is
+        read-only.
+    progress : bool, default=True
+        Whether to show progress.
+
+    Returns
+    -------
+    folder : pathlib.Path
+        A data folder whose name carries a hash of the package versions.
+    description : str
+        Packages, versions and fingerprint of the texts and labels.
+
+    Raises
+    ------
+    DatasetError
+        If none of the packages is installed.
+    """
+    versions = corpus_versions(packages)
+    key = hashlib.sha256(json.dumps([LAYOUT, versions]).encode()).hexdigest()[:12]
+    folder = _writable(Path(cache_dir or pooch.os_cache("adathresh"))) / f"pyapi-{key}"
+    about = _read_about(folder, versions)
+    if about is None:
+        if folder.exists():
+            warnings.warn(f"{folder} is damaged or foreign; the corpus is built anew.", stacklevel=3)
+            shutil.rmtree(folder)
+        about = _build_folder(folder, packages, progress)
+    names = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return folder, (
+        f"Documented functions of {names}; labels are the names that a function's body calls. "
+        f"Corpus fingerprint {about['fingerprint']}; {about['skipped_files']} files could not be parsed."
+    )
+
+
+def _writable(folder):
+    """Return a folder to write to: the given one, or a temporary one of this user."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        replacement = Path(tempfile.gettempdir()) / f"adathresh-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        replacement.mkdir(exist_ok=True)
+        warnings.warn(f"{folder} cannot be written; the corpus is kept in {replacement}.", stacklevel=4)
+        return replacement
+
+
+def _build_folder(folder, packages, progress):
+    """Build the corpus beside its place, move it there when it is complete, and return its record."""
+    corpus = build_corpus(packages, progress=progress)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        write_text_folder(building, corpus.splits, corpus.label_names, progress=progress)
+        about = {
+            "versions": corpus.versions,
+            "fingerprint": corpus.fingerprint,
+            "skipped_files": corpus.skipped_files,
+            "sha256": {path.name: pooch.file_hash(str(path)) for path in sorted(building.iterdir())},
+        }
+        with atomic_open(building / "corpus.json") as stream:
+            stream.write(json.dumps(about, indent=1).encode())
+        with contextlib.suppress(OSError):  # another process was faster, with the same result
+            os.rename(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return about
+
+
+def _read_about(folder, versions):
+    """Return the record of a cached corpus, or None unless every file is as it was written."""
+    try:
+        about = json.loads((folder / "corpus.json").read_bytes())
+        intact = about["versions"] == versions and {"train.txt.gz", "test.txt.gz"} <= about["sha256"].keys()
+        intact &= all(pooch.file_hash(str(folder / name)) == known for name, known in about["sha256"].items())
+        return about if intact and {"fingerprint", "skipped_files"} <= about.keys() else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

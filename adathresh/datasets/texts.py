@@ -1,0 +1,92 @@
+"""Corpora of texts, written as data folders with TF-IDF features."""
+
+import dataclasses
+import json
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.feature_extraction.text import TfidfVectorizer
+from tqdm.auto import tqdm
+
+from adathresh.datasets.formats import atomic_open, save_xc
+
+DECIMALS = 4  # the last bits of a logarithm depend on the processor, four decimals of it do not
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextRow:
+    """One text with its labels.
+
+    Attributes
+    ----------
+    uid : str
+        What identifies the row.
+    text : str
+        The text.
+    labels : tuple of str
+        Names of its labels, sorted.
+    group : str or None
+        The group that must not be parted by a split.
+    """
+
+    uid: str
+    text: str
+    labels: tuple
+    group: str | None = None
+
+
+def write_text_folder(folder, splits, label_names, *, min_df=2, max_features=None, progress=True):
+    """Write texts as a data folder, with TF-IDF features fitted on the training texts only.
+
+    Features are logarithmic term counts times inverse document frequencies, rows of length 1 (scikit-learn's
+    TfidfVectorizer with ``sublinear_tf``); terms are runs of two or more letters, in lower case.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An existing folder.
+    splits : dict of str to list of TextRow
+        The rows of each split, among them "train".
+    label_names : list of str
+        Names of the columns of Y.
+    min_df : int, default=2
+        Number of training rows in which a term must occur.
+    max_features : int, optional
+        Number of commonest terms to keep.
+    progress : bool, default=True
+        Whether to show progress.
+    """
+    vectorizer = TfidfVectorizer(
+        sublinear_tf=True,
+        token_pattern="[a-zA-Z]{2,}",
+        min_df=min_df,
+        max_features=max_features,
+        dtype=np.float64,
+    )
+    vectorizer.fit(row.text for row in tqdm(splits["train"], desc="vocabulary", disable=not progress))
+    column = {name: number for number, name in enumerate(label_names)}
+    _write_lines(folder / "labels.txt", label_names)
+    _write_lines(folder / "features.txt", vectorizer.get_feature_names_out().tolist())
+    for split, rows in splits.items():
+        X = vectorizer.transform(
+            row.text for row in tqdm(rows, desc=f"{split} features", disable=not progress)
+        )
+        X.data = X.data.round(DECIMALS)
+        indices = [column[label] for row in rows for label in row.labels]
+        indptr = np.cumsum([0, *(len(row.labels) for row in rows)])
+        Y = sp.csr_array((np.ones(len(indices)), indices, indptr), shape=(len(rows), len(label_names)))
+        save_xc(folder / f"{split}.txt.gz", X, Y, progress=progress)
+        records = (
+            {"uid": row.uid, "text": row.text, "labels": [column[x] for x in row.labels]} for row in rows
+        )
+        _write_lines(
+            folder / f"{split}.jsonl.gz", (json.dumps(record, ensure_ascii=True) for record in records)
+        )
+        if rows and rows[0].group is not None:
+            _write_lines(folder / f"{split}.groups.txt.gz", (row.group for row in rows))
+
+
+def _write_lines(path, lines):
+    """Write lines of text, whole or not at all."""
+    with atomic_open(path) as stream:
+        stream.writelines(f"{line}\n".encode() for line in lines)
