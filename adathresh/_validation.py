@@ -49,10 +49,8 @@ def check_labels(Y, *, name="Y", n_samples=None, n_labels=None):
         Y = Y.copy()  # the arrays may still be the caller's
         Y.sum_duplicates()
         Y.eliminate_zeros()
-        if Y.nnz and Y.data.max() > 1:
-            raise ValueError(
-                f"{name} stores the same (row, label) pair more than once; store each pair once."
-            )
+    if (Y.data > 1).any():
+        raise ValueError(f"{name} stores the same (row, label) pair more than once; store each pair once.")
     _check_shape(Y, name, n_samples, n_labels)
     return Y
 
@@ -88,10 +86,10 @@ def check_scores(scores, *, name="scores", n_samples=None, n_labels=None, probab
         raise ValueError(f"{name} must have shape (n_samples, n_labels); got {scores.ndim} dimension(s).")
     if scores.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be real numbers; got values of type {scores.dtype}.")
-    if scores.dtype.kind != "f":
-        scores = scores.astype(np.float64)
     if sp.issparse(scores):
         scores = _canonical_csr(scores, name)
+    if scores.dtype.kind != "f":
+        scores = scores.astype(np.float64)
     values = scores.data if sp.issparse(scores) else scores
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; found NaN or infinity {_first_not_finite(scores)}.")
@@ -158,9 +156,9 @@ def candidate_pairs(Y, scores):
         Label, score and truth of each pair. True labels that have no score are in no pair.
     """
     n_samples, n_labels = scores.shape
-    positives = _row_major_positions(Y)
+    positives = row_major_positions(Y)
     if sp.issparse(scores):
-        positions = _row_major_positions(scores)
+        positions = row_major_positions(scores)
         found = np.searchsorted(positions, positives)
         inside = found < len(positions)
         found = found[inside][positions[found[inside]] == positives[inside]]
@@ -173,7 +171,7 @@ def candidate_pairs(Y, scores):
     return CandidatePairs(labels, values, truth)
 
 
-def _row_major_positions(matrix):
+def row_major_positions(matrix):
     """Return row · n_labels + label of the stored pairs of a canonical CSR matrix, strictly rising."""
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
     return rows * matrix.shape[1] + matrix.indices

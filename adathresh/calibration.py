@@ -148,6 +148,7 @@ def _equal_mass_bins(probabilities, n_zeros, n_bins):
 
 def _wilson_interval(positives, count):
     """95 % score interval of a binomial share (Wilson 1927)."""
+    count = count.astype(np.float64)  # its square overflows integers
     share = positives / count
     centre = share + _Z_95**2 / (2 * count)
     half = _Z_95 * np.sqrt(share * (1 - share) / count + _Z_95**2 / (4 * count**2))

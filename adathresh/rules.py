@@ -5,7 +5,7 @@ label is predicted when its score is *greater than* the cut, z > θ. In sparse s
 predicted.
 
 To add a rule, subclass :class:`DecisionRule` and write ``_fit(scores, Y)``, which sets ``thresholds_`` (one
-cut, or one for every label). A rule without such cuts, like :class:`TopK`, writes ``_decide(scores)`` as well.
+cut, or one for every label). A rule without such cuts, like :class:`TopK`, writes ``_decide(scores)``, too.
 """
 
 import numpy as np
@@ -103,7 +103,8 @@ class DecisionRule(BaseEstimator):
     def _decide(self, scores):
         """Compare checked scores with the cuts; return CSR with one stored 1 for every predicted pair."""
         if not sp.issparse(scores):
-            return sp.csr_array(scores > self.thresholds_)
+            # float64, as below: a Python float would be rounded to the type of the scores
+            return sp.csr_array(scores > np.asarray(self.thresholds_, dtype=np.float64))
         above = scores.data > np.broadcast_to(self.thresholds_, self.n_labels_)[scores.indices]
         indptr = np.r_[0, np.cumsum(above)][scores.indptr]
         return sp.csr_array((above[above], scores.indices[above], indptr), shape=scores.shape)
@@ -303,8 +304,8 @@ class ExpectedF1Cut(DecisionRule):
 
     def _fit(self, scores, Y):
         """Halve the greatest expected F1 of every label."""
-        values = scores.data if sp.issparse(scores) else scores.ravel()
-        labels = scores.indices if sp.issparse(scores) else np.tile(np.arange(self.n_labels_), len(scores))
+        unknown = sp.csr_array(scores.shape, dtype=np.float32)
+        labels, values, _ = candidate_pairs(unknown, scores)
         order = falling_by_label(labels, values)
         totals = np.bincount(labels, weights=values, minlength=self.n_labels_)
         # the running sum crosses all labels, and small probabilities must survive in it

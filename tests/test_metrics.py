@@ -1,0 +1,370 @@
+"""Metrics against naive loops, scikit-learn where it defines the same, and values worked out by hand."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.stats import rankdata
+from sklearn import metrics as sk
+
+from adathresh import metrics as m
+
+CONTAINERS = [np.asarray, sp.csr_array, sp.csr_matrix, sp.csc_array]
+FREQUENCY = np.array([0, 1, 5, 6, 20, 21, 100, 101, 5000])
+
+
+def make_case(seed, n_samples=40, n_labels=9, decimals=1, kept=0.6):
+    """Labels, predictions and rounded (so tied) probabilities; dense, and with some pairs absent."""
+    rng = np.random.default_rng(seed)
+    Y = (rng.random((n_samples, n_labels)) < rng.random(n_labels) * 0.5).astype(int)
+    Y[:, 0] = 0
+    P = np.where(rng.random(Y.shape) < 0.7, Y, rng.random(Y.shape) < 0.2).astype(int)
+    scores = np.round(rng.random(Y.shape), decimals)
+    stored = rng.random(Y.shape) < kept
+    rows, labels = np.nonzero(stored)
+    return Y, P, scores, stored, sp.csr_array((scores[stored], (rows, labels)), shape=Y.shape)
+
+
+SEEDS = range(5)
+
+
+def naive_f1(y, p):
+    tp, fp, fn = sum(y & p), sum(~y & p), sum(y & ~p)
+    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_f1_family_against_loops_and_sklearn(seed, container):
+    Y, P, *_ = make_case(seed)
+    P[3] = Y[3] = 0  # a row with nothing true and nothing predicted
+    y, p = Y.astype(bool), P.astype(bool)
+    by_label = np.array([naive_f1(y[:, j], p[:, j]) for j in range(Y.shape[1])])
+    Yc, Pc = container(Y), container(P)
+    assert m.macro_f1(Yc, Pc) == pytest.approx(by_label.mean())
+    assert m.macro_f1(Yc, Pc) == pytest.approx(sk.f1_score(Y, P, average="macro", zero_division=0))
+    assert m.macro_f1_present(Yc, Pc) == pytest.approx(by_label[Y.any(axis=0)].mean())
+    assert m.micro_f1(Yc, Pc) == pytest.approx(naive_f1(y.ravel(), p.ravel()))
+    assert m.micro_f1(Yc, Pc) == pytest.approx(sk.f1_score(Y, P, average="micro"))
+    assert m.example_f1(Yc, Pc) == pytest.approx(
+        np.mean([naive_f1(*pair) for pair in zip(y, p, strict=True)])
+    )
+    assert m.example_f1(Yc, Pc) == pytest.approx(sk.f1_score(Y, P, average="samples", zero_division=0))
+    assert m.macro_f1_ceiling(Yc) == np.mean(Y.any(axis=0))
+    bins = m.binned_macro_f1(Yc, Pc, FREQUENCY)
+    members = {"0": [0], "1_5": [1, 2], "6_20": [3, 4], "21_100": [5, 6], "over_100": [7, 8]}
+    assert bins == {f"macro_f1_{key}": pytest.approx(by_label[of].mean()) for key, of in members.items()}
+
+
+def test_f1_of_nothing():
+    nothing = np.zeros((2, 3), dtype=int)
+    assert m.macro_f1(nothing, nothing) == m.micro_f1(nothing, nothing) == m.example_f1(nothing, nothing) == 0
+    assert np.isnan(m.macro_f1_present(nothing, nothing))
+    assert m.macro_f1_ceiling(nothing) == 0
+    bins = m.binned_macro_f1(nothing, nothing, [0, 0, 7])
+    assert bins["macro_f1_0"] == bins["macro_f1_6_20"] == 0
+    assert np.isnan([bins["macro_f1_1_5"], bins["macro_f1_21_100"], bins["macro_f1_over_100"]]).all()
+
+
+def test_macro_f1_never_exceeds_its_ceiling_and_reaches_it():
+    Y, P, *_ = make_case(0)
+    assert m.macro_f1(Y, P) <= m.macro_f1_ceiling(Y) == m.macro_f1(Y, Y)
+
+
+def naive_top_k(row, k, stored):
+    """Label indices by falling score, then rising index."""
+    return sorted(np.flatnonzero(stored), key=lambda j: (-row[j], j))[:k]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("k", [1, 3, 5, 20])
+def test_lists_at_k_against_loops(seed, k):
+    Y, _, scores, stored, sparse = make_case(seed, kept=0.4)
+    frequency = np.array([0, 3, 1, 8, 40, 2, 15, 30, 4])
+    C = (np.log(100) - 1) * 2.5**0.55
+    weight = 1 + C * (frequency + 1.5) ** -0.55
+    for given, mask in ((scores, np.ones_like(stored)), (sparse, stored)):
+        hits = gained = best = 0
+        kept = np.zeros(Y.shape, dtype=bool)
+        for i, row in enumerate(scores):
+            top = naive_top_k(row, k, mask[i])
+            kept[i, top] = True
+            hits += sum(Y[i, j] for j in top)
+            gained += sum(Y[i, j] * weight[j] for j in top)
+            best += sum(sorted(Y[i] * weight, reverse=True)[:k])
+        listed = m.top_k(given, k)
+        np.testing.assert_array_equal(
+            sp.csr_array((np.ones(listed.nnz), listed.indices, listed.indptr), Y.shape).toarray(), kept
+        )
+        np.testing.assert_array_equal(listed.data, scores[kept])
+        assert m.precision_at_k(Y, given, k) == pytest.approx(hits / (k * len(Y)))
+        assert m.psp_at_k(Y, given, frequency, k, n_train=100) == pytest.approx(gained / best)
+
+
+def test_psp_by_hand():
+    # log(e²) − 1 = 1 and A = B = 1 give C = 2 and weights 1 + 2 / (N_l + 1) = 3, 2, 1.5
+    Y, scores = [[1, 0, 1], [0, 1, 0]], [[0.1, 0.5, 0.9], [0.1, 0.9, 0.5]]
+    assert m.psp_at_k(Y, scores, [0, 1, 3], 1, n_train=np.exp(2), A=1, B=1) == pytest.approx(
+        (1.5 + 2) / (3 + 2)
+    )
+    assert np.isnan(m.psp_at_k(np.zeros((2, 3)), scores, [0, 1, 3], 1, n_train=9))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_macro_auroc_against_loop_and_sklearn(seed):
+    Y, _, scores, stored, sparse = make_case(seed)
+    Y[:, 1] = 1  # no negatives: left out, as is label 0 without positives
+    for given, filled in ((scores, scores), (sparse, np.where(stored, scores, -1.0))):
+        areas = []
+        for y, s in zip(Y.T.astype(bool), filled.T, strict=True):
+            if 0 < y.sum() < len(y):
+                wins = [(a > b) + (a == b) / 2 for a in s[y] for b in s[~y]]
+                areas.append(np.mean(wins))
+        assert m.macro_auroc(Y, given) == pytest.approx(np.mean(areas), abs=1e-12)
+        defined = (Y.any(axis=0)) & (~Y.all(axis=0))
+        expected = sk.roc_auc_score(Y[:, defined], filled[:, defined], average="macro")
+        assert m.macro_auroc(Y, given) == pytest.approx(expected)
+    # stored scores may be negative: an absent pair still ranks below them
+    assert m.macro_auroc(
+        Y, sp.csr_array((sparse.data - 7, sparse.indices, sparse.indptr), Y.shape)
+    ) == pytest.approx(m.macro_auroc(Y, sparse))
+
+
+def test_macro_auroc_undefined():
+    assert np.isnan(m.macro_auroc([[1, 0]], [[0.2, 0.3]]))
+    assert m.macro_auroc([[1], [0]], sp.csr_array((2, 1))) == 0.5
+
+
+def naive_ece(y, p, n_bins):
+    bins = np.floor(n_bins * (rankdata(p) - 0.5) / len(p))
+    return sum((bins == b).mean() * abs(p[bins == b].mean() - y[bins == b].mean()) for b in set(bins))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("decimals", [1, 15])
+def test_calibration_metrics_against_loops(seed, decimals):
+    Y, _, scores, stored, sparse = make_case(seed, decimals=decimals)
+    filled = np.where(stored, scores, 0.0)
+    cases = [
+        (scores, "candidates", Y.ravel(), scores.ravel()),
+        (scores, "all", Y.ravel(), scores.ravel()),
+        (sparse, "candidates", Y[stored], scores[stored]),
+        (sparse, "all", Y.ravel(), filled.ravel()),
+    ]
+    for given, pairs, y, p in cases:
+        for n_bins in (1, 7, 15):
+            ece = m.expected_calibration_error(Y, given, n_bins=n_bins, pairs=pairs)
+            assert ece == pytest.approx(naive_ece(y, p, n_bins))
+        assert m.brier_score(Y, given, pairs=pairs) == pytest.approx(np.mean((y - p) ** 2))
+        q = np.clip(np.where(y == 1, p, 1 - p), 1e-7, None)
+        assert m.log_loss(Y, given, pairs=pairs) == pytest.approx(-np.mean(np.log(q)))
+    inner = np.clip(scores, 0.01, 0.99)
+    assert m.log_loss(Y, inner) == pytest.approx(sk.log_loss(Y.ravel(), inner.ravel()))
+    assert m.brier_score(Y, scores) == pytest.approx(sk.brier_score_loss(Y.ravel(), scores.ravel()))
+
+
+def test_calibration_metrics_do_not_depend_on_the_order_of_rows():
+    Y, _, _, _, sparse = make_case(3)
+    order = np.random.default_rng(0).permutation(len(Y))
+    for pairs in ("candidates", "all"):
+        assert m.expected_calibration_error(Y[order], sparse[order], pairs=pairs) == pytest.approx(
+            m.expected_calibration_error(Y, sparse, pairs=pairs), abs=1e-14
+        )
+
+
+def test_calibration_metrics_of_no_pairs():
+    empty = sp.csr_array((2, 2))
+    for metric in (m.expected_calibration_error, m.brier_score, m.log_loss):
+        assert np.isnan(metric([[0, 0], [0, 1]], empty))
+    assert m.brier_score([[0, 0], [0, 1]], empty, pairs="all") == 0.25
+    assert m.expected_calibration_error([[0, 0], [0, 1]], empty, pairs="all") == 0.25
+    assert m.log_loss([[0, 0], [0, 1]], empty, pairs="all") == pytest.approx(-np.log(1e-7) / 4)
+
+
+def naive_coverage(Y, P, scores, precision):
+    confidence = {i: min(scores[i, j] for j in np.flatnonzero(P[i])) for i in range(len(P)) if P[i].any()}
+    best = 0
+    for cut in set(confidence.values()):
+        taken = [i for i, c in confidence.items() if c >= cut]
+        if sum((Y[i] & P[i]).sum() for i in taken) >= precision * sum(P[i].sum() for i in taken):
+            best = max(best, len(taken))
+    return best / len(P)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("precision", [0.3, 0.6, 0.75, 0.9, 1.0])
+def test_coverage_against_loop(seed, precision):
+    Y, P, scores, stored, sparse = make_case(seed)
+    P[5] = 0
+    assert m.coverage_at_precision(Y, P, scores, precision) == naive_coverage(Y, P, scores, precision)
+    # a predicted label without a score puts the row last
+    filled = np.where(stored, scores, -np.inf)
+    assert m.coverage_at_precision(Y, P, sparse, precision) == naive_coverage(Y, P, filled, precision)
+
+
+def test_coverage_by_hand():
+    Y, P = [[1, 0], [1, 0], [0, 1], [1, 1]], [[1, 0], [1, 1], [0, 0], [0, 1]]
+    scores = [[0.9, 0.0], [0.8, 0.4], [0.1, 0.1], [0.2, 0.6]]
+    # by confidence: row 0 (1 of 1 right), row 3 (1 of 1), row 1 (1 of 2); row 2 predicts nothing
+    assert m.coverage_at_precision(Y, P, scores, 1.0) == 0.5
+    assert m.coverage_at_precision(Y, P, scores, 0.75) == 0.75
+    assert m.coverage_at_precision([[0]], [[1]], [[0.9]], 0.5) == 0
+    assert m.coverage_at_precision([[0]], [[0]], [[0.9]], 0.5) == 0
+
+
+def test_evaluate_holds_what_the_arguments_allow():
+    Y, P, _, _, sparse = make_case(1)
+    labels_only = ["macro_f1", "macro_f1_present", "micro_f1", "example_f1"]
+    binned = ["macro_f1_0", "macro_f1_1_5", "macro_f1_6_20", "macro_f1_21_100", "macro_f1_over_100"]
+    lists = [f"precision_at_{k}" for k in (1, 3, 5)]
+    psp = [f"psp_at_{k}" for k in (1, 3, 5)]
+    rest = [
+        "macro_auroc",
+        "ece_candidates",
+        "brier_candidates",
+        "log_loss_candidates",
+        "ece_all",
+        "brier_all",
+    ]
+    rest += ["log_loss_all", "coverage_at_precision_0_9"]
+    assert list(m.evaluate(Y, P)) == labels_only
+    assert list(m.evaluate(Y, P, None, FREQUENCY)) == labels_only + binned
+    assert list(m.evaluate(Y, P, sparse)) == labels_only + lists + rest
+    assert list(m.evaluate(Y, P, sparse, FREQUENCY)) == labels_only + binned + lists + rest
+    result = m.evaluate(Y, P, scores=sparse, train_frequency=FREQUENCY, n_train=9000)
+    assert list(result) == labels_only + binned + lists + psp + rest
+    assert all(type(value) is float for value in result.values())
+    for k in (1, 3, 5):
+        assert result[f"precision_at_{k}"] == m.precision_at_k(Y, sparse, k)
+        assert result[f"psp_at_{k}"] == m.psp_at_k(Y, sparse, FREQUENCY, k, n_train=9000)
+    assert result["macro_f1_6_20"] == m.binned_macro_f1(Y, P, FREQUENCY)["macro_f1_6_20"]
+    assert result["macro_auroc"] == m.macro_auroc(Y, sparse)
+    for pairs in ("candidates", "all"):
+        assert result[f"ece_{pairs}"] == m.expected_calibration_error(Y, sparse, pairs=pairs)
+        assert result[f"brier_{pairs}"] == m.brier_score(Y, sparse, pairs=pairs)
+        assert result[f"log_loss_{pairs}"] == m.log_loss(Y, sparse, pairs=pairs)
+    assert result["coverage_at_precision_0_9"] == m.coverage_at_precision(Y, P, sparse, 0.9)
+
+
+def test_evaluate_dense_equals_sparse_with_every_pair_stored():
+    Y, P, scores, _, _ = make_case(2)
+    rows, labels = np.indices(Y.shape).reshape(2, -1)
+    full = sp.csr_array((scores.ravel(), (rows, labels)), shape=Y.shape)
+    dense = m.evaluate(Y, P, scores, FREQUENCY, n_train=9000)
+    sparse = m.evaluate(sp.csr_array(Y), sp.csr_matrix(P), full, FREQUENCY, n_train=9000)
+    assert dense == pytest.approx(sparse, abs=1e-14)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "micro_f1", "example_f1"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_metric_without_each_row_against_leaving_it_out(metric, seed):
+    Y, P, *_ = make_case(seed, n_samples=12)
+    value_of, without_row_of = m._WITHOUT_EACH_ROW[metric]
+    expected = [value_of(np.delete(Y, i, axis=0), np.delete(P, i, axis=0)) for i in range(len(Y))]
+    np.testing.assert_allclose(without_row_of(*m._check_pair(Y, P)), expected, atol=1e-14)
+
+
+def test_bootstrap_of_a_mean_is_the_plain_one():
+    """Example-F1 is a mean over rows, so pseudo-values and resampled metric are the same thing."""
+    Y, A, *_ = make_case(0)
+    B = make_case(9)[1]
+    result = m.paired_bootstrap(Y, A, B, metric="example_f1", n_draws=200, random_state=7)
+    rng = np.random.RandomState(7)
+    draws = []
+    for _ in range(200):
+        rows = rng.randint(len(Y), size=len(Y))
+        draws.append(m.example_f1(Y[rows], A[rows]) - m.example_f1(Y[rows], B[rows]))
+    assert result["difference"] == m.example_f1(Y, A) - m.example_f1(Y, B)
+    assert [result["low"], result["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+
+
+def test_bootstrap_interval_covers_the_truth_on_the_long_tail():
+    """Draw many test sets of one population: about 95 of 100 intervals hold the expected difference."""
+    rng = np.random.default_rng(0)
+    n_population, n_labels, n_samples = 20_000, 150, 300
+    share = np.minimum(0.3, 1 / np.arange(1, n_labels + 1) ** 1.2)
+    shape = (n_population, n_labels)
+    Y = rng.random(shape) < share
+    A = np.where(Y, rng.random(shape) < 0.5, rng.random(shape) < 0.3 * share)
+    B = np.where(Y, rng.random(shape) < 0.1 + 0.6 * (share > 0.02), rng.random(shape) < 0.15 * share)
+    Y, A, B = (sp.csr_array(labels, dtype=np.float32) for labels in (Y, A, B))
+    results = []
+    for _ in range(150):
+        rows = rng.choice(n_population, n_samples, replace=False)
+        results.append(m.paired_bootstrap(Y[rows], A[rows], B[rows], n_draws=200))
+    expected = np.mean([result["difference"] for result in results])
+    covered = np.mean([result["low"] <= expected <= result["high"] for result in results])
+    assert 0.9 <= covered <= 1
+    assert np.mean([result["low"] > 0 for result in results]) > 0.9  # the interval is of use, too
+
+
+def test_bootstrap_is_antisymmetric_in_the_two_predictions_and_repeats_with_its_seed():
+    Y, A, *_ = make_case(0)
+    B = make_case(9)[1]
+    one, other = m.paired_bootstrap(Y, A, B, n_draws=101), m.paired_bootstrap(Y, B, A, n_draws=101)
+    assert one["difference"] == -other["difference"]
+    assert [one["low"], one["high"]] == pytest.approx([-other["high"], -other["low"]])
+    assert one == m.paired_bootstrap(sp.csr_array(Y), sp.csr_matrix(A), B, n_draws=101)
+    assert one != m.paired_bootstrap(Y, A, B, n_draws=101, random_state=1)
+
+
+ONE = [[1, 0], [0, 1]]
+HALF = [[0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: m.macro_f1(ONE, [[1, 0]]), "Y_pred has 1 rows but 2 were expected"),
+        (lambda: m.micro_f1(ONE, [[1], [0]]), "Y_pred has 1 labels but 2 were expected"),
+        (lambda: m.example_f1([[2, 0]], [[1, 0]]), "Y_true must hold only 0 and 1; found 2"),
+        (lambda: m.macro_f1_present([1, 0], [1, 0]), "Y_true must be a 0/1 matrix"),
+        (lambda: m.binned_macro_f1(ONE, ONE, [1]), r"train_frequency must have shape \(2,\); got \(1,\)"),
+        (lambda: m.binned_macro_f1(ONE, ONE, [1, -1]), "train_frequency must hold counts"),
+        (lambda: m.binned_macro_f1(ONE, ONE, [1, np.nan]), "train_frequency must hold counts"),
+        (lambda: m.top_k(HALF, 0), "k must be at least 1; got 0"),
+        (lambda: m.precision_at_k(ONE, HALF, 0), "k must be at least 1; got 0"),
+        (lambda: m.precision_at_k(ONE, [[0.5, 0.5]], 1), "scores has 1 rows but 2 were expected"),
+        (lambda: m.psp_at_k(ONE, HALF, [1, 1], 1, n_train=2), "n_train must be at least 3"),
+        (
+            lambda: m.psp_at_k(ONE, HALF, [1, 9], 1, n_train=8),
+            "train_frequency goes up to 9, but n_train is 8",
+        ),
+        (lambda: m.macro_auroc(ONE, [[np.nan, 0], [0, 0]]), "NaN or infinity in row 0, label 0"),
+        (lambda: m.expected_calibration_error(ONE, [[2, 0], [0, 0]]), "scipy.special.expit"),
+        (lambda: m.expected_calibration_error(ONE, HALF, n_bins=0), "n_bins must be at least 1"),
+        (lambda: m.brier_score(ONE, HALF, pairs="both"), 'pairs must be "candidates" or "all"; got \'both\''),
+        (lambda: m.log_loss(ONE, [[-1, 0], [0, 0]]), "scipy.special.expit"),
+        (lambda: m.coverage_at_precision(ONE, ONE, HALF, 0), r"precision must be in \(0, 1\]; got 0"),
+        (lambda: m.evaluate(ONE, ONE, [[3, 0], [0, -3]]), "found values from -3 to 3.*scipy.special.expit"),
+        (lambda: m.paired_bootstrap(ONE, ONE, [[1, 0]]), "Y_pred_b has 1 rows but 2 were expected"),
+        (lambda: m.paired_bootstrap(ONE, ONE, ONE, metric="f1"), "metric must be one of macro_f1, micro_f1"),
+        (lambda: m.paired_bootstrap(ONE, ONE, ONE, n_draws=0), "n_draws must be at least 1"),
+        (lambda: m.paired_bootstrap([[1]], [[1]], [[1]]), "at least two rows; Y_true has 1"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_nothing_sparse_is_densified():
+    """200,000 rows by 50,000 labels would be 80 GB as an array of float64."""
+    rng = np.random.default_rng(0)
+    shape, nnz = (200_000, 50_000), 300_000
+    rows, labels = rng.integers(shape[0], size=nnz), rng.integers(shape[1], size=nnz)
+    pairs = np.unique(rows * shape[1] + labels)
+    index = (pairs // shape[1], pairs % shape[1])
+    scores = sp.csr_array((rng.random(len(pairs), dtype=np.float32), index), shape=shape)
+    Y = sp.csr_array((np.ones(len(pairs), np.float32), index), shape=shape)
+    tracemalloc.start()
+    started = time.perf_counter()
+    result = m.evaluate(Y, Y, scores, np.ones(shape[1]), n_train=10)
+    m.paired_bootstrap(Y, Y, Y, n_draws=3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result["micro_f1"] == 1
+    assert peak < 300e6
+    assert time.perf_counter() - started < 20
