@@ -2,10 +2,14 @@
 
 import os
 import secrets
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-import pooch
+with warnings.catch_warnings():
+    # In a notebook pooch's progress bar asks for widgets, which nothing here uses.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import pooch
 
 
 def cache_folder():

@@ -1,12 +1,12 @@
 """What all tests share: no display, and property-based tests that behave alike on every machine."""
 
-import os
-
+import matplotlib
 import nbformat
 import pytest
 from hypothesis import settings
 
-os.environ["MPLBACKEND"] = "Agg"
+# Not by the environment: the notebooks' own processes would inherit it and show no figures.
+matplotlib.use("Agg")
 
 # The same examples on every run, and no time limit per example: shared machines are slow at random.
 settings.register_profile("adathresh", derandomize=True, deadline=None, max_examples=50)

@@ -140,21 +140,15 @@ def write_table(config, name, rows):
     rows : list of dict or pandas.DataFrame
         The table; floats are rounded to six decimals. Nothing that differs between two equal runs belongs
         here: seconds and memory go to :func:`write_timings`.
-
-    Returns
-    -------
-    pathlib.Path
-        The file, which is there only if ``config.save``.
     """
-    path = config.folder / f"{name}.csv"
     if config.save:
-        with whole_file(path) as temporary:
-            temporary.write_text(_as_csv(rows), encoding="utf-8", newline="\n")
-    return path
+        _write_csv(config.folder / f"{name}.csv", rows)
 
 
 def write_timings(config, notebook, rows):
     """Put one notebook's seconds and memory into ``timings.csv``, if this run saves results.
+
+    It is the only table that differs between two equal runs.
 
     Parameters
     ----------
@@ -164,23 +158,15 @@ def write_timings(config, notebook, rows):
         Name of the notebook, for example ``"02_baselines"``; its earlier rows are replaced.
     rows : list of dict or pandas.DataFrame
         As collected by :func:`timed`.
-
-    Returns
-    -------
-    pathlib.Path
-        The file, which is there only if ``config.save``. It is the only table that differs between two runs.
     """
-    path = config.folder / "timings.csv"
-    if config.save:
-        frame = pd.DataFrame(rows)
-        frame.insert(0, "notebook", notebook)
-        if path.is_file():
-            earlier = pd.read_csv(path)
-            frame = pd.concat([earlier[earlier["notebook"] != notebook], frame], ignore_index=True)
-        frame = frame.sort_values("notebook", kind="stable")
-        with whole_file(path) as temporary:
-            temporary.write_text(_as_csv(frame), encoding="utf-8", newline="\n")
-    return path
+    if not config.save:
+        return
+    path, frame = config.folder / "timings.csv", pd.DataFrame(rows)
+    frame.insert(0, "notebook", notebook)
+    if path.is_file():
+        earlier = pd.read_csv(path)
+        frame = pd.concat([earlier[earlier["notebook"] != notebook], frame], ignore_index=True)
+    _write_csv(path, frame.sort_values("notebook", kind="stable"))
 
 
 @contextmanager
@@ -202,7 +188,7 @@ def timed(rows, step):
 
 
 def save_figure(config, name, figure):
-    """Write a figure as PNG, if this run saves results.
+    """Write a figure as PNG, if this run saves results; equal figures give equal files.
 
     Parameters
     ----------
@@ -212,22 +198,21 @@ def save_figure(config, name, figure):
         Name of the figure, without ``.png``.
     figure : matplotlib.figure.Figure
         The figure.
-
-    Returns
-    -------
-    pathlib.Path
-        The file, which is there only if ``config.save``; equal figures give equal files.
     """
-    path = config.folder / "figures" / f"{name}.png"
     if config.save:
-        with whole_file(path) as temporary:
+        with whole_file(config.folder / "figures" / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=120, metadata={"Software": None})
-    return path
 
 
 def _as_csv(rows):
     """Return rows as CSV text that is the same for equal results on every platform."""
     return pd.DataFrame(rows).round(DECIMALS).to_csv(index=False, lineterminator="\n")
+
+
+def _write_csv(path, rows):
+    """Put a table in place whole."""
+    with whole_file(path) as temporary:
+        temporary.write_text(_as_csv(rows), encoding="utf-8", newline="\n")
 
 
 def _read_csv(source):

@@ -1,0 +1,254 @@
+"""What holds for the repository as a whole: the two commands, the style, the notebooks, the layers."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+
+import nbformat
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import adathresh
+from adathresh.experiments.config import RunConfig
+
+ROOT = Path(__file__).parents[1]
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
+REPRODUCE, TEST = INSTALL + ".venv/bin/adathresh reproduce", INSTALL + ".venv/bin/python -m pytest"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OUTER_PACKAGES = {"baselines", "datasets", "experiments"}
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users|work|opt|usr|var|mnt|private)/|[A-Z]:\\")
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# The two commands
+
+
+@pytest.mark.parametrize(("command", "workflow"), [(REPRODUCE, "reproduce.yml"), (TEST, "tests.yml")])
+def test_readme_and_workflows_hold_the_same_command(command, workflow):
+    assert read("README.md").splitlines().count(command) == 1
+    assert f"run: {command}\n" in read(f".github/workflows/{workflow}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_ci_runs_the_test_line_of_the_readme(tmp_path):
+    (tmp_path / ".ci").mkdir()
+    script = tmp_path / ".ci" / "run"
+    script.write_bytes((ROOT / ".ci" / "run").read_bytes())
+    script.chmod((ROOT / ".ci" / "run").stat().st_mode)
+
+    def run(readme):
+        (tmp_path / "README.md").write_text(readme)
+        return subprocess.run([script], capture_output=True, text=True, cwd="/")
+
+    good = run("# Title\n\n```\necho first\npwd && echo ran -m pytest\n```\n")
+    assert good.returncode == 0
+    assert good.stdout.splitlines()[1:] == [str(tmp_path), "ran -m pytest"]
+    assert run("false && echo -m pytest\n").returncode != 0
+    assert run("no line\n").returncode == 2
+    assert run("echo -m pytest\necho -m pytest\n").returncode == 2
+
+
+def test_the_pinned_set_is_complete_and_meets_every_lower_bound():
+    lines = [line for line in read("binder/requirements.txt").splitlines() if not line.startswith("#")]
+    assert lines == sorted(lines)
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines)
+    pins = dict(line.split("==") for line in lines)
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    for requirement in map(
+        Requirement, chain(project["dependencies"], *project["optional-dependencies"].values())
+    ):
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+
+
+def test_one_version_everywhere():
+    assert f"\nversion: {adathresh.__version__}\n" in read("CITATION.cff")
+    assert f"## [{adathresh.__version__}]" in read("CHANGELOG.md")
+
+
+# Style
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("format", "--check")])
+def test_ruff(arguments):
+    run_clean("ruff", *arguments, ".")
+
+
+def test_docstrings():
+    files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "adathresh").rglob("*.py"))]
+    run_clean("numpydoc.hooks.validate_docstrings", *files)
+
+
+def run_clean(module, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_method_never_imports_what_is_built_on_it():
+    modules = [path for path in (ROOT / "adathresh").glob("*.py") if path.name != "__main__.py"]
+    assert len(modules) > 5
+    for path in modules:
+        assert not imported_packages(path) & OUTER_PACKAGES, path.name
+
+
+def imported_packages(path):
+    """Return the parts of this package that a module directly in it imports, anywhere in its text."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names = [f"adathresh.{node.module}" if node.module else f"adathresh.{a.name}" for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("adathresh.")}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from adathresh.datasets.formats import load_xc", {"datasets"}),
+        ("from adathresh import baselines", {"baselines"}),
+        ("import adathresh.experiments.config as c", {"experiments"}),
+        ("from . import datasets", {"datasets"}),
+        ("def f():\n    from .datasets import x", {"datasets"}),
+        ("from adathresh.rules import x\nimport sklearn.datasets", {"rules"}),
+    ],
+)
+def test_imports_are_found_however_they_are_written(tmp_path, line, found):
+    (tmp_path / "module.py").write_text(line)
+    assert imported_packages(tmp_path / "module.py") == found
+
+
+def test_readme_examples_run(tmp_path, monkeypatch):
+    readme = read("README.md")
+    blocks = list(re.finditer(r"^```python\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL))
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "readme"}
+    for block in blocks:
+        # Line numbers of errors are those of the page.
+        before = "\n" * readme[: block.start(1)].count("\n")
+        exec(compile(before + block[1], "README.md", "exec"), namespace)
+
+
+# The notebooks
+
+
+def test_notebooks_are_numbered_without_gaps():
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"{i:02d}_" for i in range(1, len(NOTEBOOKS) + 1)]
+    assert NOTEBOOKS
+
+
+def test_committed_results_hold_no_machine_paths():
+    for path in (ROOT / "results").rglob("*"):
+        if path.suffix in (".csv", ".json") and "executed" not in path.parts:
+            assert not MACHINE_PATH.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+@pytest.fixture
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_notebook_is_small(path):
+    assert path.stat().st_size <= 300_000
+
+
+def test_notebook_begins_with_its_question(notebook):
+    assert notebook.cells[0].cell_type == "markdown"
+    assert "?" in notebook.cells[0].source
+
+
+def test_notebook_parameters_are_the_defaults_of_the_configuration(code):
+    (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    given = {}
+    for statement in ast.parse(cell.source).body:
+        (target,) = statement.targets
+        given[target.id] = ast.literal_eval(statement.value)
+    assert {
+        field.name: given.get(field.name, "missing") for field in fields(RunConfig)
+    } == RunConfig().to_parameters()
+
+
+def test_notebook_was_run_from_top_to_bottom_without_errors(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert outputs
+    assert not [output for output in outputs if output.output_type == "error"]
+
+
+def test_notebook_has_no_machine_paths(notebook):
+    for cell in notebook.cells:
+        texts = [cell.source]
+        for output in cell.get("outputs", []):
+            texts.append(output.get("text", ""))
+            texts += [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+        found = [match[0] for text in texts for match in [MACHINE_PATH.search(text)] if match]
+        assert not found, cell.source
+
+
+def test_notebook_is_thin(code):
+    for cell in code:
+        # Magics and shell commands are no Python, so they fail here too.
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.ClassDef), cell.source
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno - node.lineno < 5, cell.source
+
+
+def test_notebook_compares_every_table_before_it_replaces_the_published_one(code):
+    calls = [
+        (node.func.id, node.args[1].value)
+        for cell in code
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("compare_table", "write_table")
+    ]
+    for i, (function, name) in enumerate(calls):
+        if function == "write_table":
+            assert ("compare_table", name) in calls[:i], name
+
+
+@pytest.mark.parametrize("text", ["read /home/me/data", "'/tmp/x'", r"C:\data", "(/work/x)"])
+def test_machine_paths_are_recognised(text):
+    assert MACHINE_PATH.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["results/pyapi/a.csv", "https://x.org/home/y", "and/or", "../shared/data", "a/tmp/b"]
+)
+def test_other_text_is_no_machine_path(text):
+    assert not MACHINE_PATH.search(text)
+
+
+def test_the_pinned_numerics_are_what_is_tested():
+    pins = dict(line.split("==") for line in read("binder/requirements.txt").splitlines() if "==" in line)
+    installed = {name: version(name).split("+")[0] for name in ("numpy", "scipy", "scikit-learn", "torch")}
+    assert installed == {name: pins[name] for name in installed}
