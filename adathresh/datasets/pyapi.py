@@ -289,7 +289,7 @@ def cached_corpus(packages=tuple(PACKAGES), *, cache_dir=None, progress=True):
     Raises
     ------
     DatasetError
-        If none of the packages is installed.
+        If none of the packages is installed, or they are too small to fill three splits.
     """
     versions = corpus_versions(packages)
     key = hashlib.sha256(json.dumps([LAYOUT, versions]).encode()).hexdigest()[:12]
@@ -323,6 +323,8 @@ def _writable(folder):
 def _build_folder(folder, packages, progress):
     """Build the corpus beside its place, move it there when it is complete, and return its record."""
     corpus = build_corpus(packages, progress=progress)
+    if empty := [split for split, rows in corpus.splits.items() if not rows]:
+        raise DatasetError(f"{', '.join(packages)}: no rows for {', '.join(empty)}; name larger packages.")
     building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         write_text_folder(building, corpus.splits, corpus.label_names, progress=progress)

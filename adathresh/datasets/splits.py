@@ -28,7 +28,7 @@ def group_split(groups, fractions, *, random_state=0):
     Examples
     --------
     >>> [part.tolist() for part in group_split(["a", "a", "b", "b", "c", "c"], (2 / 3, 1 / 3))]
-    [[0, 1, 2, 3], [4, 5]]
+    [[0, 1, 4, 5], [2, 3]]
     """
     groups, fractions = np.asarray(groups), np.asarray(fractions, dtype=float)
     if groups.ndim != 1:

@@ -1,0 +1,92 @@
+"""The command ``adathresh data``."""
+
+import functools
+import sys
+
+from adathresh.datasets.registry import (
+    SOURCES,
+    available,
+    check,
+    data_folder,
+    fetch,
+    load_dataset,
+    statistics,
+)
+
+
+def add_data_parser(subparsers):
+    """Add ``data`` with its own sub-commands list, info, fetch and check.
+
+    Parameters
+    ----------
+    subparsers : argparse._SubParsersAction
+        What ``ArgumentParser.add_subparsers`` returned. Each sub-command sets the default ``run``, a function
+        that takes the parsed arguments and returns an exit code.
+    """
+    data = subparsers.add_parser("data", help="list, describe, fetch and check data sets")
+    commands = data.add_subparsers(dest="data_command", required=True)
+    for name, run, text in (
+        ("list", _list, "list the data sets that are there and those that can be fetched"),
+        ("info", _info, "describe a data set as it is loaded, with its fingerprint"),
+        ("fetch", _fetch, "download a data set into the data folder"),
+        ("check", _check, "read every file of a data set and report its statistics"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        if name != "list":
+            command.add_argument("name", metavar="NAME", help="name of the data set")
+        command.add_argument(
+            "--data-dir",
+            metavar="DIR",
+            help="folder of the data sets (default: $ADATHRESH_DATA, else the platform's cache folder)",
+        )
+        command.set_defaults(run=functools.partial(_guarded, run))
+
+
+def _guarded(run, args):
+    """Run a sub-command; bad data or a bad place ends in one line and exit code 2."""
+    try:
+        run(args)
+    except (ValueError, OSError) as error:
+        print(f"adathresh data: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _list(args):
+    """Print names, states and descriptions."""
+    present = available(args.data_dir)
+    print(f"data folder: {data_folder(args.data_dir)}")
+    print(f"{'pyapi':<16}{'built in':<10}Documented functions of the installed scientific packages.")
+    for name in sorted({*present, *SOURCES}):
+        description = SOURCES[name].description if name in SOURCES else ""
+        print(f"{name:<16}{'here' if name in present else 'fetch':<10}{description}".rstrip())
+
+
+def _info(args):
+    """Print what a data set is and its statistics as it is loaded."""
+    ds = load_dataset(args.name, data_dir=args.data_dir)
+    facts = {
+        "name": ds.name,
+        "description": ds.description,
+        "fingerprint": ds.fingerprint,
+        "dev": ds.dev_source,
+    }
+    _print_table(facts | statistics(ds))
+
+
+def _fetch(args):
+    """Download a data set."""
+    print(f"{args.name} is in {fetch(args.name, args.data_dir)}")
+
+
+def _check(args):
+    """Print the statistics of a data set as it lies on the disk."""
+    _print_table(check(args.name, args.data_dir))
+    print(f"{args.name}: no errors")
+
+
+def _print_table(facts):
+    """Print names and values in two columns."""
+    for key, value in facts.items():
+        if value != "":
+            print(f"{key:<34}{format(value, '.4f') if isinstance(value, float) else value}")

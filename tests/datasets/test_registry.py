@@ -1,0 +1,439 @@
+import argparse
+import bz2
+import functools
+import gzip
+import http.server
+import json
+import shutil
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from adathresh.datasets import DatasetError, load_dataset, make_longtail, registry, save_xc, statistics
+from adathresh.datasets.cli import add_data_parser
+
+REAL = [
+    "bibtex",
+    "corel5k",
+    "delicious",
+    "emotions",
+    "eurlex57k",
+    "goemotions",
+    "reuters21578",
+    "scene",
+    "yeast",
+]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_sets_match_their_statistics(data_dir, name):
+    if not (data_dir / name / "stats.json").exists():
+        pytest.skip(f"{data_dir / name} has no stats.json")
+    expected = json.loads((data_dir / name / "stats.json").read_text())
+    found = registry.check(name, data_dir, progress=False)
+    pairs = {
+        "n_train": "n_train",
+        "n_test": "n_test",
+        "d": "n_features",
+        "L": "n_labels",
+        "card_train": "labels_per_row_train",
+        "card_test": "labels_per_row_test",
+        "labels_le5": "labels_with_at_most_5_train_rows",
+        "labels_0_train": "labels_without_train_rows",
+        "labels_0_test": "labels_without_test_rows",
+        "max_label": "largest_label",
+        "median_label": "median_rows_per_label",
+        "unlabelled_train": "unlabelled_train",
+        "unlabelled_test": "unlabelled_test",
+        "empty_feat_train": "featureless_train",
+        "nnz_per_row": "features_per_row",
+        "inst_per_label": "rows_per_label",
+        "dup_rows_test_in_train": "test_rows_seen_in_train",
+    }
+    tolerance = {"card_train": 1e-4, "card_test": 1e-4, "nnz_per_row": 0.06, "inst_per_label": 0.01}
+    for key, ours in pairs.items():
+        assert found[ours] == pytest.approx(expected[key], abs=tolerance.get(key, 0)), key
+
+
+@pytest.mark.parametrize("name", ["reuters21578", "scene"])
+def test_real_sets_get_a_dev_split(data_dir, name):
+    ds = load_dataset(name, data_dir=data_dir, progress=False)
+    again = load_dataset(name, data_dir=data_dir, progress=False)
+    assert ds.dev_source == "drawn from train"
+    assert ds.fingerprint == again.fingerprint
+    expected = json.loads((data_dir / name / "stats.json").read_text())
+    assert ds.X_train.shape[0] + ds.X_dev.shape[0] == expected["n_train"]
+    assert ds.X_dev.shape[0] == pytest.approx(0.15 * expected["n_train"], abs=1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data folder with everything that one can hold."""
+    folder = tmp_path / "data" / "toy"
+    folder.mkdir(parents=True)
+    X, Y = make_longtail(100, 60, 8, labels_per_row=2, features_per_row=9)
+    for split, rows in {"train": slice(60), "dev": slice(60, 80), "test": slice(80, 100)}.items():
+        save_xc(folder / f"{split}.txt.gz", X[rows], Y[rows])
+        numbers = range(100)[rows]
+        with gzip.open(folder / f"{split}.jsonl.gz", "wt") as stream:
+            stream.writelines(json.dumps({"uid": str(i), "text": f"text {i}"}) + "\n" for i in numbers)
+        (folder / f"{split}.groups.txt").write_text("".join(f"file{i // 5}\n" for i in numbers))
+    (folder / "labels.txt").write_text("".join(f"name {i}\n" for i in range(8)))
+    (folder / "features.txt").write_text("".join(f"word{i}\n" for i in range(60)))
+    return folder
+
+
+def load(folder, **options):
+    return load_dataset(folder.name, data_dir=folder.parent, progress=False, **options)
+
+
+def test_a_full_folder(folder):
+    ds = load(folder)
+    X, Y = make_longtail(100, 60, 8, labels_per_row=2, features_per_row=9)
+    for split, rows in {"train": slice(60), "dev": slice(60, 80), "test": slice(80, 100)}.items():
+        assert (getattr(ds, f"X_{split}") != X[rows]).nnz == 0
+        assert (getattr(ds, f"Y_{split}") != Y[rows]).nnz == 0
+        assert getattr(ds, f"text_{split}") == [f"text {i}" for i in range(100)[rows]]
+        assert getattr(ds, f"groups_{split}").tolist() == [f"file{i // 5}" for i in range(100)[rows]]
+    assert ds.dev_source == "official"
+    assert ds.label_names[7] == "name 7"
+    assert ds.feature_names[59] == "word59"
+    assert repr(ds).startswith(
+        "Dataset('toy': 60 / 20 / 20 rows (dev official), 60 features, 8 labels, fingerprint "
+    )
+    with pytest.raises(AttributeError):
+        ds.name = "other"
+
+
+def test_a_bare_folder(folder):
+    for path in folder.iterdir():
+        if path.name not in ("train.txt.gz", "test.txt.gz"):
+            path.unlink()
+    ds = load(folder)
+    assert ds.text_train is ds.text_dev is ds.groups_train is None
+    assert ds.label_names == [f"label_{i}" for i in range(8)]
+    assert ds.feature_names[0] == "feature_0"
+    assert ds.X_dev.shape[0] == 9
+    assert ds.X_train.shape[0] == 51
+
+
+@pytest.mark.parametrize(("suffix", "opener"), [("", open), (".bz2", bz2.open)])
+def test_other_compressions_are_the_same_data(folder, suffix, opener):
+    before = load(folder).fingerprint
+    for path in list(folder.glob("*.gz")):
+        with opener(path.with_suffix(suffix), "wb") as stream:
+            stream.write(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert load(folder).fingerprint == before
+
+
+def test_drawn_dev_keeps_groups_and_rows_together(folder):
+    for path in folder.glob("dev.*"):
+        path.unlink()
+    ds = load(folder, dev_fraction=0.3)
+    assert ds.dev_source == "drawn from train"
+    assert not set(ds.groups_train) & set(ds.groups_dev)
+    assert sorted(ds.text_train + ds.text_dev) == sorted(f"text {i}" for i in range(60))
+    numbers = [int(text.split()[1]) for text in ds.text_dev]
+    X, _ = make_longtail(100, 60, 8, labels_per_row=2, features_per_row=9)
+    assert (ds.X_dev != X[numbers]).nnz == 0
+    assert ds.groups_dev.tolist() == [f"file{i // 5}" for i in numbers]
+    assert load(folder, dev_fraction=0.3).fingerprint == ds.fingerprint
+    assert load(folder, dev_fraction=0.3, random_state=1).fingerprint != ds.fingerprint
+
+
+def test_every_content_enters_the_fingerprint(folder):
+    seen = {load(folder).fingerprint}
+    X, Y = (matrix.tolil() for matrix in make_longtail(100, 60, 8, labels_per_row=2, features_per_row=9))
+    X[80, 0] += 0.5
+    save_xc(folder / "test.txt.gz", X[80:], Y[80:])
+    seen.add(load(folder).fingerprint)
+    Y[80, 0] = 1 - Y[80, 0]
+    save_xc(folder / "test.txt.gz", X[80:], Y[80:])
+    seen.add(load(folder).fingerprint)
+    (folder / "dev.jsonl.gz").unlink()
+    seen.add(load(folder).fingerprint)
+    assert len(seen) == 4
+
+
+def test_statistics_by_hand(tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    save_xc(folder / "train.txt", [[1, 0], [0, 0], [2, 2]], [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])
+    save_xc(folder / "dev.txt", [[1, 1]], [[0, 0, 0, 1]])
+    save_xc(folder / "test.txt", [[2, 2], [0, 3]], [[1, 0, 1, 0], [1, 0, 0, 0]])
+    found = statistics(load(folder))
+    assert found == registry.check("tiny", tmp_path)
+    assert found == {
+        "n_train": 3,
+        "n_dev": 1,
+        "n_test": 2,
+        "n_features": 2,
+        "n_labels": 4,
+        "features_per_row": 1.0,
+        "labels_per_row_train": 1.0,
+        "labels_per_row_dev": 1.0,
+        "labels_per_row_test": 1.5,
+        "rows_per_label": 0.75,
+        "median_rows_per_label": 0.5,
+        "largest_label": 2,
+        "labels_without_train_rows": 2,
+        "labels_with_1_to_5_train_rows": 2,
+        "labels_with_at_most_5_train_rows": 4,
+        "labels_without_test_rows": 2,
+        "macro_f1_ceiling": 0.5,
+        "unlabelled_train": 1,
+        "featureless_train": 1,
+        "unlabelled_dev": 0,
+        "featureless_dev": 0,
+        "dev_rows_seen_in_train": 0,
+        "unlabelled_test": 0,
+        "featureless_test": 0,
+        "test_rows_seen_in_train": 1,
+    }
+
+
+def test_repeated_texts_are_counted(folder):
+    with gzip.open(folder / "test.jsonl.gz", "wt") as stream:
+        stream.writelines(json.dumps({"text": f"TEXT\n {i}"}) + "\n" for i in range(58, 78))
+    assert statistics(load(folder))["test_texts_seen_in_train"] == 2
+
+
+def drop(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def put(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def put_gz(name, text):
+    return lambda folder: (folder / name).write_bytes(gzip.compress(text.encode()))
+
+
+def truncate(name):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-9])
+
+
+BROKEN = {
+    "no folder": (
+        shutil.rmtree,
+        r"toy: there is no such data folder; put train\.txt\.gz .*--data-dir or ADATHRESH_DATA",
+    ),
+    "no train": (drop("train.txt.gz"), r"toy/train\.txt\.gz: the train split is missing; put it there"),
+    "no test": (drop("test.txt.gz"), r"toy/test\.txt\.gz: the test split is missing; put it there"),
+    "two trains": (put("train.txt", "0 1 1\n"), r"both train\.txt\.gz and train\.txt exist; remove one"),
+    "truncated matrix": (truncate("dev.txt.gz"), r"dev\.txt\.gz: the compressed file is truncated"),
+    "truncated text": (truncate("dev.jsonl.gz"), r"dev\.jsonl\.gz: the compressed file is truncated"),
+    "widths": (
+        put_gz("test.txt.gz", "20 60 9\n" + "0 1:1\n" * 20),
+        r"test\.txt\.gz has 60 features and 9 labels, but .*train",
+    ),
+    "short text": (
+        put_gz("dev.jsonl.gz", '{"text": "a"}\n'),
+        r"dev\.jsonl\.gz has 1 rows, but .*dev\.txt\.gz has 20",
+    ),
+    "no json": (
+        put_gz("dev.jsonl.gz", '{"text": "a"}\n{"text"'),
+        r"dev\.jsonl\.gz, line 2: not a JSON object",
+    ),
+    "no key": (
+        put_gz("dev.jsonl.gz", '{"txt": "a"}\n'),
+        r"dev\.jsonl\.gz, line 1: not a JSON object with the key",
+    ),
+    "no string": (put_gz("dev.jsonl.gz", '{"text": 3}\n'), r"dev\.jsonl\.gz, line 1: 'text' is not a string"),
+    "short groups": (put("dev.groups.txt", "a\n"), r"dev\.groups\.txt has 1 rows, but .*dev\.txt\.gz has 20"),
+    "labels": (put("labels.txt", "a\nb\n"), r"labels\.txt names 2 labels, but the matrices have 8"),
+    "features": (put("features.txt", "a\n"), r"features\.txt names 1 features, but the matrices have 60"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_folders(folder, case):
+    damage, message = BROKEN[case]
+    damage(folder)
+    with pytest.raises(DatasetError, match=message):
+        load(folder)
+
+
+def test_empty_split(folder):
+    for name in ("test.jsonl.gz", "test.groups.txt"):
+        (folder / name).unlink()
+    put_gz("test.txt.gz", "0 60 8\n")(folder)
+    with pytest.raises(DatasetError, match=r"test\.txt\.gz: the split has no rows"):
+        load(folder)
+
+
+def test_dev_cannot_be_drawn_from_one_group(folder):
+    for path in folder.glob("dev.*"):
+        path.unlink()
+    put("train.groups.txt", "same\n" * 60)(folder)
+    with pytest.raises(DatasetError, match="no dev split can be drawn"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/tmp"])
+def test_a_path_is_not_a_name(tmp_path, name):
+    with pytest.raises(DatasetError, match="is not the name of a data set"):
+        load_dataset(name, data_dir=tmp_path)
+
+
+def test_dev_fraction_is_checked(folder):
+    with pytest.raises(ValueError, match="dev_fraction"):
+        load(folder, dev_fraction=1.0)
+
+
+def test_missing_known_set_says_how_to_fetch(tmp_path):
+    with pytest.raises(DatasetError, match="adathresh data fetch rcv1"):
+        load_dataset("rcv1", data_dir=tmp_path)
+
+
+def test_data_folder_order(monkeypatch, tmp_path):
+    monkeypatch.setenv("ADATHRESH_DATA", str(tmp_path / "variable"))
+    assert registry.data_folder(tmp_path / "given") == tmp_path / "given"
+    assert registry.data_folder() == tmp_path / "variable"
+    monkeypatch.delenv("ADATHRESH_DATA")
+    assert "adathresh" in registry.data_folder().parts
+
+
+# Downloads, from a server on this machine.
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A server that stands for the publisher; the folder that it serves."""
+    served = tmp_path / "served"
+    served.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Handler, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        monkeypatch.setattr(registry, "BASE_URL", f"http://127.0.0.1:{running.server_port}/")
+        yield served
+        running.shutdown()
+
+
+def serve(served, name, text):
+    (served / name).write_bytes(bz2.compress(text.encode()))
+
+
+def test_fetch_features(server, tmp_path):
+    serve(server, "yeast_train.svm.bz2", "0,2 1:0.5 3:1\n1 2:1\n0 1:3\n 3:2\n" * 5)
+    serve(server, "yeast_test.svm.bz2", "3 4:1\n")
+    folder = registry.fetch("yeast", tmp_path / "data", progress=False)
+    ds = load_dataset("yeast", data_dir=tmp_path / "data")
+    assert ds.X_train.shape[1] == ds.X_test.shape[1] == 4
+    assert ds.Y_test.toarray().tolist() == [[0, 0, 0, 1]]
+    assert "Genes" in ds.description
+    record = json.loads((folder / "source.json").read_text())
+    assert record["yeast_test.svm.bz2"]["url"].endswith("/yeast_test.svm.bz2")
+    assert len(record["yeast_test.svm.bz2"]["sha256"]) == 64
+    assert registry.available(tmp_path / "data") == ["yeast"]
+
+
+def test_fetch_again_verifies(server, tmp_path):
+    serve(server, "yeast_train.svm.bz2", "0 1:1\n1 2:1\n")
+    serve(server, "yeast_test.svm.bz2", "0 1:1\n")
+    folder = registry.fetch("yeast", tmp_path / "data", progress=False)
+    before = (folder / "source.json").read_bytes()
+    assert registry.fetch("yeast", tmp_path / "data", progress=False) == folder
+    assert (folder / "source.json").read_bytes() == before
+    # Damaged here: fetched anew. Replaced there as well: refused.
+    damaged = folder / "downloads" / "yeast_test.svm.bz2"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"damaged")
+    registry.fetch("yeast", tmp_path / "data", progress=False)
+    assert damaged.read_bytes() == whole
+    damaged.write_bytes(b"damaged")
+    serve(server, "yeast_test.svm.bz2", "0 1:2\n")
+    with pytest.raises(DatasetError, match="is not the file whose checksum"):
+        registry.fetch("yeast", tmp_path / "data", progress=False)
+
+
+def test_fetch_draws_a_test_split_where_there_is_none(server, tmp_path):
+    serve(server, "bibtex.bz2", "".join(f"{i % 7} {i + 1}:1\n" for i in range(90)))
+    registry.fetch("bibtex", tmp_path, progress=False)
+    ds = load_dataset("bibtex", data_dir=tmp_path)
+    assert ds.X_test.shape[0] == 30
+    rows = sp.vstack([ds.X_train, ds.X_dev, ds.X_test])
+    assert sorted(rows.indices) == list(range(90))
+
+
+def test_fetch_texts(server, tmp_path):
+    for part, count in {"train": 20, "valid": 5, "test": 5}.items():
+        lines = (f"{part}{i}\t{'b a' if i % 2 else 'c'}\tcommon words here {i}\n" for i in range(count))
+        serve(server, f"eurlex57k_raw_texts_{part}.txt.bz2", "".join(lines))
+    registry.fetch("eurlex57k", tmp_path, progress=False)
+    ds = load_dataset("eurlex57k", data_dir=tmp_path)
+    assert ds.label_names == ["a", "b", "c"]
+    assert ds.feature_names == ["common", "here", "words"]
+    assert ds.text_dev[0] == "common words here 0"
+    assert ds.Y_dev.toarray()[:2].tolist() == [[0, 0, 1], [1, 1, 0]]
+    np.testing.assert_allclose(ds.X_test.toarray(), 3**-0.5, atol=1e-4)
+    assert ds.dev_source == "official"
+
+
+def test_fetch_names_what_cannot_be_downloaded(server, tmp_path):
+    with pytest.raises(DatasetError, match=r"yeast_train\.svm\.bz2 cannot be downloaded .*by hand"):
+        registry.fetch("yeast", tmp_path, progress=False)
+    assert not list((tmp_path / "yeast" / "downloads").iterdir())
+    with pytest.raises(DatasetError, match="no data set that can be fetched; those are amazoncat-13k, "):
+        registry.fetch("unknown", tmp_path)
+
+
+def test_fetch_leaves_a_folder_from_elsewhere_alone(folder, monkeypatch):
+    monkeypatch.setitem(registry.SOURCES, "toy", registry.SOURCES["yeast"])
+    before = sorted(folder.iterdir())
+    assert registry.fetch("toy", folder.parent) == folder
+    assert sorted(folder.iterdir()) == before
+
+
+# The command.
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    add_data_parser(parser.add_subparsers())
+    args = parser.parse_args(["data", *map(str, words)])
+    return args.run(args)
+
+
+def test_command_list(folder, capsys):
+    assert run("list", "--data-dir", folder.parent) == 0
+    lines = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert lines["toy"] == "here"
+    assert lines["amazoncat-13k"] == "fetch"
+    assert lines["pyapi"] == "built"
+    assert run("list", "--data-dir", folder / "nowhere") == 0
+
+
+def test_command_info_and_check(folder, capsys):
+    assert run("info", "toy", "--data-dir", folder.parent) == 0
+    assert load(folder).fingerprint in capsys.readouterr().out
+    assert run("check", "toy", "--data-dir", folder.parent) == 0
+    out = capsys.readouterr().out
+    assert "n_labels                          8\n" in out
+    assert out.endswith("toy: no errors\n")
+
+
+def test_command_fetch(server, tmp_path, capsys):
+    serve(server, "yeast_train.svm.bz2", "0 1:1\n1 2:1\n")
+    serve(server, "yeast_test.svm.bz2", "0 1:1\n")
+    assert run("fetch", "yeast", "--data-dir", tmp_path) == 0
+    assert str(tmp_path / "yeast") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["info", "check", "fetch"])
+def test_command_errors_are_one_line(tmp_path, capsys, command):
+    assert run(command, "nothing", "--data-dir", tmp_path) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("adathresh data: error: ")
+    assert captured.err.count("\n") == 1
+    assert "nothing" in captured.err
+    assert not captured.out
