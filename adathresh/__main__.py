@@ -23,16 +23,17 @@ def main(argv=None):
     int
         The exit status: 0 for success, 2 for arguments that cannot be used.
     """
-    args = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = _parser(with_data=argv[:1] == ["data"]).parse_args(argv)
     try:
         return args.run(args)
-    except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         print(f"adathresh: error: {error}", file=sys.stderr)
         return 2
 
 
-def _parser():
-    """Describe all commands."""
+def _parser(*, with_data):
+    """Describe all commands; those of ``data`` only on demand, as their module needs scikit-learn."""
     parser = argparse.ArgumentParser(
         prog="adathresh",
         description="Per-label, per-instance decision thresholds for multi-label classification.",
@@ -41,7 +42,12 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"adathresh {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_reproduce_parser(commands)
-    _add_data_parser(commands)
+    if with_data:
+        from adathresh.datasets.cli import add_data_parser
+
+        add_data_parser(commands)
+    else:
+        commands.add_parser("data", help="list, describe, fetch and check data sets")
     return parser
 
 
@@ -87,14 +93,11 @@ def _reproduce(args):
         raise ModuleNotFoundError(
             f"{error.name} is needed to run notebooks: pip install 'adathresh[notebooks]'"
         ) from error
+    from adathresh.datasets.registry import locate
+
+    # Before the first notebook: a wrong name ends here, and building or fetching shows its progress.
+    locate(config.dataset, config.data_dir)
     return reproduce(config, only=only)
-
-
-def _add_data_parser(commands):
-    """Describe ``adathresh data``, which the data sets' own module defines."""
-    from adathresh.datasets.cli import add_data_parser
-
-    add_data_parser(commands)
 
 
 if __name__ == "__main__":

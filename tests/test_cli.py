@@ -6,16 +6,18 @@ import pytest
 
 import adathresh
 from adathresh import __main__ as cli
+from adathresh.datasets import registry
 from adathresh.experiments import runner
 from adathresh.experiments.config import RunConfig
 
-HEAVY = ("papermill", "matplotlib", "pandas", "IPython")
+HEAVY = ("papermill", "matplotlib", "pandas", "IPython", "sklearn", "torch", "scipy")
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """Record what the command line hands to the runner."""
     made = []
+    monkeypatch.setattr(registry, "locate", lambda *_: None)
     monkeypatch.setattr(runner, "reproduce", lambda config, *, only=None: made.append((config, only)) or 0)
     return made
 
@@ -33,6 +35,7 @@ def test_reproduce_options(calls):
 
 
 def test_the_runners_exit_status_is_the_commands(monkeypatch):
+    monkeypatch.setattr(registry, "locate", lambda *_: None)
     monkeypatch.setattr(runner, "reproduce", lambda config, *, only=None: 130)
     assert cli.main(["reproduce"]) == 130
 
@@ -67,9 +70,23 @@ def test_unusable_values(calls, capsys, arguments, message):
 def test_unknown_notebook(monkeypatch, tmp_path, capsys):
     notebook = tmp_path / "01_data.ipynb"
     notebook.write_text("{}")
+    monkeypatch.setattr(registry, "locate", lambda *_: None)
     monkeypatch.setattr(runner, "find_notebooks", lambda _: [notebook])
     assert cli.main(["reproduce", "--only", "99"]) == 2
     assert "no notebook '99'; valid names: 01_data." in capsys.readouterr().err
+
+
+def test_missing_data_end_the_run_before_the_first_notebook(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(runner, "reproduce", lambda *_, **__: pytest.fail("a notebook was run"))
+    assert cli.main(["reproduce", "--dataset", "scenes", "--data-dir", str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("adathresh: error: ")
+    assert "scenes" in message
+
+
+def test_data_commands_are_reached(tmp_path, capsys):
+    assert cli.main(["data", "list", "--data-dir", str(tmp_path)]) == 0
+    assert "pyapi" in capsys.readouterr().out
 
 
 def test_missing_extra_names_the_installation(monkeypatch, capsys):

@@ -311,7 +311,7 @@ def _versions():
         own = {"adathresh": version("adathresh")}
     except PackageNotFoundError:  # run from the sources without being installed
         needed, own = [], {}
-    names = sorted({re.match(r"[\w.-]+", line)[0] for line in needed})
+    names = sorted({re.match(r"[\w.-]+", line)[0] for line in needed if "test" not in line.partition(";")[2]})
     installed = {name: _version(name) for name in names}
     return {
         "python": platform.python_version(),
