@@ -86,7 +86,7 @@ def test_ruff(arguments):
 
 def test_docstrings():
     files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "adathresh").rglob("*.py"))]
-    run_clean("numpydoc.hooks.validate_docstrings", *files)
+    run_clean("numpydoc", "lint", *files)
 
 
 def run_clean(module, *arguments):

@@ -10,7 +10,7 @@ from pathlib import Path
 class Profile:
     """The numbers in which ``--profile quick`` and ``--profile full`` differ.
 
-    Parameters
+    Attributes
     ----------
     n_seeds : int
         Repetitions of everything that training makes random.
@@ -80,7 +80,7 @@ def repository_root():
 class RunConfig:
     """One run of the notebooks, checked when it is made.
 
-    Parameters
+    Attributes
     ----------
     dataset : str, default="pyapi"
         Name of the data set, as in :func:`adathresh.datasets.load_dataset`.

@@ -101,11 +101,7 @@ def summarise(rows, *, by=("method", "base", "rule", "mode"), metrics=None, digi
         metrics = [name for name in frame.select_dtypes("number").columns if name not in (*by, "seed")]
     groups = frame.groupby(by, sort=False, dropna=False)[list(metrics)]
 
-    def shown(values):
-        mean = f"{values.mean():.{digits}f}"
-        return f"{mean} ± {values.std():.{digits}f}" if len(values) > 1 else mean
-
-    return groups.agg(shown).reset_index()
+    return groups.agg(lambda values: _mean_and_deviation(values, digits)).reset_index()
 
 
 def compare_table(config, name, rows, *, tolerance=0.01):
@@ -202,6 +198,12 @@ def save_figure(config, name, figure):
     if config.save:
         with whole_file(config.folder / "figures" / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=120, metadata={"Software": None})
+
+
+def _mean_and_deviation(values, digits):
+    """Return the text for one cell of a summary; a single value has no deviation."""
+    mean = f"{values.mean():.{digits}f}"
+    return f"{mean} ± {values.std():.{digits}f}" if len(values) > 1 else mean
 
 
 def _as_csv(rows):
