@@ -89,6 +89,12 @@ def test_docstrings():
     run_clean("numpydoc", "lint", *files)
 
 
+def test_the_docstring_check_can_fail(tmp_path):
+    (tmp_path / "module.py").write_text('"""M."""\n\n\ndef f(a):\n    """Return."""\n    return a\n')
+    with pytest.raises(AssertionError, match="PR01"):
+        run_clean("numpydoc", "lint", str(tmp_path / "module.py"), "--config", str(ROOT))
+
+
 def run_clean(module, *arguments):
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
