@@ -8,6 +8,7 @@ from adathresh.datasets.registry import (
     available,
     check,
     data_folder,
+    description_of,
     fetch,
     load_dataset,
     statistics,
@@ -58,8 +59,9 @@ def _list(args):
     print(f"data folder: {data_folder(args.data_dir)}")
     print(f"{'pyapi':<16}{'built in':<10}Documented functions of the installed scientific packages.")
     for name in sorted({*present, *SOURCES}):
-        description = SOURCES[name].description if name in SOURCES else ""
-        print(f"{name:<16}{'here' if name in present else 'fetch':<10}{description}".rstrip())
+        here = name in present
+        description = description_of(data_folder(args.data_dir) / name) if here else SOURCES[name].description
+        print(f"{name:<16}{'here' if here else 'fetch':<10}{description}".rstrip())
 
 
 def _info(args):

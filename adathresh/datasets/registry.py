@@ -310,7 +310,24 @@ def locate(name, data_dir=None, *, progress=True):
             f"{folder}: there is no such data folder; {mend}, or name the right place with --data-dir or "
             "ADATHRESH_DATA (`adathresh data list` shows what there is)."
         )
-    return folder, SOURCES[name].description if (folder / "source.json").exists() and name in SOURCES else ""
+    return folder, description_of(folder)
+
+
+def description_of(folder):
+    """Describe a data folder that was fetched.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    str
+        What the rows are, or nothing for a folder that was filled by other means.
+    """
+    fetched = folder.name in SOURCES and (folder / "source.json").exists()
+    return SOURCES[folder.name].description if fetched else ""
 
 
 def read_folder(folder, *, progress=True):
@@ -367,7 +384,7 @@ def _read_split(folder, split, path, progress):
     X, Y = load_xc(path, progress=progress)
     texts, groups = _find(folder, f"{split}.jsonl"), _find(folder, f"{split}.groups.txt")
     text = texts and _read_texts(texts)
-    names = groups and [line.decode().rstrip("\r\n") for line in _lines(groups)]
+    names = groups and _read_lines(groups)
     for extra, content in ((texts, text), (groups, names)):
         if extra and len(content) != X.shape[0]:
             raise DatasetError(f"{extra} has {len(content)} rows, but {path} has {X.shape[0]}.")
@@ -378,6 +395,17 @@ def _lines(path):
     """Yield the lines of a file, compressed or not."""
     with open(path, "rb") as raw, read_errors(path), decompressed(path, raw) as stream:
         yield from stream
+
+
+def _read_lines(path):
+    """Read the lines of a text file."""
+    lines = []
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            lines.append(line.decode().rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{path}, line {number}: not UTF-8 text.") from error
+    return lines
 
 
 def _read_texts(path):
@@ -398,9 +426,7 @@ def _read_names(path, width, kind):
     """Read one name per column, or invent them."""
     if not path.exists():
         return [f"{kind}_{number}" for number in range(width)]
-    names = [
-        line.removesuffix("\r") for line in path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    ]
+    names = _read_lines(path)
     if len(names) != width:
         raise DatasetError(f"{path} names {len(names)} {kind}s, but the matrices have {width}.")
     return names

@@ -209,6 +209,10 @@ def put(name, text):
     return lambda folder: (folder / name).write_text(text)
 
 
+def put_bytes(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
 def put_gz(name, text):
     return lambda folder: (folder / name).write_bytes(gzip.compress(text.encode()))
 
@@ -245,6 +249,10 @@ BROKEN = {
     ),
     "no string": (put_gz("dev.jsonl.gz", '{"text": 3}\n'), r"dev\.jsonl\.gz, line 1: 'text' is not a string"),
     "short groups": (put("dev.groups.txt", "a\n"), r"dev\.groups\.txt has 1 rows, but .*dev\.txt\.gz has 20"),
+    "no text": (
+        lambda folder: (folder / "labels.txt").write_bytes(b"a\n\xff\n"),
+        r"labels\.txt, line 2: not UTF-8",
+    ),
     "labels": (put("labels.txt", "a\nb\n"), r"labels\.txt names 2 labels, but the matrices have 8"),
     "features": (put("features.txt", "a\n"), r"features\.txt names 1 features, but the matrices have 60"),
 }
