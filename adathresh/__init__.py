@@ -1,0 +1,28 @@
+"""Per-label, per-instance decision thresholds for multi-label classification."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Loaded on first use, so that the command line does not wait for torch.
+_MODULES = {
+    "AdaptiveThreshold": "posthoc",
+    "AdaptiveThresholdClassifier": "classifier",
+    "AdaptiveThresholdLoss": "losses",
+    "AdaptiveThresholdNetwork": "end_to_end",
+    "LabelIDF": "idf",
+    "NeighborLabels": "knn",
+    "ThresholdFusion": "fusion",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'adathresh' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"adathresh.{_MODULES[name]}"), name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

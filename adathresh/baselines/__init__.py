@@ -1,0 +1,1 @@
+"""The rivals: thin adapters over well-kept libraries."""

@@ -1,0 +1,239 @@
+"""The losses: the mathematics once, as functions; the modules hold the hyper-parameters and call them."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name PyTorch's own documentation uses)
+from torch import nn
+
+
+def threshold_bce(logits, thresholds, targets, *, pos_weight=None, reduction="mean"):
+    """Binary cross-entropy of the margin z − θ.
+
+    −[w y log σ(z−θ) + (1−y) log σ(θ−z)], w = pos_weight (arXiv:2505.03118, §3).
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n_samples, n_labels)
+        Scores z.
+    thresholds : torch.Tensor broadcastable to the shape of logits
+        Thresholds θ.
+    targets : torch.Tensor of shape (n_samples, n_labels)
+        Labels, 0 or 1, in the floating type of the logits.
+    pos_weight : float, optional
+        Weight of a positive pair against a negative one; greater than 0, None means 1.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        Over all pairs.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, or the shape of logits for "none".
+
+    Raises
+    ------
+    ValueError
+        If the reduction is unknown or logits and targets differ in shape.
+    """
+    weight = None if pos_weight is None else logits.new_tensor(float(pos_weight))
+    _check_shapes(logits, targets, reduction)
+    return F.binary_cross_entropy_with_logits(
+        logits - thresholds, targets, pos_weight=weight, reduction=reduction
+    )
+
+
+def threshold_margin(logits, thresholds, targets, *, margin=0.1, reduction="mean"):
+    """Hinge that keeps z on the right side of θ by a margin.
+
+    max(0, m − (2y−1)(z−θ)), m = margin (arXiv:2505.03118, §3).
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n_samples, n_labels)
+        Scores z.
+    thresholds : torch.Tensor broadcastable to the shape of logits
+        Thresholds θ.
+    targets : torch.Tensor of shape (n_samples, n_labels)
+        Labels, 0 or 1, in the floating type of the logits.
+    margin : float, default=0.1
+        Distance from θ, in logits, from which on a pair costs nothing.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        Over all pairs.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, or the shape of logits for "none".
+
+    Raises
+    ------
+    ValueError
+        If the reduction is unknown or logits and targets differ in shape.
+    """
+    _check_shapes(logits, targets, reduction)
+    loss = F.relu(margin - (2 * targets - 1) * (logits - thresholds))
+    return loss if reduction == "none" else getattr(loss, reduction)()
+
+
+def adaptive_threshold_loss(
+    logits, thresholds, targets, *, margin_weight=0.1, margin=0.1, pos_weight=None, reduction="mean"
+):
+    """Binary cross-entropy of z − θ plus the weighted margin term.
+
+    BCE(z−θ, y) + margin_weight · max(0, margin − (2y−1)(z−θ)) (arXiv:2505.03118, §3).
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n_samples, n_labels)
+        Scores z.
+    thresholds : torch.Tensor broadcastable to the shape of logits
+        Thresholds θ.
+    targets : torch.Tensor of shape (n_samples, n_labels)
+        Labels, 0 or 1, in the floating type of the logits.
+    margin_weight : float, default=0.1
+        Weight of the margin term; 0 switches it off.
+    margin : float, default=0.1
+        Distance from θ, in logits, from which on a pair costs no hinge.
+    pos_weight : float, optional
+        Weight of a positive pair in the cross-entropy; None means 1.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        Over all pairs.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, or the shape of logits for "none".
+
+    Raises
+    ------
+    ValueError
+        If the reduction is unknown or logits and targets differ in shape.
+    """
+    loss = threshold_bce(logits, thresholds, targets, pos_weight=pos_weight, reduction=reduction)
+    if not margin_weight:
+        return loss
+    return loss + margin_weight * threshold_margin(
+        logits, thresholds, targets, margin=margin, reduction=reduction
+    )
+
+
+class ThresholdBCELoss(nn.Module):
+    """Module form of :func:`threshold_bce`.
+
+    Parameters
+    ----------
+    pos_weight : float, optional
+        Weight of a positive pair against a negative one; None means 1.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        Over all pairs.
+    """
+
+    def __init__(self, *, pos_weight=None, reduction="mean"):
+        super().__init__()
+        self.pos_weight, self.reduction = pos_weight, reduction
+
+    def forward(self, logits, thresholds, targets):
+        """Apply :func:`threshold_bce` with the stored hyper-parameters.
+
+        Parameters
+        ----------
+        logits, thresholds, targets : torch.Tensor
+            As in :func:`threshold_bce`.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss.
+        """
+        return threshold_bce(
+            logits, thresholds, targets, pos_weight=self.pos_weight, reduction=self.reduction
+        )
+
+
+class ThresholdMarginLoss(nn.Module):
+    """Module form of :func:`threshold_margin`.
+
+    Parameters
+    ----------
+    margin : float, default=0.1
+        Distance from θ, in logits, from which on a pair costs nothing.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        Over all pairs.
+    """
+
+    def __init__(self, *, margin=0.1, reduction="mean"):
+        super().__init__()
+        self.margin, self.reduction = margin, reduction
+
+    def forward(self, logits, thresholds, targets):
+        """Apply :func:`threshold_margin` with the stored hyper-parameters.
+
+        Parameters
+        ----------
+        logits, thresholds, targets : torch.Tensor
+            As in :func:`threshold_margin`.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss.
+        """
+        return threshold_margin(logits, thresholds, targets, margin=self.margin, reduction=self.reduction)
+
+
+class AdaptiveThresholdLoss(nn.Module):
+    """Module form of :func:`adaptive_threshold_loss`.
+
+    Parameters
+    ----------
+    margin_weight : float, default=0.1
+        Weight of the margin term; 0 switches it off.
+    margin : float, default=0.1
+        Distance from θ, in logits, from which on a pair costs no hinge.
+    pos_weight : float, optional
+        Weight of a positive pair in the cross-entropy; None means 1.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        Over all pairs.
+
+    Examples
+    --------
+    >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
+    >>> round(AdaptiveThresholdLoss()(z, theta, y).item(), 4)
+    0.2201
+    """
+
+    def __init__(self, *, margin_weight=0.1, margin=0.1, pos_weight=None, reduction="mean"):
+        super().__init__()
+        self.margin_weight, self.margin = margin_weight, margin
+        self.pos_weight, self.reduction = pos_weight, reduction
+
+    def forward(self, logits, thresholds, targets):
+        """Apply :func:`adaptive_threshold_loss` with the stored hyper-parameters.
+
+        Parameters
+        ----------
+        logits, thresholds, targets : torch.Tensor
+            As in :func:`adaptive_threshold_loss`.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss.
+        """
+        return adaptive_threshold_loss(
+            logits,
+            thresholds,
+            targets,
+            margin_weight=self.margin_weight,
+            margin=self.margin,
+            pos_weight=self.pos_weight,
+            reduction=self.reduction,
+        )
+
+
+def _check_shapes(logits, targets, reduction):
+    """Raise where broadcasting would hide a mistake."""
+    if logits.shape != targets.shape:
+        raise ValueError(
+            f"logits and targets differ in shape: {tuple(logits.shape)} against {tuple(targets.shape)}."
+        )
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}.")

@@ -1,0 +1,152 @@
+"""The paper's network, with a first layer that takes sparse rows as they are."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+# From this many first-layer weights on, gradients hold only the rows that a batch touches. Below it a dense
+# gradient with a fused optimiser step is faster (20,000 x 1,024: 37 ms against 134 ms a step; 203,882 x 2,048:
+# 650 ms against 148 ms, on two cores).
+SPARSE_GRADIENT_FROM = 2**26
+
+
+class SparseRows(NamedTuple):
+    """A batch of sparse rows, as ``embedding_bag`` takes them."""
+
+    indices: torch.Tensor
+    """Feature of each stored value, int64, shape (nnz,)."""
+    offsets: torch.Tensor
+    """Where each row starts in the other two, int64, shape (n_samples,)."""
+    values: torch.Tensor
+    """Stored values, shape (nnz,)."""
+
+    @classmethod
+    def from_csr(cls, X, device="cpu"):
+        """Take the rows of a CSR matrix.
+
+        Parameters
+        ----------
+        X : scipy.sparse CSR of shape (n_samples, n_features)
+            The batch.
+        device : str or torch.device, default="cpu"
+            Where the tensors go.
+
+        Returns
+        -------
+        SparseRows
+            The same rows.
+        """
+        arrays = (X.indices.astype(np.int64), X.indptr[:-1].astype(np.int64), X.data)
+        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+class SparseLinear(nn.Module):
+    """A linear layer on sparse rows, x W + b, that never builds a dense row.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of inputs.
+    n_outputs : int
+        Number of outputs.
+    """
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        # Rows of text data hold some hundred of the features: scaling by the full fan-in, as nn.Linear does,
+        # would start with activations near zero. L2-normalised rows make this the unit-variance scale.
+        self.weight = nn.Parameter(torch.randn(n_features, n_outputs) * (2 / n_outputs) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.sparse_gradient = self.weight.numel() >= SPARSE_GRADIENT_FROM
+
+    def forward(self, rows):
+        """Multiply a batch by the weights.
+
+        Parameters
+        ----------
+        rows : SparseRows
+            The batch.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, n_outputs)
+            x W + b.
+        """
+        product = F.embedding_bag(
+            rows.indices,
+            self.weight,
+            rows.offsets,
+            mode="sum",
+            per_sample_weights=rows.values,
+            sparse=self.sparse_gradient,
+        )
+        return product + self.bias
+
+
+class MultiLabelNetwork(nn.Module):
+    """The paper's multilayer perceptron: ReLU layers with dropout, one logit for each label.
+
+    Source: arXiv:2505.03118 (three hidden layers of 2,048, dropout 0.3, output bias 0.5). Without hidden layers
+    it is a linear model.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    n_labels : int
+        Number of labels.
+    hidden_layers : sequence of int, default=(2048, 2048, 2048)
+        Width of each hidden layer.
+    dropout : float, default=0.3
+        Share of hidden units dropped in training, in [0, 1).
+    output_bias : float or array-like of shape (n_labels,), default=0.5
+        Where the output bias starts.
+    normalize_logits : bool, default=False
+        Whether each row of logits is standardised to mean 0 and standard deviation 1 (unbiased, + 1e-8).
+    """
+
+    def __init__(
+        self,
+        n_features,
+        n_labels,
+        *,
+        hidden_layers=(2048, 2048, 2048),
+        dropout=0.3,
+        output_bias=0.5,
+        normalize_logits=False,
+    ):
+        super().__init__()
+        widths = [*hidden_layers, n_labels]
+        self.first = SparseLinear(n_features, widths[0])
+        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.dropout = nn.Dropout(dropout)
+        self.normalize_logits = normalize_logits
+        output = self.rest[-1] if self.rest else self.first
+        with torch.no_grad():
+            output.bias.copy_(torch.as_tensor(output_bias).expand(n_labels))
+            if not self.rest:
+                output.weight.zero_()
+
+    def forward(self, rows):
+        """Compute the logits of a batch.
+
+        Parameters
+        ----------
+        rows : SparseRows
+            The batch.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, n_labels)
+            Logits z.
+        """
+        z = self.first(rows)
+        for layer in self.rest:
+            z = layer(self.dropout(F.relu(z)))
+        if self.normalize_logits:
+            z = (z - z.mean(dim=1, keepdim=True)) / (z.std(dim=1, keepdim=True) + 1e-8)
+        return z
+
