@@ -51,8 +51,9 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         Weight of the margin term in the loss; 0 switches it off.
     margin : float, default=0.1
         Distance from θ, in logits, from which on a pair costs no hinge.
-    pos_weight : float, optional
-        Weight of a positive pair in the cross-entropy (released code: 10); None means 1.
+    pos_weight : float, default=1.0
+        Weight of a positive pair in the cross-entropy, greater than 0 (released code: 10). Above 1 more labels
+        are predicted, and σ(z − θ) overstates how likely they are.
     n_neighbors : int, default=30
         Number of neighbours of the local signal.
     learning_rate : float, default=1e-3
@@ -125,7 +126,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         normalize_logits=False,
         margin_weight=0.1,
         margin=0.1,
-        pos_weight=None,
+        pos_weight=1.0,
         n_neighbors=30,
         learning_rate=1e-3,
         weight_decay=0.01,
@@ -395,7 +396,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"hidden_layers must hold positive widths; got {self.hidden_layers!r}.")
         if isinstance(self.output_bias, str) and self.output_bias != "prior":
             raise ValueError(f"output_bias must be a number or 'prior'; got {self.output_bias!r}.")
-        if self.pos_weight is not None and not self.pos_weight > 0:
+        if not self.pos_weight > 0:
             raise ValueError(f"pos_weight must be greater than 0; got {self.pos_weight!r}.")
         if self.normalize_logits and n_labels < 2:
             raise ValueError("normalize_logits needs at least two labels.")

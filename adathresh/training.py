@@ -227,7 +227,8 @@ class _Run:
         loss = self.loss(*self.model(*_inputs(training, batch, self.device)), targets)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        # The mean over thousands of labels would make the gradients of rare ones smaller than Adam's ε.
+        (loss * targets.shape[1]).backward()
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
