@@ -1,6 +1,5 @@
 """The losses: the mathematics once, as functions; the modules hold the hyper-parameters and call them."""
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name PyTorch's own documentation uses)
 from torch import nn
 
@@ -31,10 +30,10 @@ def threshold_bce(logits, thresholds, targets, *, pos_weight=None, reduction="me
     Raises
     ------
     ValueError
-        If the reduction is unknown or logits and targets differ in shape.
+        If the reduction is unknown, logits and targets differ in shape, or the thresholds do not broadcast.
     """
     weight = None if pos_weight is None else logits.new_tensor(float(pos_weight))
-    _check_shapes(logits, targets, reduction)
+    _check_shapes(logits, thresholds, targets, reduction)
     return F.binary_cross_entropy_with_logits(
         logits - thresholds, targets, pos_weight=weight, reduction=reduction
     )
@@ -66,9 +65,9 @@ def threshold_margin(logits, thresholds, targets, *, margin=0.1, reduction="mean
     Raises
     ------
     ValueError
-        If the reduction is unknown or logits and targets differ in shape.
+        If the reduction is unknown, logits and targets differ in shape, or the thresholds do not broadcast.
     """
-    _check_shapes(logits, targets, reduction)
+    _check_shapes(logits, thresholds, targets, reduction)
     loss = F.relu(margin - (2 * targets - 1) * (logits - thresholds))
     return loss if reduction == "none" else getattr(loss, reduction)()
 
@@ -105,7 +104,7 @@ def adaptive_threshold_loss(
     Raises
     ------
     ValueError
-        If the reduction is unknown or logits and targets differ in shape.
+        If the reduction is unknown, logits and targets differ in shape, or the thresholds do not broadcast.
     """
     loss = threshold_bce(logits, thresholds, targets, pos_weight=pos_weight, reduction=reduction)
     if not margin_weight:
@@ -195,6 +194,7 @@ class AdaptiveThresholdLoss(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
     >>> round(AdaptiveThresholdLoss()(z, theta, y).item(), 4)
     0.2201
@@ -229,11 +229,18 @@ class AdaptiveThresholdLoss(nn.Module):
         )
 
 
-def _check_shapes(logits, targets, reduction):
+def _check_shapes(logits, thresholds, targets, reduction):
     """Raise where broadcasting would hide a mistake."""
     if logits.shape != targets.shape:
         raise ValueError(
             f"logits and targets differ in shape: {tuple(logits.shape)} against {tuple(targets.shape)}."
+        )
+    shape = thresholds.shape
+    if len(shape) > logits.ndim or any(
+        a not in (1, b) for a, b in zip(shape[::-1], logits.shape[::-1], strict=False)
+    ):
+        raise ValueError(
+            f"thresholds of shape {tuple(shape)} do not broadcast to the logits' {tuple(logits.shape)}."
         )
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}.")
