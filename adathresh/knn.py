@@ -81,7 +81,7 @@ class NeighborLabels(BaseEstimator):
         self._check_parameters()
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64))
         self._labels = check_labels(Y, n_samples=X.shape[0])
-        self._reference = normalize(X)
+        self._reference = _unit_rows(X)
         self._groups = _group_codes(groups, X.shape[0])
         return self
 
@@ -137,7 +137,7 @@ class NeighborLabels(BaseEstimator):
         if X is None:
             return self._search(self._reference, self._groups)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=False)
-        return self._search(normalize(X), None)
+        return self._search(_unit_rows(X), None)
 
     def _search(self, queries, groups):
         """Run the search that suits the container of the training rows."""
@@ -241,8 +241,16 @@ def row_softmax(similarity, temperature):
     return weights
 
 
+def _unit_rows(X):
+    """Scale every row to length 1; entries that CSR stores in parts are summed first."""
+    if sp.issparse(X) and not X.has_canonical_format:
+        X = X.copy()  # the arrays may still be the caller's
+        X.sum_duplicates()
+    return normalize(X)
+
+
 def _group_codes(groups, n_samples):
-    """Number the groups 0, 1, …; without groups every row is its own."""
+    """Code the groups as 0, 1, …; without groups every row is its own."""
     if groups is None:
         return np.arange(n_samples)
     groups = np.asarray(groups)
