@@ -8,8 +8,8 @@ from torch import nn
 class ThresholdFusion(nn.Module):
     """Learnable thresholds θ_l(x) = λ·α_l·IDF_l + (1−λ)·β_l·KNN_l(x) + b_l.
 
-    Source: arXiv:2505.03118, §3. λ is kept in (0, 1) as the sigmoid of a free parameter and starts at 0.5. With
-    the default ``init_std=0`` the module starts at θ = 0, so that training starts as plain binary
+    Source: arXiv:2505.03118, §3. λ is kept in (0, 1) as the sigmoid of a free parameter and starts at 0.5.
+    With the default ``init_std=0`` the module starts at θ = 0, so that training starts as plain binary
     cross-entropy and has to earn every departure; the released code draws α and β from N(0, 1).
 
     Parameters
@@ -35,9 +35,7 @@ class ThresholdFusion(nn.Module):
     torch.Size([4, 2])
     """
 
-    def __init__(
-        self, idf, *, use_idf=True, use_knn=True, use_bias=True, fixed_threshold=None, init_std=0.0
-    ):
+    def __init__(self, idf, *, use_idf=True, use_knn=True, use_bias=True, fixed_threshold=None, init_std=0.0):
         super().__init__()
         idf = torch.as_tensor(np.asarray(idf), dtype=torch.get_default_dtype())
         if idf.ndim != 1 or not torch.isfinite(idf).all():
@@ -60,7 +58,13 @@ class ThresholdFusion(nn.Module):
 
     @property
     def lam(self):
-        """λ, the weight of the global against the local signal, in (0, 1)."""
+        """Weight λ of the global against the local signal.
+
+        Returns
+        -------
+        torch.Tensor
+            A scalar in (0, 1).
+        """
         return torch.sigmoid(self.mix)
 
     def terms(self, local):

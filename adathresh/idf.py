@@ -68,6 +68,12 @@ class LabelIDF(BaseEstimator):
 
     @property
     def unseen_(self):
-        """Indices of the labels that no training row carries."""
+        """Find the labels that no training row carries.
+
+        Returns
+        -------
+        numpy.ndarray
+            Their indices.
+        """
         check_is_fitted(self)
         return np.flatnonzero(self.frequency_ == 0)
