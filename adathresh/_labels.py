@@ -29,7 +29,9 @@ class LabelSetMixin:
         y = column_or_1d(Y, warn=True)
         target = type_of_target(y, input_name="y", raise_unknown=True)
         if target == "continuous":
-            raise ValueError("Unknown label type: continuous. Labels must be a 0/1 matrix or a binary vector.")
+            raise ValueError(
+                "Unknown label type: continuous. Labels must be a 0/1 matrix or a binary vector."
+            )
         if len(y) != n_samples:
             raise ValueError(f"y has {len(y)} rows but X has {n_samples}.")
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -61,4 +63,3 @@ class LabelSetMixin:
         tags.classifier_tags.multi_label = True
         tags.input_tags.sparse = True
         return tags
-

@@ -18,11 +18,11 @@ from adathresh.posthoc import AdaptiveThreshold
 class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     """Label sets by per-label, per-instance thresholds.
 
-    With ``estimator=None`` this is the paper's method (arXiv:2505.03118) without label leakage: a network and its
-    thresholds trained together, as :class:`adathresh.AdaptiveThresholdNetwork` does, whose parameters hold all
-    switches. With an estimator, its scores are cross-fitted: out-of-fold scores and leave-one-out neighbours of
-    the training rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted once more on all
-    rows.
+    With ``estimator=None`` this is the paper's method (arXiv:2505.03118) without label leakage: a network and
+    its thresholds trained together, as :class:`adathresh.AdaptiveThresholdNetwork` does, whose parameters
+    hold all switches. With an estimator, its scores are cross-fitted: out-of-fold scores and leave-one-out
+    neighbours of the training rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted
+    once more on all rows.
 
     Parameters
     ----------
@@ -210,7 +210,9 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         n_units = X.shape[0] if groups is None else len(np.unique(groups))
         if n_units < self.cv:
             what = "rows" if groups is None else "groups"
-            raise ValueError(f"{n_units} {what} are fewer than cv={self.cv} folds; lower cv or give more {what}.")
+            raise ValueError(
+                f"{n_units} {what} are fewer than cv={self.cv} folds; lower cv or give more {what}."
+            )
         seed = check_random_state(self.random_state).randint(2**31)
         splitter = KFold if groups is None else GroupKFold
         splits = splitter(self.cv, shuffle=True, random_state=seed).split(X, groups=groups)
@@ -256,7 +258,8 @@ def base_scores(estimator, X, *, n_labels):
     if hasattr(estimator, "decision_function"):
         return expit(np.asarray(estimator.decision_function(X)).reshape(X.shape[0], -1))
     raise TypeError(
-        f"{type(estimator).__name__} has neither predict_proba nor decision_function, which the thresholds need."
+        f"{type(estimator).__name__} has neither predict_proba nor decision_function, one of which the "
+        "thresholds need."
     )
 
 

@@ -25,10 +25,10 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     """The paper's network, trained together with its thresholds and without label leakage.
 
     Logits z_l(x) of a multilayer perceptron are held against θ_l(x) = λ·α_l·IDF_l + (1−λ)·β_l·KNN_l(x) + b_l;
-    label l is predicted where z_l(x) > θ_l(x) (arXiv:2505.03118, §3). Both signals come from training rows only:
-    the neighbours of a training row never include the row itself, and labels never reach ``predict``. The
-    published architecture is the default; the schedule is not (the released code takes 1,500 epochs at a step
-    size of 1e-4 and keeps the epoch that is best on the rows it reports).
+    label l is predicted where z_l(x) > θ_l(x) (arXiv:2505.03118, §3). Both signals come from training rows
+    only: the neighbours of a training row never include the row itself, and labels never reach ``predict``.
+    The published architecture is the default; the schedule is not (the released code takes 1,500 epochs at a
+    step size of 1e-4 and keeps the epoch that is best on the rows it reports).
 
     Parameters
     ----------
@@ -52,14 +52,15 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     margin : float, default=0.1
         Distance from θ, in logits, from which on a pair costs no hinge.
     pos_weight : float, default=1.0
-        Weight of a positive pair in the cross-entropy, greater than 0 (released code: 10). Above 1 more labels
-        are predicted, and σ(z − θ) overstates how likely they are.
+        Weight of a positive pair in the cross-entropy, greater than 0 (released code: 10). Above 1 more
+        labels are predicted, and σ(z − θ) overstates how likely they are.
     n_neighbors : int, default=30
         Number of neighbours of the local signal.
     learning_rate : float, default=1e-3
         Step size of AdamW.
     weight_decay : float, default=0.01
-        Decoupled weight decay of AdamW. A first layer of more than 2²⁶ weights is trained by SparseAdam, without.
+        Decoupled weight decay of AdamW. A first layer of 2²⁶ weights or more is trained by SparseAdam,
+        without.
     batch_size : int, default=128
         Rows a step.
     max_epochs : int, default=30
@@ -191,7 +192,9 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         Y = self._encode(Y, X.shape[0])
         self._check_parameters(Y.shape[1])
         if local is not None and dev is None:
-            raise ValueError("local can be given only together with dev: its rows would hold held-out labels.")
+            raise ValueError(
+                "local can be given only together with dev: its rows would hold held-out labels."
+            )
         seed = int(check_random_state(self.random_state).randint(2**31))
         rows, dev_rows = self._hold_out(X.shape[0], groups, seed) if dev is None else (slice(None), None)
         groups = None if groups is None else np.asarray(groups)[rows]
@@ -295,15 +298,14 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
-            σ(z_l(x) − θ_l(x)) of the pairs kept, float32.
+            Probabilities σ(z_l(x) − θ_l(x)) of the pairs kept, float32.
         """
         found = []
         for _, z, theta in self._batches(X):
             values, columns = torch.sigmoid(z - theta).topk(min(k, z.shape[1]), dim=1)
             rows = np.arange(0, values.numel() + 1, values.shape[1])
-            found.append(
-                sp.csr_array((values.cpu().numpy().ravel(), columns.cpu().numpy().ravel(), rows), shape=z.shape)
-            )
+            kept = (values.cpu().numpy().ravel(), columns.cpu().numpy().ravel(), rows)
+            found.append(sp.csr_array(kept, shape=z.shape))
         scores = sp.vstack(found, format="csr")
         scores.sort_indices()
         return scores

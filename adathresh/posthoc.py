@@ -30,9 +30,9 @@ class AdaptiveThreshold(BaseEstimator):
 
     and label l is predicted where σ(g_l(x)) exceeds half of the label's greatest expected F1 on the fitted
     rows (F*/2: Lipton et al. 2014, arXiv:1402.1892). Solved for z this is a threshold of the form of
-    arXiv:2505.03118, a constant for each label minus a rarity term minus a neighbour term. Because the model is
-    pooled, a rare label borrows from all others and is never fitted on its own few positives. A label that no
-    fitted row carries can be predicted where its score and its rarity say so.
+    arXiv:2505.03118, a constant for each label minus a rarity term minus a neighbour term. Because the model
+    is pooled, a rare label borrows from all others and is never fitted on its own few positives. A label that
+    no fitted row carries can be predicted where its score and its rarity say so.
 
     The scores of ``fit`` must be held out: of rows that the base model was not trained on.
 
@@ -131,7 +131,7 @@ class AdaptiveThreshold(BaseEstimator):
         Returns
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
-            σ(g_l(x)) of every pair that has a score or a neighbour share.
+            Probabilities σ(g_l(x)) of every pair that has a score or a neighbour share.
         """
         pairs, shape = self._checked_pairs(scores, local)
         return sp.csr_array((expit(self._fuse(pairs)), (pairs.rows, pairs.labels)), shape=shape)
@@ -214,7 +214,9 @@ class AdaptiveThreshold(BaseEstimator):
         """Return the candidate pairs of rows to be predicted, and the shape of their matrix."""
         check_is_fitted(self, "cuts_")
         if self._uses_local and local is None:
-            raise ValueError("fit was given neighbour shares; pass local=NeighborLabels.transform(X) here too.")
+            raise ValueError(
+                "fit was given neighbour shares; pass local=NeighborLabels.transform(X) here too."
+            )
         pairs = self._pairs(scores, local if self._uses_local else None)
         return pairs, np.shape(scores)
 

@@ -20,6 +20,8 @@ from tqdm.auto import tqdm
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.network import SparseRows
 
+# What a checkpoint holds besides tensors.
+_PROGRESS = ("epoch", "step", "loss_sum", "best_epoch", "history")
 # A long epoch is saved this often, so that a killed process loses minutes, not hours.
 _SECONDS_BETWEEN_SAVES = 600
 
@@ -101,8 +103,8 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
     """Train a network and its thresholds together; end with the weights of the best epoch.
 
     The best epoch is the one of highest macro-F1 on the held-out rows, ties broken by the lower loss there;
-    without held-out rows the last one. Running is deterministic for one machine and seed, and a resumed run ends
-    with the weights of an uninterrupted one.
+    without held-out rows the last one. Running is deterministic for one machine and seed, and a resumed run
+    ends with the weights of an uninterrupted one.
 
     Parameters
     ----------
@@ -240,7 +242,8 @@ class _Run:
         if dev is not None:
             entry |= _evaluate(self.model, self.loss, dev, self.plan.batch_size, self.device)
         self.history.append(entry | _fusion_summary(self.model.fusion))
-        if self.best_epoch is None or dev is None or _quality(entry) > _quality(self.history[self.best_epoch]):
+        best = None if dev is None or self.best_epoch is None else self.history[self.best_epoch]
+        if best is None or _quality(entry) > _quality(best):
             self.best_epoch = self.epoch
             self.best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
@@ -263,10 +266,8 @@ class _Run:
         tensors |= {f"best.{k}": v for k, v in self.best_state.items()}
         for i, optimizer in enumerate(self.optimizers):
             for parameter, state in optimizer.state_dict()["state"].items():
-                tensors |= {
-                    f"optimizer.{i}.{parameter}.{k}": torch.as_tensor(v) for k, v in state.items()
-                }
-        progress = {name: getattr(self, name) for name in ("epoch", "step", "loss_sum", "best_epoch", "history")}
+                tensors |= {f"optimizer.{i}.{parameter}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        progress = {name: getattr(self, name) for name in _PROGRESS}
         metadata = {"progress": json.dumps(progress), "plan": json.dumps(asdict(self.plan))}
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,9 +306,7 @@ def _optimizers(model, plan):
     """AdamW, and SparseAdam for a first layer whose gradient holds only the rows that a batch touches."""
     sparse = [layer.weight for layer in model.modules() if getattr(layer, "sparse_gradient", False)]
     dense = [p for p in model.parameters() if not any(p is q for q in sparse)]
-    optimizers = [
-        torch.optim.AdamW(dense, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
-    ]
+    optimizers = [torch.optim.AdamW(dense, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)]
     if sparse:
         optimizers.append(torch.optim.SparseAdam(sparse, lr=plan.learning_rate))
     return optimizers
