@@ -200,7 +200,12 @@ def predict_batches(model, split, *, batch_size, device="cpu", verbose=False):
     for start in tqdm(starts, desc="predicting", unit="batch", disable=not verbose, leave=False):
         rows = slice(start, min(start + batch_size, split.X.shape[0]))
         with torch.inference_mode():
-            yield rows, *model(*_inputs(split, rows, device))
+            z, theta = model(*_inputs(split, rows, device))
+        yield (
+            rows,
+            z,
+            theta,
+        )  # outside: the caller's own computations between two batches keep their gradients
 
 
 class _Run:
