@@ -161,15 +161,17 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
                 run.take_step(training, batch)
                 bar.update()
                 if interrupted.is_set():
-                    if checkpoint is not None:
-                        run.save(checkpoint)
-                    raise KeyboardInterrupt(_where_it_stopped(run, checkpoint))
+                    break
                 if checkpoint is not None and run.seconds_since_save() > _SECONDS_BETWEEN_SAVES:
                     run.save(checkpoint)
-            run.finish_epoch(dev)
-            bar.set_postfix({k: f"{v:.4f}" for k, v in run.history[-1].items() if k.endswith(("loss", "f1"))})
+            else:
+                run.finish_epoch(dev)
+                figures = {k: f"{v:.4f}" for k, v in run.history[-1].items() if k.endswith(("loss", "f1"))}
+                bar.set_postfix(figures)
             if checkpoint is not None:
                 run.save(checkpoint)
+            if interrupted.is_set():
+                raise KeyboardInterrupt(_where_it_stopped(run, checkpoint))
     run.restore_best()
     return run.history
 
