@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -135,12 +136,14 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
     Raises
     ------
     ValueError
-        If the checkpoint belongs to another model or plan.
+        If the checkpoint cannot be read, or belongs to another model, loss, plan or other rows.
     KeyboardInterrupt
         When interrupted, after the checkpoint has been written.
     """
     model.to(device)
     run = _Run(model, loss, plan, device)
+    if checkpoint is not None:
+        run.identity |= {"rows": _checksum(training), "held-out rows": dev and _checksum(dev)}
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(checkpoint)
     n_batches = -(-training.X.shape[0] // plan.batch_size)
@@ -216,6 +219,8 @@ class _Run:
     def __init__(self, model, loss, plan, device):
         self.model, self.loss, self.plan, self.device = model, loss, plan, device
         self.optimizers = _optimizers(model, plan)
+        self.identity = asdict(plan) | _settings(model=model, loss=loss)
+        del self.identity["max_epochs"]  # a longer run may go on from a shorter one
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.history, self.best_epoch, self.best_state = [], None, {}
         self._saved_at = time.monotonic()
@@ -275,7 +280,7 @@ class _Run:
             for parameter, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{parameter}.{k}": torch.as_tensor(v) for k, v in state.items()}
         progress = {name: getattr(self, name) for name in _PROGRESS}
-        metadata = {"progress": json.dumps(progress), "plan": json.dumps(asdict(self.plan))}
+        metadata = {"progress": json.dumps(progress), "identity": json.dumps(self.identity)}
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + f".{os.getpid()}.part")
@@ -287,13 +292,10 @@ class _Run:
         self._saved_at = time.monotonic()
 
     def load(self, path):
-        """Go on from a checkpoint of the same model and plan."""
-        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        plan = json.loads(metadata.get("plan", "{}"))
-        ours = asdict(self.plan)
-        changed = [k for k in ours if k != "max_epochs" and plan.get(k) != ours[k]]
+        """Go on from a checkpoint of the same run."""
+        metadata, tensors = _read(path)
+        theirs = json.loads(metadata["identity"])
+        changed = [k for k in self.identity if k not in theirs or theirs[k] != self.identity[k]]
         state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
         shapes = {k: v.shape for k, v in self.model.state_dict().items()}
         if changed or {k: v.shape for k, v in state.items()} != shapes:
@@ -307,6 +309,39 @@ class _Run:
             _load_optimizer(optimizer, tensors, f"optimizer.{i}.")
         for name, value in json.loads(metadata["progress"]).items():
             setattr(self, name, value)
+
+
+def _read(path):
+    """Return the metadata and the tensors of a checkpoint."""
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is not a whole .safetensors file ({error}); delete it.") from error
+    if not metadata.keys() >= {"identity", "progress"}:
+        raise ValueError(f"{path} holds no training run; name another checkpoint file.")
+    return metadata, tensors
+
+
+def _settings(**modules):
+    """Collect the plain values that modules were made with: dropout, switches, weights of the loss."""
+    return {
+        f"{path}.{name}": value
+        for root, module in modules.items()
+        for path, part in module.named_modules(prefix=root)
+        for name, value in vars(part).items()
+        if name != "training" and name[0] != "_" and isinstance(value, bool | int | float | str | None)
+    }
+
+
+def _checksum(split):
+    """Return a checksum of features and labels; the local signal follows from them, but for rounding."""
+    checksum = 0
+    for matrix in (split.X, split.Y):
+        for array in (matrix.indptr, matrix.indices, matrix.data):
+            checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+    return checksum
 
 
 def _optimizers(model, plan):
