@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from adathresh._labels import LabelSetMixin
-from adathresh._validation import check_labels
+from adathresh._validation import check_labels, check_scores
 from adathresh.fusion import ThresholdFusion
 from adathresh.idf import LabelIDF
 from adathresh.knn import NeighborLabels
@@ -195,6 +195,11 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 "local can be given only together with dev: its rows would hold held-out labels."
             )
+        if local is not None:
+            local = check_scores(
+                local, name="local", n_samples=X.shape[0], n_labels=Y.shape[1], probabilities=True
+            )
+            local = sp.csr_array(local, dtype=np.float32)
         seed = int(check_random_state(self.random_state).randint(2**31))
         rows, dev_rows = self._hold_out(X.shape[0], groups, seed) if dev is None else (slice(None), None)
         groups = None if groups is None else np.asarray(groups)[rows]
