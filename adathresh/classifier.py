@@ -109,8 +109,9 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
                 verbose=self.verbose,
             ).fit(X, Y, groups=groups)
             return self
-        target = like_input(labels, "dense" if self._container == "vector" else self._container)
-        target = target.ravel() if self._container == "vector" else target
+        # one label is a binary target: classifiers then agree on what predict_proba returns
+        target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
+        target = target.ravel() if self.n_labels_ == 1 else target
         held_out = self._out_of_fold_scores(X, target, groups)
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         local = self.neighbors_.fit_transform(X, labels, groups=groups)
@@ -252,9 +253,12 @@ def base_scores(estimator, X, *, n_labels):
         return estimator.top_scores(X)
     if hasattr(estimator, "predict_proba"):
         probability = estimator.predict_proba(X)
-        if isinstance(probability, list):  # one (n_samples, 2) array a label, as forests return
-            probability = np.column_stack([_of_positive(p) for p in probability])
-        return probability[:, -1:] if n_labels == 1 else probability
+        if n_labels == 1:
+            return _of_positive(probability, estimator.classes_)[:, None]
+        if isinstance(probability, list):  # one array a label, as forests return
+            columns = zip(probability, estimator.classes_, strict=True)
+            probability = np.column_stack([_of_positive(p, classes) for p, classes in columns])
+        return probability
     if hasattr(estimator, "decision_function"):
         return expit(np.asarray(estimator.decision_function(X)).reshape(X.shape[0], -1))
     raise TypeError(
@@ -263,9 +267,11 @@ def base_scores(estimator, X, *, n_labels):
     )
 
 
-def _of_positive(probability):
-    """Return the column of class 1; a label that never occurred in training has no such column."""
-    return probability[:, 1] if probability.shape[1] == 2 else np.zeros(len(probability))
+def _of_positive(probability, classes):
+    """Return the column of class 1; where training rows held one class only, that class is certain."""
+    if probability.shape[1] == 2:
+        return probability[:, 1]
+    return np.full(len(probability), float(classes[0] == 1))
 
 
 def _filled(pairs, value):
