@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,8 +76,7 @@ class InterruptingLoss(AdaptiveThresholdLoss):
 
 
 def test_learning():
-    rows, dev = make_splits()
-    model, history = run(max_epochs=40, patience=40)
+    _, history = run(max_epochs=40, patience=40)
     assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
     assert max(h["macro_f1"] for h in history) > history[0]["macro_f1"] + 0.1
 
@@ -101,7 +101,7 @@ def test_every_parameter_learns():
 )
 def test_history(options, fusion_keys):
     rows, _ = make_splits()
-    model, history = run(model=make_model(rows, **options))
+    _, history = run(model=make_model(rows, **options))
     keys = {"epoch", "train_loss", "dev_loss", "macro_f1", "micro_f1"}
     assert all(entry.keys() == keys | fusion_keys for entry in history)
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
@@ -111,7 +111,7 @@ def test_history(options, fusion_keys):
 
 
 def test_history_holds_the_values_of_the_last_weights():
-    rows, dev = make_splits()
+    _, dev = make_splits()
     model, history = run(max_epochs=1)
     fusion = model.fusion
     assert history[0]["lambda"] == fusion.lam.item()
@@ -205,7 +205,7 @@ def test_the_callers_random_state_is_neither_used_nor_changed():
 
 def test_every_row_once_an_epoch_and_in_another_order_the_next():
     rows, _ = make_splits()
-    state = training._Run(make_model(rows), None, TrainingPlan(**PLAN), "cpu")
+    state = training._Run(make_model(rows), AdaptiveThresholdLoss(), TrainingPlan(**PLAN), "cpu")
     orders = []
     for state.epoch in (0, 1):
         batches = list(state.batches(50))
@@ -338,15 +338,12 @@ def test_failing_to_save_leaves_no_partial_file(broken, earlier, tmp_path, monke
         run(path, max_epochs=1)
     content = path.read_bytes() if earlier else None
 
-    def fail(_, beside=None, *rest):
+    def fail(_, where, *rest):
         if broken == "save_file":
-            beside.write_bytes(b"half")
+            Path(where).touch()
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(training, "save_file" if broken == "save_file" else "os.replace", fail, raising=False)
-    if broken == "os.replace":
-        monkeypatch.undo()
-        monkeypatch.setattr(training.os, "replace", fail)
+    monkeypatch.setattr(*((training, "save_file") if broken == "save_file" else (os, "replace")), fail)
     with pytest.raises(OSError, match="No space left"):
         run(path)
     monkeypatch.undo()
@@ -360,18 +357,22 @@ def test_failing_to_save_leaves_no_partial_file(broken, earlier, tmp_path, monke
         ({"learning_rate": 0.5}, "other values of learning_rate;"),
         ({"seed": 3, "batch_size": 8}, "other values of batch_size, seed;"),
         ({"loss": AdaptiveThresholdLoss(margin_weight=0.5)}, "other values of loss.margin_weight;"),
-        ({"data": make_splits(seed=1)}, "other values of rows, held-out rows;"),
+        ({"data": {"seed": 1}}, "other values of rows, held-out rows;"),
         ({"dev": False}, "other values of held-out rows;"),
-        ({"model": make_model(make_splits()[0], dropout=0.1)}, "other values of model.network.dropout.p"),
-        ({"model": make_model(make_splits()[0], hidden=(8,))}, "out_features"),
-        ({"model": make_model(make_splits()[0], fixed_threshold=0.5)}, "model.fusion.fixed_threshold"),
-        ({"model": make_model(make_splits()[0], use_idf=False)}, "model.fusion.use_idf"),
+        ({"model": {"dropout": 0.1}}, "other values of model.network.dropout.p"),
+        ({"model": {"hidden": (8,)}}, "model.network.rest.0.in_features;"),
+        ({"model": {"fixed_threshold": 0.5}}, "model.fusion.fixed_threshold"),
+        ({"model": {"use_idf": False}}, "model.fusion.use_idf"),
     ],
 )
 def test_foreign_checkpoints_are_refused(change, message, tmp_path):
     path = tmp_path / "c.safetensors"
     run(path, max_epochs=1)
     content = path.read_bytes()
+    if "model" in change:
+        change = {"model": make_model(make_splits()[0], **change["model"])}
+    if "data" in change:
+        change = {"data": make_splits(**change["data"])}
     with pytest.raises(
         ValueError, match=rf"c\.safetensors holds a run with .*{message}.*delete it or name another"
     ):
