@@ -15,7 +15,7 @@ from adathresh._labels import LabelSetMixin
 from adathresh._validation import check_labels, check_scores
 from adathresh.fusion import ThresholdFusion
 from adathresh.idf import LabelIDF
-from adathresh.knn import NeighborLabels
+from adathresh.knn import NeighborLabels, group_codes
 from adathresh.losses import AdaptiveThresholdLoss
 from adathresh.network import MultiLabelNetwork
 from adathresh.training import Split, ThresholdedNetwork, TrainingPlan, predict_batches, train
@@ -201,8 +201,9 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             )
             local = sp.csr_array(local, dtype=np.float32)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        rows, dev_rows = self._hold_out(X.shape[0], groups, seed) if dev is None else (slice(None), None)
-        groups = None if groups is None else np.asarray(groups)[rows]
+        groups = group_codes(groups, X.shape[0])
+        rows, dev_rows = self._hold_out(groups, seed) if dev is None else (slice(None), None)
+        groups = groups[rows]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         self.neighbors_.fit(X[rows], Y[rows], groups=groups)
         if local is None:
@@ -341,14 +342,12 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         Y = Y if self._container != "vector" else (np.asarray(Y) == self.classes_[1])[:, None]
         return self._split(X, check_labels(Y, name="Y of dev", n_samples=X.shape[0], n_labels=n_labels))
 
-    def _hold_out(self, n_samples, groups, seed):
-        """Draw the rows that early stopping holds out: whole groups, or single rows."""
-        n_groups = n_samples if groups is None else len(np.unique(groups))
-        if round(self.validation_fraction * n_groups) < 1:
-            return np.arange(n_samples), None
+    def _hold_out(self, groups, seed):
+        """Draw the groups that early stopping holds out."""
+        if round(self.validation_fraction * len(np.unique(groups))) < 1:
+            return np.arange(len(groups)), None
         splitter = GroupShuffleSplit(n_splits=1, test_size=self.validation_fraction, random_state=seed)
-        groups = np.arange(n_samples) if groups is None else groups
-        return next(splitter.split(np.zeros(n_samples), groups=groups))
+        return next(splitter.split(groups, groups=groups))
 
     def _build(self, n_features, seed):
         """Make the network and the fusion, both initialised from the seed."""

@@ -82,7 +82,7 @@ class NeighborLabels(BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64))
         self._labels = check_labels(Y, n_samples=X.shape[0])
         self._reference = _unit_rows(X)
-        self._groups = _group_codes(groups, X.shape[0])
+        self._groups = group_codes(groups, X.shape[0])
         return self
 
     def fit_transform(self, X, Y, *, groups=None):
@@ -249,8 +249,26 @@ def _unit_rows(X):
     return normalize(X)
 
 
-def _group_codes(groups, n_samples):
-    """Code the groups as 0, 1, …; without groups every row is its own."""
+def group_codes(groups, n_samples):
+    """Code groups as 0, 1, …; without groups every row is its own.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,) or None
+        Group of each row.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_samples,)
+        Integer code of each row's group.
+
+    Raises
+    ------
+    ValueError
+        If there is not one entry for each row.
+    """
     if groups is None:
         return np.arange(n_samples)
     groups = np.asarray(groups)
