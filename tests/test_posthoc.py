@@ -170,7 +170,7 @@ def test_a_higher_score_never_drops_a_label(with_local):
 
 
 def test_a_rare_label_is_never_fitted_alone():
-    """Two labels of one positive each, with the same scores, get the same cut wherever their positives are."""
+    """Two labels of one positive each, with the same scores, get one cut wherever their positives are."""
     scores, Y, local = make_data()
     scores, local = np.hstack([scores, scores[:, 7:]]), sp.csr_array(sp.hstack([local, local[:, 7:]]))
     Y = np.hstack([Y, Y[:, 7:]])
