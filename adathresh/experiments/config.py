@@ -20,12 +20,16 @@ class Profile:
         Epochs without a better dev score after which training stops.
     hidden_layers : tuple of int
         Widths of the network's hidden layers.
+    learning_rate : float
+        Step size of the network's optimiser.
     batch_size : int
         Training rows per step.
-    n_folds : int
-        Folds of the cross-fitted scores.
+    top_scores : int
+        Scores kept for each row.
     ablation_rows : int
         Training rows used by the ablations and the leakage audit at most.
+    released_epochs : int
+        Epochs of the released protocol.
     n_bootstrap : int
         Draws of the paired bootstrap over test rows.
     """
@@ -34,9 +38,11 @@ class Profile:
     max_epochs: int
     patience: int
     hidden_layers: tuple[int, ...]
+    learning_rate: float
     batch_size: int
-    n_folds: int
+    top_scores: int
     ablation_rows: int
+    released_epochs: int
     n_bootstrap: int
 
 
@@ -44,22 +50,26 @@ PROFILES = {
     "quick": Profile(
         n_seeds=1,
         max_epochs=10,
-        patience=2,
-        hidden_layers=(256, 256),
+        patience=3,
+        hidden_layers=(512,),
+        learning_rate=3e-3,
         batch_size=128,
-        n_folds=3,
-        ablation_rows=2_000,
+        top_scores=100,
+        ablation_rows=4_000,
+        released_epochs=20,
         n_bootstrap=1_000,
     ),
     "full": Profile(
         n_seeds=3,
-        max_epochs=40,
-        patience=4,
+        max_epochs=30,
+        patience=5,
         hidden_layers=(1024, 1024),
+        learning_rate=1e-3,
         batch_size=128,
-        n_folds=5,
+        top_scores=100,
         ablation_rows=20_000,
-        n_bootstrap=1_000,
+        released_epochs=100,
+        n_bootstrap=10_000,
     ),
 }
 

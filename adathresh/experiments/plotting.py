@@ -185,6 +185,119 @@ def plot_training_curves(history, *, panels=None, xlabel="epoch"):
     return figure
 
 
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="rule"):
+    """Draw one point per row of a results table, coloured by one column and marked by another.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The rows; repetitions with equal names are averaged.
+    x, y : str
+        The metrics on the axes.
+    colour, marker : str
+        The columns that choose colour and marker.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The legend stands beside the points.
+    """
+    points = frame.groupby([colour, marker], sort=False)[[x, y]].mean().reset_index()
+    colours, markers = list(points[colour].unique()), list(points[marker].unique())
+    figure, axes = plt.subplots(figsize=(7.2, 4.4))
+    for _, point in points.iterrows():
+        axes.scatter(
+            point[x],
+            point[y],
+            s=60,
+            color=COLOURS[colours.index(point[colour])],
+            marker=MARKERS[markers.index(point[marker])],
+            edgecolor="white",
+            linewidth=0.5,
+        )
+    for name, colour_ in zip(colours, _colours(len(colours)), strict=True):
+        axes.plot([], [], "o", color=colour_, label=name)
+    for name, shape in zip(markers, MARKERS, strict=False):
+        axes.plot([], [], shape, color="0.4", label=name)
+    axes.set(xlabel=_label(x), ylabel=_label(y), xlim=(0, None), ylim=(0, None))
+    figure.legend(loc="outside right center")
+    return figure
+
+
+def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
+    """Draw differences with their intervals, one line a comparison.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns difference, low, high and the one with the names; repetitions are averaged.
+    names : str, default="b"
+        The column with the names.
+    xlabel : str
+        What the differences are of.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        In the order of the rows, the first on top; an interval that leaves 0 out is filled.
+    """
+    means = frame.groupby(names, sort=False)[["difference", "low", "high"]].mean()
+    figure, axes = plt.subplots(figsize=(6.4, 0.38 * len(means) + 1.2))
+    axes.axvline(0, color="0.5", linewidth=1)
+    for position, (_, row) in enumerate(means.iterrows()):
+        clear = row["low"] > 0 or row["high"] < 0
+        axes.plot([row["low"], row["high"]], [position, position], color=COLOURS[0])
+        axes.plot(
+            row["difference"], position, "o", color=COLOURS[0], markerfacecolor=None if clear else "white"
+        )
+    axes.set_yticks(range(len(means)), means.index)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set(xlabel=f"{xlabel}, 95 % interval")
+    return figure
+
+
+def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20):
+    """Draw the mean threshold over label frequency and neighbour share.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Columns frequency (training rows of the label, 0 or more), share (in [0, 1]) and theta.
+    label : str
+        What the colours show.
+    min_pairs : int, default=20
+        A cell with fewer pairs stays empty.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Frequency on a logarithmic axis.
+    """
+    top = max(10, pairs["frequency"].max())
+    frequency_edges = np.concatenate([[0.5], np.geomspace(1.5, top * 1.01, 14)])
+    share_edges = np.linspace(0, 1, 11)
+    x, y = np.maximum(pairs["frequency"], 0.6), pairs["share"]
+    counts, *_ = np.histogram2d(x, y, bins=[frequency_edges, share_edges])
+    sums, *_ = np.histogram2d(x, y, bins=[frequency_edges, share_edges], weights=pairs["theta"])
+    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts >= min_pairs)
+    figure, axes = plt.subplots(figsize=(6.4, 4.2))
+    mesh = axes.pcolormesh(frequency_edges, share_edges, means.T, cmap="cividis")
+    axes.set_xscale("log")
+    axes.grid(False)
+    axes.set(xlabel="training rows with the label", ylabel="share among the neighbours")
+    figure.colorbar(mesh, label=label)
+    return figure
+
+
+def _label(metric):
+    """Write a metric's name as text."""
+    return metric.replace("_f1", "-F1").replace("_", " ")
+
+
 def _colours(n):
     """Return n colours, repeating the cycle when there are more lines than colours."""
     return [COLOURS[i % len(COLOURS)] for i in range(n)]

@@ -1,0 +1,668 @@
+"""What the notebooks compute from trained models: rows of the result tables."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from adathresh.calibration import IsotonicCalibration, reliability_curve
+from adathresh.datasets import statistics
+from adathresh.end_to_end import AdaptiveThresholdNetwork
+from adathresh.experiments.cache import cached_arrays
+from adathresh.experiments.models import MODULES, PAPER, PLAIN, neighbour_shares, rows_key, train_network
+from adathresh.experiments.tables import table_row
+from adathresh.metrics import (
+    brier_score,
+    evaluate,
+    expected_calibration_error,
+    log_loss,
+    paired_bootstrap,
+)
+from adathresh.posthoc import AdaptiveThreshold
+from adathresh.released import LabelLeakageWarning, ReleasedModel, predict_released, train_released
+from adathresh.rules import ExpectedF1Cut, FixedCut, GlobalCut, PerLabelCut, TopK
+
+ABLATIONS = {
+    "paper's method": {},
+    "no IDF": {"use_idf": False},
+    "no kNN": {"use_knn": False},
+    "no IDF, no kNN": {"use_idf": False, "use_knn": False},
+    "fixed threshold": {"fixed_threshold": 0.0},
+    "no threshold bias": {"use_threshold_bias": False},
+    "α, β drawn from N(0, 1)": {"init_std": 1.0},
+    "output bias 0.5": {"output_bias": 0.5},
+    "logits normalised": {"normalize_logits": True},
+    "no margin loss": {"margin_weight": 0.0},
+    "positives weigh 1": {"pos_weight": 1.0},
+    "plain cross-entropy": {**PLAIN, "pos_weight": 1.0},
+}
+"""The paper's switches, each as a change to the paper's method."""
+
+HEADLINE = ("macro_f1", "macro_f1_present", "micro_f1", "example_f1", "precision_at_1", "precision_at_5")
+"""The metrics that the notebooks show; the tables on disk hold all."""
+
+BINS = {
+    "0": "macro_f1_0",
+    "1–5": "macro_f1_1_5",
+    "6–20": "macro_f1_6_20",
+    "21–100": "macro_f1_21_100",
+    "> 100": "macro_f1_over_100",
+}
+"""Names of the bins of training frequency, and their metrics."""
+
+
+TRAINING_RUNS = {
+    "paper's method": PAPER,
+    "same loss, θ = 0": {**PAPER, "fixed_threshold": 0.0, "use_knn": False},
+    "plain cross-entropy": PLAIN,
+}
+"""What the paper's method is compared with: its own loss without thresholds, and the plain network."""
+
+RELEASED_BATCHES = (16, 128, 1024)
+"""Evaluation batch sizes of the released protocol; 128 is its own."""
+
+
+def ceiling_rows(ds):
+    """Count labels, and those that a test row carries, by training frequency.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    list of dict
+        One row a bin: labels in it, how many a test row carries, and the macro-F1 that a perfect prediction
+        of the test rows reaches on the bin.
+    """
+    frequency, tested = train_frequency(ds), np.bincount(ds.Y_test.indices, minlength=ds.Y_test.shape[1]) > 0
+    edges = [0, 1, 6, 21, 101, np.inf]
+    rows = []
+    for name, low, high in zip(BINS, edges[:-1], edges[1:], strict=True):
+        inside = (frequency >= low) & (frequency < high)
+        row = {"training_rows": name, "labels": int(inside.sum()), "tested": int(tested[inside].sum())}
+        rows.append({**row, "ceiling": tested[inside].mean() if inside.any() else np.nan})
+    return rows
+
+
+def duplicate_rows(ds):
+    """Count dev and test rows that occur among the training rows.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    list of dict
+        For every split: rows with equal features, with equal text, and with equal text once everything but
+        letters is removed; the last two are missing where there are no texts.
+    """
+    numbers, rows = statistics(ds), []
+    for split in ("dev", "test"):
+        row = {
+            "split": split,
+            "rows": numbers[f"n_{split}"],
+            "equal_features": numbers[f"{split}_rows_seen_in_train"],
+            "equal_text": numbers.get(f"{split}_texts_seen_in_train"),
+            "equal_letters": None,
+        }
+        if ds.text_train is not None:
+            known = {_letters(text) for text in ds.text_train}
+            row["equal_letters"] = sum(_letters(text) in known for text in getattr(ds, f"text_{split}"))
+        rows.append(row)
+    return rows
+
+
+def decision_rules(Y_train):
+    """Return the rules that every base model's scores are cut by.
+
+    Parameters
+    ----------
+    Y_train : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Training labels; their mean number a row is the k of the top-k rule.
+
+    Returns
+    -------
+    dict of str to estimator
+        Unfitted rules by name; ``adaptive`` is ours.
+    """
+    labels_per_row = max(1, round(Y_train.nnz / Y_train.shape[0]))
+    return {
+        "fixed 0.5": FixedCut(0.5),
+        "global cut": GlobalCut("macro_f1"),
+        "global cut, micro": GlobalCut("micro_f1"),
+        f"top {labels_per_row}": TopK(labels_per_row),
+        "SCut": PerLabelCut(),
+        "SCutFBR": PerLabelCut(fallback="top"),
+        "F*/2": ExpectedF1Cut(),
+        "adaptive": AdaptiveThreshold(),
+    }
+
+
+def rule_predictions(ds, scores):
+    """Fit every rule on the dev rows and predict the test rows.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    scores : BaseScores
+        One base model's probabilities.
+
+    Returns
+    -------
+    dict of str to tuple
+        For each rule its test label sets and the probabilities they were cut from.
+    """
+    shares = neighbour_shares(ds)
+    results = {}
+    for name, rule in decision_rules(ds.Y_train).items():
+        if isinstance(rule, AdaptiveThreshold):
+            rule.fit(scores.dev, ds.Y_dev, local=shares.dev)
+            fused = rule.predict_proba(scores.test, local=shares.test)
+            results[name] = rule.predict(scores.test, local=shares.test), fused
+        else:
+            results[name] = rule.fit(scores.dev, ds.Y_dev).predict(scores.test), scores.test
+    return results
+
+
+def rule_rows(config, ds, base, predictions, *, seed):
+    """Evaluate the label sets of every rule on the test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    base : str
+        Name of the base model.
+    predictions : dict
+        As :func:`rule_predictions` returns it.
+    seed : int
+        The base model's.
+
+    Returns
+    -------
+    list of dict
+        One table row a rule.
+    """
+    return [
+        table_row(
+            config,
+            ds,
+            method="adathresh" if rule == "adaptive" else "rival rule",
+            base=base,
+            rule=rule,
+            mode="inductive",
+            seed=seed,
+            metrics=test_metrics(ds, predicted, scores),
+        )
+        for rule, (predicted, scores) in predictions.items()
+    ]
+
+
+def test_metrics(ds, predicted, scores):
+    """Evaluate label sets and probabilities on the test rows.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    predicted : sparse of shape (n_samples, n_labels)
+        Label sets.
+    scores : sparse of shape (n_samples, n_labels)
+        Probabilities.
+
+    Returns
+    -------
+    dict of str to float
+        Every metric of :func:`adathresh.metrics.evaluate`.
+    """
+    return evaluate(
+        ds.Y_test,
+        predicted,
+        scores=scores,
+        train_frequency=train_frequency(ds),
+        n_train=ds.Y_train.shape[0],
+    )
+
+
+def train_frequency(ds):
+    """Count the training rows of every label.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_labels,)
+        Counts.
+    """
+    return np.bincount(ds.Y_train.indices, minlength=ds.Y_train.shape[1])
+
+
+def difference_rows(config, ds, predictions, *, reference, base, seed):
+    """Compare the label sets of one rule with those of all others, by a paired bootstrap over test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile has the number of draws.
+    ds : Dataset
+        The data set.
+    predictions : dict
+        As :func:`rule_predictions` returns it.
+    reference : str
+        The rule that the others are compared with.
+    base : str
+        Name of the base model.
+    seed : int
+        The base model's.
+
+    Returns
+    -------
+    list of dict
+        Difference in macro-F1 and micro-F1, ``reference`` minus the other, with its 95 % interval.
+    """
+    rows = []
+    for rule, (predicted, _) in predictions.items():
+        for metric in ("macro_f1", "micro_f1") if rule != reference else ():
+            interval = paired_bootstrap(
+                ds.Y_test,
+                predictions[reference][0],
+                predicted,
+                metric=metric,
+                n_draws=config.numbers.n_bootstrap,
+                random_state=seed,
+            )
+            rows.append({"base": base, "a": reference, "b": rule, "metric": metric, "seed": seed, **interval})
+    return rows
+
+
+def ablation_runs(config, ds, *, seed):
+    """Train the paper's method with every switch.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    dict of str to TrainedMethod
+        One entry for each of :data:`ABLATIONS`; those that the data set has too few labels for are left out.
+    """
+    feasible = {
+        name: switches
+        for name, switches in ABLATIONS.items()
+        if ds.Y_train.shape[1] > 1 or not switches.get("normalize_logits")
+    }
+    return {
+        name: train_network(config, ds, seed=seed, **{**PAPER, **switches})
+        for name, switches in feasible.items()
+    }
+
+
+def method_rows(config, ds, runs, *, seed):
+    """Evaluate trained methods, cut where z = θ, on the test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    runs : dict of str to TrainedMethod
+        The methods by name.
+    seed : int
+        Their seed.
+
+    Returns
+    -------
+    list of dict
+        One table row a method.
+    """
+    return [
+        table_row(
+            config,
+            ds,
+            method=name,
+            base="network",
+            rule="z > θ",
+            mode="inductive",
+            seed=seed,
+            metrics=test_metrics(ds, run.test_predicted, run.test_scores),
+        )
+        for name, run in runs.items()
+    ]
+
+
+def method_differences(config, ds, runs, *, reference, seed):
+    """Compare one trained method with all others, by a paired bootstrap over test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    runs : dict of str to TrainedMethod
+        The methods by name.
+    reference : str
+        The method that the others are compared with.
+    seed : int
+        Their seed.
+
+    Returns
+    -------
+    list of dict
+        As :func:`difference_rows`.
+    """
+    predictions = {name: (run.test_predicted, run.test_scores) for name, run in runs.items()}
+    return difference_rows(config, ds, predictions, reference=reference, base="network", seed=seed)
+
+
+def training_runs(config, ds, *, seed):
+    """Train the paper's method and what it is compared with.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    dict of str to TrainedMethod
+        One entry for each of :data:`TRAINING_RUNS`.
+    """
+    return {
+        name: train_network(config, ds, seed=seed, **switches) for name, switches in TRAINING_RUNS.items()
+    }
+
+
+def released_study(config, ds, *, seed):
+    """Train by the released protocol and without leakage on the same rows; predict the dev rows with both.
+
+    Everything is measured on the dev rows, because the released protocol chooses its epoch on the rows that
+    it reports. The leak-free method holds its own tenth of the training rows out to choose the epoch.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    tuple of (pandas.DataFrame, dict of str to scipy.sparse.csr_array)
+        The released protocol's history, and the label sets of each way to evaluate.
+    """
+    numbers = config.numbers
+    key = {
+        "what": "released",
+        "data": ds.fingerprint,
+        "rows": rows_key(ds),
+        "seed": seed,
+        "hidden_layers": numbers.hidden_layers,
+        "learning_rate": numbers.learning_rate,
+        "epochs": numbers.released_epochs,
+        "max_epochs": numbers.max_epochs,
+        "patience": numbers.patience,
+    }
+    modules = (*MODULES, "adathresh.released", "adathresh.experiments.studies")
+    arrays = cached_arrays(key, lambda: _released_arrays(numbers, ds, seed), modules=modules)
+    names = [str(name) for name in arrays.pop("history_names")]
+    return pd.DataFrame(arrays.pop("history"), columns=names), arrays
+
+
+def leakage_rows(config, ds, history, predictions, *, seed):
+    """Evaluate every way to evaluate on the dev rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    history : pandas.DataFrame
+        As :func:`released_study` returns it.
+    predictions : dict of str to scipy.sparse.csr_array
+        Likewise.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    list of dict
+        Table rows; the first is what the released protocol reports, its best epoch on these very rows.
+    """
+    best = history.loc[history["macro_f1_released"].idxmax()]
+    reported = {"macro_f1": best["macro_f1_released"], "micro_f1": best["micro_f1_released"]}
+    metrics = {"released, best epoch": reported} | {
+        name: evaluate(ds.Y_dev, predicted) for name, predicted in predictions.items()
+    }
+    return [
+        table_row(
+            config,
+            ds,
+            split="dev",
+            method=name,
+            base="network",
+            rule="z > θ",
+            mode="inductive",
+            seed=seed,
+            metrics={metric: values[metric] for metric in ("macro_f1", "micro_f1")},
+        )
+        for name, values in metrics.items()
+    ]
+
+
+def calibrated_scores(ds, scores):
+    """Return the probabilities whose calibration is compared: raw, isotonic, fused.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    scores : BaseScores
+        One base model's probabilities.
+
+    Returns
+    -------
+    dict of str to scipy.sparse.csr_array
+        Test probabilities; isotonic regression and the fusion are fitted on the dev rows.
+    """
+    shares = neighbour_shares(ds)
+    rule = AdaptiveThreshold().fit(scores.dev, ds.Y_dev, local=shares.dev)
+    return {
+        "base model": scores.test,
+        "isotonic": IsotonicCalibration().fit(scores.dev, ds.Y_dev).transform(scores.test),
+        "fused (adathresh)": rule.predict_proba(scores.test, local=shares.test),
+    }
+
+
+def calibration_rows(config, ds, probabilities, *, seed):
+    """Measure calibration on the test rows, for all labels and by training frequency.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    probabilities : dict of str to scipy.sparse.csr_array
+        Test probabilities by name.
+    seed : int
+        The base model's.
+
+    Returns
+    -------
+    list of dict
+        ECE, Brier score and log-loss over all pairs; a pair without a stored score counts as probability 0.
+    """
+    rows = []
+    for labels, keep in frequency_bands(ds).items():
+        truth = ds.Y_test[:, keep]
+        for name, scores in probabilities.items():
+            part = sp.csr_array(scores[:, keep])
+            row = {"dataset": config.dataset, "fingerprint": ds.fingerprint[:16], "base": "network"}
+            row |= {"probabilities": name, "labels": labels, "n_labels": int(keep.sum()), "seed": seed}
+            row["ece"] = expected_calibration_error(truth, part, pairs="all")
+            row["brier"] = brier_score(truth, part, pairs="all")
+            row["log_loss"] = log_loss(truth, part, pairs="all")
+            rows.append(row)
+    return rows
+
+
+def frequency_bands(ds):
+    """Split the labels into head, middle and tail.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of bool, shape (n_labels,)
+        All labels first; bands that hold no label are left out.
+    """
+    frequency = train_frequency(ds)
+    bands = {
+        "all": frequency >= 0,
+        "head (> 100)": frequency > 100,
+        "middle (6–100)": (frequency > 5) & (frequency <= 100),
+        "tail (≤ 5)": frequency <= 5,
+    }
+    return {name: keep for name, keep in bands.items() if keep.any()}
+
+
+def reliability_curves(ds, probabilities):
+    """Return reliability curves over the scored pairs of the test rows.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    probabilities : dict of str to scipy.sparse.csr_array
+        Test probabilities by name.
+
+    Returns
+    -------
+    dict of str to tuple of numpy.ndarray
+        Mean predicted probability, observed share and number of pairs of each bin.
+    """
+    curves = {name: reliability_curve(ds.Y_test, scores) for name, scores in probabilities.items()}
+    return {name: (curve.mean_predicted, curve.observed, curve.count) for name, curve in curves.items()}
+
+
+def method_threshold_pairs(ds, run):
+    """Return θ_l(x) of a trained method at every test pair with a neighbour share.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    run : TrainedMethod
+        The method.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns frequency (training rows of the label), share, theta (logits).
+    """
+    shares = neighbour_shares(ds).test
+    theta = run.thresholds["constant"][shares.indices] + run.thresholds["share"][shares.indices] * shares.data
+    return _threshold_pairs(ds, shares.indices, shares.data, theta)
+
+
+def posthoc_threshold_pairs(ds, scores):
+    """Return θ_l(x) of the post-hoc rule at every test pair with a neighbour share.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    scores : BaseScores
+        The base model's probabilities.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns frequency (training rows of the label), share, theta (logits of the base model).
+    """
+    shares = neighbour_shares(ds)
+    rule = AdaptiveThreshold().fit(scores.dev, ds.Y_dev, local=shares.dev)
+    empty = sp.csr_array(shares.test.shape)
+    theta = rule.thresholds(empty, local=shares.test)
+    return _threshold_pairs(ds, shares.test.indices, shares.test.data, theta.data)
+
+
+def _threshold_pairs(ds, labels, share, theta):
+    """Put thresholds beside what they depend on; pairs that can never be predicted are left out."""
+    pairs = pd.DataFrame({"frequency": train_frequency(ds)[labels], "share": share, "theta": theta})
+    return pairs[np.isfinite(pairs["theta"])]
+
+
+def _released_arrays(numbers, ds, seed):
+    """Train both ways and return histories and label sets of the dev rows."""
+    torch.manual_seed(seed)
+    model = ReleasedModel(ds.X_train.shape[1], ds.Y_train.shape[1], hidden_layers=numbers.hidden_layers)
+    history = train_released(
+        model,
+        ds.X_train,
+        ds.Y_train,
+        ds.X_dev,
+        ds.Y_dev,
+        n_epochs=numbers.released_epochs,
+        learning_rate=numbers.learning_rate,
+        seed=seed,
+    )
+    leak_free = AdaptiveThresholdNetwork(
+        hidden_layers=numbers.hidden_layers,
+        learning_rate=numbers.learning_rate,
+        max_epochs=numbers.max_epochs,
+        patience=numbers.patience,
+        random_state=seed,
+        **PAPER,
+    ).fit(ds.X_train, ds.Y_train, groups=ds.groups_train)
+    others = ds.Y_dev[np.random.default_rng(seed).permutation(ds.Y_dev.shape[0])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelLeakageWarning)
+        arrays = {
+            f"released, batch {size}": predict_released(model, ds.X_dev, ds.Y_dev, batch_size=size)
+            for size in RELEASED_BATCHES
+        }
+        arrays["labels of other rows"] = predict_released(model, ds.X_dev, others)
+        arrays["labels withheld"] = predict_released(model, ds.X_dev, ds.Y_dev, signals="withheld")
+    arrays["leak-free"] = sp.csr_array(leak_free.predict(ds.X_dev))
+    return {
+        **arrays,
+        "history": np.array([list(entry.values()) for entry in history], dtype=float),
+        "history_names": np.array(list(history[0])),
+    }
+
+
+def _letters(text):
+    """Reduce a text to its letters, in lower case."""
+    return re.sub(r"[^a-z]+", " ", text.lower()).strip()
