@@ -1,0 +1,419 @@
+"""The classifier around any estimator: cross-fitting without leakage, containers, and bad input."""
+
+import functools
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.naive_bayes import BernoulliNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from adathresh import (
+    AdaptiveThreshold,
+    AdaptiveThresholdClassifier,
+    AdaptiveThresholdNetwork,
+    NeighborLabels,
+    classifier,
+)
+from adathresh.classifier import base_scores
+from adathresh.metrics import macro_f1
+
+ONE_VS_REST = OneVsRestClassifier(LogisticRegression())
+
+
+@pytest.fixture
+def small_network(monkeypatch):
+    """Make the network behind ``estimator=None`` small; nothing else of the class changes."""
+    small = functools.partial(
+        AdaptiveThresholdNetwork, hidden_layers=(16,), learning_rate=0.01, max_epochs=20
+    )
+    monkeypatch.setattr(classifier, "AdaptiveThresholdNetwork", small)
+
+
+@pytest.mark.usefixtures("small_network")
+@parametrize_with_checks([AdaptiveThresholdClassifier()])
+def test_scikit_learns_contract_without_an_estimator(estimator, check):
+    check(estimator)
+
+
+def cut_is_not_one_half(estimator):
+    """scikit-learn marks its own threshold classifiers in the same way."""
+    return {
+        "check_classifiers_train": "a label is predicted above its own cut, not where it is likelier than not"
+    }
+
+
+@parametrize_with_checks(
+    [AdaptiveThresholdClassifier(ONE_VS_REST)], expected_failed_checks=cut_is_not_one_half
+)
+def test_scikit_learns_contract_with_an_estimator(estimator, check):
+    check(estimator)
+
+
+def make_data(seed=0, n_samples=150, n_labels=4):
+    """Rows whose labels follow from the features, long-tailed; the last feature tells the rows apart."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 10)) * (rng.random((n_samples, 10)) < 0.7)
+    X[:, -1] = 1e-3 * np.arange(1, n_samples + 1)
+    cut = np.linspace(0.2, 1.2, n_labels)
+    return X, (X[:, :n_labels] + 0.4 * rng.normal(size=(n_samples, n_labels)) > cut).astype(int)
+
+
+def row_numbers(X):
+    X = X.toarray() if sp.issparse(X) else X
+    return np.round(X[:, -1] * 1e3).astype(int) - 1
+
+
+def to_dense(matrix):
+    return matrix.toarray() if sp.issparse(matrix) else matrix
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Logistic regressions that remember which rows each copy was fitted on and asked about."""
+
+    log = ()  # shared by the clones
+
+    def fit(self, X, Y):
+        self.rows_ = row_numbers(X)
+        self.model_ = clone(ONE_VS_REST).fit(X, Y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        Recorder.log.append((self.rows_, row_numbers(X)))
+        return self.model_.predict_proba(X)
+
+
+@pytest.fixture
+def log():
+    Recorder.log = []
+    yield Recorder.log
+    Recorder.log = ()
+
+
+def make_classifier(estimator=ONE_VS_REST, **options):
+    return AdaptiveThresholdClassifier(estimator, **({"random_state": 0, "n_neighbors": 10} | options))
+
+
+def test_it_is_the_rule_on_out_of_fold_scores_and_leave_one_out_neighbours():
+    X, Y = make_data()
+    clf = make_classifier().fit(X, Y)
+    held_out = np.empty(Y.shape)
+    seed = np.random.RandomState(0).randint(2**31)
+    for rows, others in KFold(3, shuffle=True, random_state=seed).split(X):
+        held_out[others] = clone(ONE_VS_REST).fit(X[rows], Y[rows]).predict_proba(X[others])
+    knn = NeighborLabels(10)
+    rule = AdaptiveThreshold().fit(held_out, Y, local=knn.fit_transform(X, Y))
+    assert clf.rule_.coef_ == rule.coef_
+    new, _ = make_data(seed=1)
+    scores, local = clone(ONE_VS_REST).fit(X, Y).predict_proba(new), knn.transform(new)
+    np.testing.assert_array_equal(clf.predict(new), rule.predict(scores, local=local))
+    np.testing.assert_allclose(clf.thresholds(new), rule.thresholds(scores, local=local).toarray())
+    np.testing.assert_allclose(clf.predict_proba(new), rule.predict_proba(scores, local=local).toarray())
+    z = logit(np.clip(scores, 1e-6, 1 - 1e-6))
+    np.testing.assert_allclose(z - clf.thresholds(new), clf.decision_function(new), atol=1e-9)
+
+
+def test_better_than_the_base_model_cut_at_one_half():
+    X, Y = make_data(n_samples=500)
+    new, truth = make_data(seed=1, n_samples=500)
+    ours = macro_f1(truth, make_classifier().fit(X, Y).predict(new))
+    assert ours > macro_f1(truth, clone(ONE_VS_REST).fit(X, Y).predict(new)) + 0.02
+
+
+@pytest.mark.parametrize("cv", [2, 3, 5])
+def test_no_row_is_scored_by_a_model_that_saw_it(log, cv):
+    X, Y = make_data()
+    clf = make_classifier(Recorder(), cv=cv).fit(X, Y)
+    assert len(log) == cv
+    assert all(not set(fitted) & set(asked) for fitted, asked in log)
+    assert sorted(np.concatenate([asked for _, asked in log])) == list(range(150))
+    assert sorted(clf.estimator_.rows_) == list(range(150))  # the final model saw all
+    assert log[0][1].tolist() != list(range(len(log[0][1])))  # shuffled
+
+
+def test_groups_share_a_fold_and_are_never_neighbours(log, monkeypatch):
+    X, Y = make_data()
+    groups = np.array([f"file {i % 30}" for i in range(150)])
+    found = {}
+
+    class Spy(NeighborLabels):
+        def fit_transform(self, X, Y, *, groups=None):
+            found["groups"], found["local"] = groups, super().fit_transform(X, Y, groups=groups)
+            return found["local"]
+
+    monkeypatch.setattr(classifier, "NeighborLabels", Spy)
+    clf = make_classifier(Recorder()).fit(X, Y, groups=groups)
+    assert all(not set(groups[fitted]) & set(groups[asked]) for fitted, asked in log)
+    assert sorted(np.concatenate([asked for _, asked in log])) == list(range(150))
+    np.testing.assert_array_equal(found["groups"], groups)
+    similar = clf.neighbors_.kneighbors().tocoo()
+    assert not (groups[similar.row] == groups[similar.col]).any()
+    # and the scores come back in the order of the rows
+    held_out = np.empty(Y.shape)
+    seed = np.random.RandomState(0).randint(2**31)
+    for rows, others in GroupKFold(3, shuffle=True, random_state=seed).split(X, groups=groups):
+        held_out[others] = clone(ONE_VS_REST).fit(X[rows], Y[rows]).predict_proba(X[others])
+    assert clf.rule_.coef_ == AdaptiveThreshold().fit(held_out, Y, local=found["local"]).coef_
+
+
+@pytest.mark.parametrize("labels", [np.array, sp.csr_array, sp.csr_matrix, sp.csc_array])
+@pytest.mark.parametrize("features", [np.array, sp.csr_array, sp.csr_matrix])
+def test_containers(features, labels):
+    X, Y = make_data()
+    new, _ = make_data(seed=1)
+    expected = make_classifier().fit(X, Y)
+    clf = make_classifier().fit(features(X), labels(Y))
+    predicted = clf.predict(features(new))
+    assert type(predicted) is {np.array: np.ndarray, sp.csr_matrix: sp.csr_matrix}.get(labels, sp.csr_array)
+    assert predicted.dtype == np.int64
+    assert clf.n_labels_ == 4
+    # the base model's own solver differs a little between dense and sparse rows
+    np.testing.assert_allclose(
+        clf.decision_function(features(new)), expected.decision_function(new), atol=0.01
+    )
+    np.testing.assert_array_equal(to_dense(predicted), clf.decision_function(features(new)) > 0)
+    assert 0 < predicted.sum() < new.shape[0] * 4
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ONE_VS_REST,
+        OneVsRestClassifier(LinearSVC()),
+        MultiOutputClassifier(BernoulliNB()),
+        ClassifierChain(LogisticRegression(), random_state=0),
+        RandomForestClassifier(10, random_state=0),
+        KNeighborsClassifier(10),
+        MLPClassifier((8,), max_iter=20, random_state=0),
+        AdaptiveThresholdNetwork(hidden_layers=(8,), max_epochs=3, random_state=0),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_any_multi_label_classifier_serves(estimator):
+    X, Y = make_data()
+    clf = make_classifier(estimator).fit(X, Y)
+    predicted, margins, theta = clf.predict(X), clf.decision_function(X), clf.thresholds(X)
+    assert predicted.shape == margins.shape == theta.shape == Y.shape
+    np.testing.assert_array_equal(predicted, margins > 0)
+    assert macro_f1(Y, predicted) > macro_f1(Y, np.ones_like(Y))
+    probability = clf.predict_proba(X)
+    assert 0 <= probability.min() < 0.2
+    assert 0.5 < probability.max() <= 1
+    for label in range(4):  # of one label, margins and fused probabilities order the rows alike
+        order = np.argsort(margins[:, label])
+        assert (np.diff(probability[order, label]) >= -1e-9).all()
+
+
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(), LinearSVC(), RandomForestClassifier(10, random_state=0)]
+)
+def test_binary_targets(estimator):
+    X, Y = make_data()
+    y = np.where(Y[:, 0], "yes", "no")
+    clf = make_classifier(estimator).fit(X, y)
+    assert clf.classes_.tolist() == ["no", "yes"]
+    predicted = clf.predict(X)
+    np.testing.assert_array_equal(predicted == "yes", clf.decision_function(X) > 0)
+    ours, everything = (macro_f1(Y[:, :1], p.astype(int)[:, None]) for p in (predicted == "yes", y == y))
+    assert ours > everything + 0.05
+    assert clf.thresholds(X).shape == (150,)
+    probability = clf.predict_proba(X)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert probability[y == "yes", 1].mean() > probability[y == "no", 1].mean() + 0.2
+    # a matrix of one label is the same problem
+    column = make_classifier(estimator).fit(X, Y[:, :1])
+    np.testing.assert_array_equal(column.predict(X)[:, 0], predicted == "yes")
+    assert column.predict_proba(X).shape == (150, 1)
+
+
+def test_a_row_is_predicted_the_same_in_any_company():
+    X, Y = make_data()
+    clf = make_classifier().fit(X, Y)
+    whole = clf.decision_function(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_allclose(clf.decision_function(X[order]), whole[order], atol=1e-6)
+    np.testing.assert_allclose(clf.decision_function(X[3:4]), whole[3:4], atol=1e-6)
+
+
+def test_one_random_state_one_result(log):
+    X, Y = make_data()
+    folds = []
+    for state in (0, 0, 1):
+        log.clear()
+        make_classifier(Recorder(), random_state=state).fit(X, Y)
+        folds.append([asked.tolist() for _, asked in log])
+    assert folds[0] == folds[1] != folds[2]
+
+
+class TopScores(ClassifierMixin, BaseEstimator):
+    """A base model of many labels with sparse scores: of the two labels next to a row's first feature."""
+
+    def fit(self, X, Y):
+        self.n_labels_ = Y.shape[1]
+        return self
+
+    def top_scores(self, X):
+        first = X.indices[X.indptr[:-1]] % (self.n_labels_ - 1)
+        columns = np.stack([first, first + 1], axis=1).ravel()
+        values = np.tile([0.4, 0.1], X.shape[0])
+        return sp.csr_array(
+            (values, columns, np.arange(0, len(columns) + 1, 2)), shape=(X.shape[0], self.n_labels_)
+        )
+
+    def predict_proba(self, X):
+        raise AssertionError("top_scores comes first")
+
+
+def test_nothing_sparse_is_densified(monkeypatch):
+    """300 rows of 3 million features and 1 million labels: either would take gigabytes."""
+    n_features, n_labels, rng = 3_000_000, 1_000_000, np.random.default_rng(0)
+    first = rng.integers(0, 200, size=300)
+    columns = np.stack([first, 1000 + rng.integers(0, n_features - 1000, size=300)], axis=1).ravel()
+    X = sp.csr_array((np.ones(600), columns, np.arange(0, 601, 2)), shape=(300, n_features))
+    labels = first + (rng.random(300) < 0.3)
+    Y = sp.csr_array((np.ones(300), labels, np.arange(301)), shape=(300, n_labels))
+
+    def toarray(self, *args, **kwargs):
+        raise AssertionError("something was made dense")
+
+    for kind in (sp.csr_array, sp.csr_matrix, sp.coo_array, sp.csc_array, sp.csc_matrix):
+        monkeypatch.setattr(kind, "toarray", toarray)
+    predicted = make_classifier(TopScores()).fit(X, Y).predict(X)
+    assert isinstance(predicted, sp.csr_array)
+    assert predicted.multiply(Y).sum() > 150
+
+
+def test_pairs_that_are_no_candidates():
+    X = sp.csr_array(np.eye(20)[np.arange(60) % 20])
+    Y = sp.csr_array(np.eye(20)[(np.arange(60) + np.arange(60) // 40) % 20])
+    clf = make_classifier(TopScores(), n_neighbors=1).fit(X, Y)
+    unscored = clf.predict_proba(X) == 0
+    assert unscored.any()
+    assert np.isneginf(clf.decision_function(X)[unscored]).all()
+    assert np.isposinf(clf.thresholds(X)[unscored]).all()
+    assert not clf.predict(X).toarray()[unscored].any()
+
+
+@pytest.mark.parametrize("rate", [0, 1])
+def test_labels_that_training_rows_never_or_always_carry(rate):
+    """Such a label has one column in a forest's answer, and which class it is of matters."""
+    X, Y = make_data()
+    Y[:, 1] = rate
+    forest = RandomForestClassifier(5, random_state=0).fit(X, Y)
+    assert forest.predict_proba(X)[1].shape == (150, 1)
+    scores = base_scores(forest, X, n_labels=4)
+    assert (scores[:, 1] == rate).all()
+    np.testing.assert_array_equal(scores[:, 0], forest.predict_proba(X)[0][:, 1])
+    forest.fit(X, Y[:, 1])
+    assert (base_scores(forest, X, n_labels=1) == rate).all()
+    assert base_scores(forest, X, n_labels=1).shape == (150, 1)
+
+
+def test_decision_values_become_probabilities():
+    X, Y = make_data()
+    svm = OneVsRestClassifier(LinearSVC()).fit(X, Y)
+    np.testing.assert_allclose(base_scores(svm, X, n_labels=4), expit(svm.decision_function(X)))
+    one = LinearSVC().fit(X, Y[:, 0])
+    np.testing.assert_allclose(base_scores(one, X, n_labels=1)[:, 0], expit(one.decision_function(X)))
+
+
+def test_an_estimator_without_scores():
+    class Silent(ClassifierMixin, BaseEstimator):
+        def fit(self, X, Y):
+            return self
+
+    with pytest.raises(TypeError, match="Silent has neither predict_proba nor decision_function"):
+        make_classifier(Silent()).fit(*make_data())
+
+
+@pytest.mark.parametrize("labels", [np.array, sp.csr_array])
+def test_without_an_estimator_it_is_the_network(labels, monkeypatch):
+    X, Y = make_data()
+    small = functools.partial(AdaptiveThresholdNetwork, hidden_layers=(8,), max_epochs=3)
+    monkeypatch.setattr(classifier, "AdaptiveThresholdNetwork", small)
+    groups = np.arange(150) // 3
+    clf = make_classifier(None, n_neighbors=7).fit(X, labels(Y), groups=groups)
+    network = small(n_neighbors=7, random_state=0).fit(X, labels(Y), groups=groups)
+    assert clf.estimator_.get_params() == network.get_params()
+    for method in ("predict", "predict_proba", "decision_function", "thresholds"):
+        ours, theirs = getattr(clf, method)(X), getattr(network, method)(X)
+        assert type(ours) is type(theirs)
+        np.testing.assert_array_equal(to_dense(ours), to_dense(theirs))
+
+
+def test_without_an_estimator_the_network_is_the_papers():
+    assert AdaptiveThresholdNetwork().get_params()["hidden_layers"] == (2048, 2048, 2048)
+    assert classifier.AdaptiveThresholdNetwork is AdaptiveThresholdNetwork
+    assert AdaptiveThresholdClassifier().estimator is None
+
+
+def with_value(X, value):
+    X = X.copy()
+    X[5, 3] = value
+    return X
+
+
+@pytest.mark.parametrize("estimator", [ONE_VS_REST, None])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, Y: (X, Y[1:]), "Y has 149 rows but 150 were expected"),
+        (lambda X, Y: (X, Y[1:, 0]), "y has 149 rows but X has 150"),
+        (lambda X, Y: (with_value(X, np.nan), Y), "X contains NaN"),
+        (lambda X, Y: (with_value(X, -np.inf), Y), "X contains infinity"),
+        (lambda X, Y: (X, 2 * Y), "Y must hold only 0 and 1; found 2"),
+        (lambda X, Y: (X, np.arange(150) % 3), "Only binary classification is supported"),
+        (lambda X, Y: (X, None), "requires y to be passed"),
+    ],
+)
+def test_bad_data(estimator, container, change, message):
+    X, Y = change(*make_data())
+    with pytest.raises(ValueError, match=message):
+        make_classifier(estimator).fit(container(X), Y)
+
+
+def test_fewer_rows_or_groups_than_folds():
+    X, Y = make_data()
+    with pytest.raises(ValueError, match=r"2 rows are fewer than cv=3 folds; lower cv or give more rows"):
+        make_classifier().fit(X[:2], Y[:2])
+    with pytest.raises(ValueError, match=r"4 groups are fewer than cv=5 folds; lower cv or give more groups"):
+        make_classifier(cv=5).fit(X, Y, groups=np.arange(150) % 4)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        make_classifier().fit(X, Y, groups=np.arange(149))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function", "thresholds"])
+def test_prediction_refuses(method):
+    X, Y = make_data()
+    with pytest.raises(NotFittedError):
+        getattr(make_classifier(), method)(X)
+    clf = make_classifier().fit(X, Y)
+    with pytest.raises(ValueError, match="X has 9 features, but AdaptiveThresholdClassifier is expecting 10"):
+        getattr(clf, method)(X[:, 1:])
+    with pytest.raises(ValueError, match="X contains NaN"):
+        getattr(clf, method)(with_value(X, np.nan))
+    clf.estimator_ = clone(ONE_VS_REST).fit(X, Y[:, :3])  # a base model of another label set
+    with pytest.raises(ValueError, match="scores has 3 labels but 4 were expected"):
+        getattr(clf, method)(X)
+
+
+def test_progress_only_on_request(capsys):
+    X, Y = make_data()
+    make_classifier().fit(X, Y)
+    assert capsys.readouterr().err == ""
+    make_classifier(verbose=True).fit(X, Y)
+    assert "neighbours" in capsys.readouterr().err
