@@ -274,6 +274,9 @@ def test_plan_reaches_the_training_loop(splits):
     options = {"learning_rate": 0.02, "weight_decay": 0.3, "batch_size": 17, "max_epochs": 2, "patience": 7}
     small(**options).fit(X, Y)
     assert {name: getattr(splits["plan"], name) for name in options} == options
+    seed = splits["plan"].seed
+    small(random_state=1).fit(X, Y)
+    assert splits["plan"].seed != seed
 
 
 def test_one_random_state_one_model():

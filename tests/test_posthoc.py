@@ -158,7 +158,7 @@ def test_rows_are_independent():
 
 
 @pytest.mark.parametrize("with_local", [True, False])
-def test_a_higher_score_never_drops_a_label(with_local):
+def test_a_higher_score_never_drops_a_label_nor_lowers_its_probability(with_local):
     scores, Y, local = make_data()
     local = local if with_local else None
     rule = AdaptiveThreshold().fit(
@@ -167,6 +167,8 @@ def test_a_higher_score_never_drops_a_label(with_local):
     before = rule.predict(scores, local=local)
     after = rule.predict(np.sqrt(scores), local=local)
     assert not ((before == 1) & (after == 0)).any()
+    change = rule.predict_proba(np.sqrt(scores), local=local) - rule.predict_proba(scores, local=local)
+    assert change.min() >= 0
 
 
 def test_a_rare_label_is_never_fitted_alone():
