@@ -21,7 +21,7 @@ SMALL = {"hidden_layers": (16,), "max_epochs": 3, "n_neighbors": 5, "batch_size"
 
 
 # The checks give a network few rows: a longer stride makes up for the few steps.
-@parametrize_with_checks([AdaptiveThresholdNetwork(hidden_layers=(16,), learning_rate=0.01)])
+@parametrize_with_checks([AdaptiveThresholdNetwork(hidden_layers=(16,), learning_rate=0.01, random_state=0)])
 def test_scikit_learns_contract(estimator, check):
     check(estimator)
 
