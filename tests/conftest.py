@@ -1,5 +1,11 @@
 """What all tests share: no display, and property-based tests that behave alike on every machine."""
 
+import os
+
+# Before torch is loaded here or in a notebook's kernel: threads that spin while they wait for each other are
+# ten times slower on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import matplotlib
 import nbformat
 import pytest

@@ -49,7 +49,7 @@ class Profile:
 PROFILES = {
     "quick": Profile(
         n_seeds=1,
-        max_epochs=10,
+        max_epochs=15,
         patience=3,
         hidden_layers=(512,),
         learning_rate=3e-3,
@@ -61,14 +61,14 @@ PROFILES = {
     ),
     "full": Profile(
         n_seeds=3,
-        max_epochs=30,
+        max_epochs=20,
         patience=5,
-        hidden_layers=(1024, 1024),
-        learning_rate=1e-3,
+        hidden_layers=(512,),
+        learning_rate=3e-3,
         batch_size=128,
         top_scores=100,
-        ablation_rows=20_000,
-        released_epochs=100,
+        ablation_rows=8_000,
+        released_epochs=60,
         n_bootstrap=10_000,
     ),
 }

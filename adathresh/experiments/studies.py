@@ -426,7 +426,6 @@ def released_study(config, ds, *, seed):
         "hidden_layers": numbers.hidden_layers,
         "learning_rate": numbers.learning_rate,
         "epochs": numbers.released_epochs,
-        "max_epochs": numbers.max_epochs,
         "patience": numbers.patience,
     }
     modules = (*MODULES, "adathresh.released", "adathresh.experiments.studies")
@@ -641,7 +640,7 @@ def _released_arrays(numbers, ds, seed):
     leak_free = AdaptiveThresholdNetwork(
         hidden_layers=numbers.hidden_layers,
         learning_rate=numbers.learning_rate,
-        max_epochs=numbers.max_epochs,
+        max_epochs=numbers.released_epochs,
         patience=numbers.patience,
         random_state=seed,
         **PAPER,
