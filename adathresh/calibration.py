@@ -26,7 +26,7 @@ _MARGIN = 1e-7
 class ReliabilityCurve(NamedTuple):
     """Calibration of probabilities by equal-mass bin; one entry for every bin that holds a pair.
 
-    Parameters
+    Attributes
     ----------
     mean_predicted : ndarray of shape (n_bins,)
         Mean probability of the bin, rising.
@@ -215,6 +215,7 @@ class TemperatureScaling(BaseEstimator):
         z, y = self._logits(values), truth.astype(np.float64)
 
         def log_loss(parameters):
+            """Return the loss and its gradient."""
             slope, bias = parameters
             u = slope * z + bias
             residual = (expit(u) - y) / len(y)

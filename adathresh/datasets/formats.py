@@ -305,7 +305,18 @@ def atomic_open(path):
 
 @contextlib.contextmanager
 def read_errors(path):
-    """Turn the ways in which a compressed file can be broken into one clear error."""
+    """Turn the ways in which a compressed file can be broken into one clear error.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, for the message.
+
+    Raises
+    ------
+    DatasetError
+        For a truncated or damaged file.
+    """
     try:
         yield
     except EOFError as error:
@@ -319,7 +330,20 @@ def read_errors(path):
 
 
 def decompressed(path, raw):
-    """Wrap a raw binary file so that it reads as its decompressed content, by the suffix of its path."""
+    """Wrap a raw binary file so that it reads as its decompressed content.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where it lies; the suffix says how it is compressed.
+    raw : binary file object
+        The open file.
+
+    Returns
+    -------
+    binary file object
+        The content.
+    """
     suffix = Path(path).suffix
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)

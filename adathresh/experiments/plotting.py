@@ -86,21 +86,31 @@ def plot_reliability(curves):
     Returns
     -------
     matplotlib.figure.Figure
-        Equal linear axes from 0 to 1; the diagonal is perfect calibration.
+        Equal logarithmic axes, since most probabilities on a long tail are small; the diagonal is perfect
+        calibration, a bin without positives is not drawn.
     """
     figure, axes = plt.subplots(figsize=(5.2, 5.0))
-    axes.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1, label="perfectly calibrated")
+    drawn = []
     for (name, (predicted, observed, *counts)), colour in zip(
         curves.items(), _colours(len(curves)), strict=True
     ):
-        axes.plot(predicted, observed, color=colour, label=name)
-        sizes = 15 + 85 * np.asarray(counts[0]) / np.max(counts[0]) if counts else 25
-        axes.scatter(predicted, observed, s=sizes, color=colour)
+        shown = (np.asarray(predicted) > 0) & (np.asarray(observed) > 0)
+        x, y = np.asarray(predicted)[shown], np.asarray(observed)[shown]
+        sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0]) if counts else 25
+        axes.plot(x, y, color=colour, label=name)
+        axes.scatter(x, y, s=sizes, color=colour)
+        drawn += [*x, *y]
+    low, high = min(drawn, default=0.1) / 1.5, max(drawn, default=1.0) * 1.5
+    axes.plot(
+        [low, high], [low, high], color="0.5", linestyle="--", linewidth=1, label="perfectly calibrated"
+    )
     axes.set(
         xlabel="mean predicted probability",
         ylabel="share of pairs that carry the label",
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
+        xscale="log",
+        yscale="log",
+        xlim=(low, high),
+        ylim=(low, high),
         aspect="equal",
     )
     axes.legend(loc="upper left")
@@ -175,7 +185,7 @@ def plot_training_curves(history, *, panels=None, xlabel="epoch"):
     for axes, (label, drawn) in zip(grid.flat, panels.items(), strict=False):
         for name in drawn:
             epochs = history.get("epoch", np.arange(1, len(history[name]) + 1))
-            axes.plot(epochs, history[name], marker="o", markersize=3, label=name)
+            axes.plot(epochs, history[name], marker="o", markersize=3, label=name.replace("_", " "))
         axes.set(xlabel=xlabel, ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(drawn) > 1:
@@ -212,7 +222,7 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
         axes.scatter(
             point[x],
             point[y],
-            s=60,
+            s=70,
             color=COLOURS[colours.index(point[colour])],
             marker=MARKERS[markers.index(point[marker])],
             edgecolor="white",
@@ -256,7 +266,7 @@ def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
     axes.set_yticks(range(len(means)), means.index)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.set(xlabel=f"{xlabel}, 95 % interval")
+    figure.supxlabel(f"{xlabel}, 95 % interval", fontsize=plt.rcParams["axes.labelsize"])
     return figure
 
 

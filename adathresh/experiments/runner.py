@@ -114,8 +114,8 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
     _check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    # Kernels inherit both: no debugger warning at every start, and threads that sleep while they wait for each
-    # other (spinning made training ten times slower on two cores of which one was busy elsewhere).
+    # Kernels inherit both: no debugger warning at every start, and threads that sleep while they wait for
+    # each other (spinning made training ten times slower on two cores of which one was busy elsewhere).
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     papermill.execute_notebook(
