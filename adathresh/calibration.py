@@ -214,7 +214,7 @@ class TemperatureScaling(BaseEstimator):
         values, truth = _pairs_with_both_classes(scores, Y, probabilities=not self.from_logits)
         z, y = self._logits(values), truth.astype(np.float64)
 
-        def log_loss(parameters):
+        def _loss(parameters):
             """Return the loss and its gradient."""
             slope, bias = parameters
             u = slope * z + bias
@@ -223,7 +223,7 @@ class TemperatureScaling(BaseEstimator):
 
         # in (1/T, b) the problem is convex; a pinned bound leaves b at 0
         bounds = [(1e-3, 1e3), (None, None) if self.bias else (0, 0)]
-        slope, bias = minimize(log_loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
+        slope, bias = minimize(_loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
         self.temperature_, self.bias_ = float(1 / slope), float(bias)
         return self
 

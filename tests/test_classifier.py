@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from adathresh import (
     AdaptiveThreshold,
@@ -30,6 +31,13 @@ from adathresh.classifier import base_scores
 from adathresh.metrics import macro_f1
 
 ONE_VS_REST = OneVsRestClassifier(LogisticRegression())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small networks gain nothing from threads, and wait long for them where other work runs too."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from adathresh import AdaptiveThresholdNetwork, LabelIDF, NeighborLabels, end_to_end
 from adathresh.losses import AdaptiveThresholdLoss
@@ -18,6 +19,13 @@ from adathresh.metrics import macro_f1
 from adathresh.network import SparseRows
 
 SMALL = {"hidden_layers": (16,), "max_epochs": 3, "n_neighbors": 5, "batch_size": 32, "random_state": 0}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small networks gain nothing from threads, and wait long for them where other work runs too."""
+    with threadpool_limits(1):
+        yield
 
 
 # The checks give a network few rows: a longer stride makes up for the few steps.

@@ -12,6 +12,7 @@ import safetensors
 import scipy.sparse as sp
 import torch
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 
 from adathresh import LabelIDF, NeighborLabels, ThresholdFusion, network, training
 from adathresh.losses import AdaptiveThresholdLoss
@@ -20,6 +21,13 @@ from adathresh.network import MultiLabelNetwork
 from adathresh.training import Split, ThresholdedNetwork, TrainingPlan, predict_batches, train
 
 N_FEATURES, N_LABELS = 20, 4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small networks gain nothing from threads, and wait long for them where other work runs too."""
+    with threadpool_limits(1):
+        yield
 
 
 def make_splits(seed=0, n_samples=90):
