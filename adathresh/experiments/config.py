@@ -49,7 +49,7 @@ class Profile:
 PROFILES = {
     "quick": Profile(
         n_seeds=1,
-        max_epochs=15,
+        max_epochs=12,
         patience=3,
         hidden_layers=(512,),
         learning_rate=3e-3,

@@ -31,7 +31,7 @@ PAPER = {"pos_weight": 10.0}
 """Switches of the paper's method that differ from the classifier's defaults."""
 
 BASES = {
-    "linear": {**PLAIN, "hidden_layers": (), "learning_rate": 1e-2},
+    "linear": {**PLAIN, "hidden_layers": (), "learning_rate": 1e-2, "batch_size": 512},
     "neighbours": None,
     "network": PLAIN,
 }
