@@ -59,7 +59,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     learning_rate : float, default=1e-3
         Step size of AdamW.
     weight_decay : float, default=0.01
-        Decoupled weight decay of AdamW. A first layer of 2²⁶ weights or more is trained by SparseAdam,
+        Decoupled weight decay of AdamW. From 2¹⁶ features on the first layer is trained by SparseAdam,
         without.
     batch_size : int, default=128
         Rows a step.

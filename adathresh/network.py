@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-# From this many features on, gradients of the first layer hold only the rows of W that a batch touches. Below it
-# a dense gradient with a fused optimiser step is faster (two cores, batches of 128 rows: 37 ms against 134 ms a
-# step for 20,000 x 1,024 weights; 650 ms against 148 ms for 203,882 x 2,048).
+# From this many features on, gradients of the first layer hold only the rows of W that a batch touches. Below
+# it a dense gradient with a fused optimiser step is faster (two cores, batches of 128 rows: 37 ms against
+# 134 ms a step for 20,000 x 1,024 weights; 650 ms against 148 ms for 203,882 x 2,048).
 SPARSE_GRADIENT_FROM = 2**16
 
 
