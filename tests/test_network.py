@@ -54,10 +54,10 @@ def test_rows_of_a_slice_and_of_unsorted_entries():
     torch.testing.assert_close(layer(SparseRows.from_csr(turned)), whole[:1])
 
 
-def test_gradients_are_sparse_from_a_size_on(monkeypatch):
-    monkeypatch.setattr(network_module, "SPARSE_GRADIENT_FROM", 60)
+def test_gradients_are_sparse_from_a_number_of_features_on(monkeypatch):
+    monkeypatch.setattr(network_module, "SPARSE_GRADIENT_FROM", 12)
     assert SparseLinear(12, 5).sparse_gradient
-    assert not SparseLinear(59, 1).sparse_gradient
+    assert not SparseLinear(11, 50).sparse_gradient
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (8, 6, 4)])
