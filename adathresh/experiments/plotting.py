@@ -219,12 +219,13 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
     colours, markers = list(points[colour].unique()), list(points[marker].unique())
     figure, axes = plt.subplots(figsize=(7.2, 4.4))
     for _, point in points.iterrows():
+        shape = MARKERS[markers.index(point[marker])]
         axes.scatter(
             point[x],
             point[y],
-            s=70,
+            s=150 if shape == "*" else 60,  # a star's spikes make it look smaller than it is
             color=COLOURS[colours.index(point[colour])],
-            marker=MARKERS[markers.index(point[marker])],
+            marker=shape,
             edgecolor="white",
             linewidth=0.5,
         )
