@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -151,6 +152,44 @@ def test_readme_examples_run(tmp_path, monkeypatch):
         # Line numbers of errors are those of the page.
         before = "\n" * readme[: block.start(1)].count("\n")
         exec(compile(before + block[1], "README.md", "exec"), namespace)
+
+
+# The numbers of the README
+
+RULES = ("fixed 0.5", "global cut", "SCutFBR", "F*/2", "adaptive")
+
+
+def result(path, column, metric, names):
+    """Return mean macro-F1 or micro-F1 over seeds for each name, in three decimals."""
+    frame = pd.read_csv(ROOT / "results" / path)
+    frame = frame[frame["base"] == "network"]
+    means = frame.groupby(column)[metric].mean()
+    return [f"{means[name]:.3f}" for name in names]
+
+
+def results_table():
+    """Build the README's table: one line a folder of results, macro-F1 / micro-F1."""
+    lines = [
+        f"| data set (profile) | paper's method | {' | '.join(RULES)} |",
+        f"| --- | {' | '.join(['---'] * (len(RULES) + 1))} |",
+    ]
+    for file in sorted((ROOT / "results").rglob("headline.csv")):
+        folder = file.parent.relative_to(ROOT / "results").as_posix()
+        columns = [
+            [
+                *result(f"{folder}/training.csv", "method", metric, ["paper's method"]),
+                *result(f"{folder}/headline.csv", "rule", metric, RULES),
+            ]
+            for metric in ("macro_f1", "micro_f1")
+        ]
+        cells = [f"{macro} / {micro}" for macro, micro in zip(*columns, strict=True)]
+        name = folder.replace("/full", " (full)") if folder.endswith("/full") else f"{folder} (quick)"
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_readme_shows_the_committed_results():
+    assert results_table() in read("README.md"), f"put this table into README.md:\n{results_table()}"
 
 
 # The notebooks

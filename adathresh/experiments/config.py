@@ -67,8 +67,8 @@ PROFILES = {
         learning_rate=3e-3,
         batch_size=128,
         top_scores=100,
-        ablation_rows=8_000,
-        released_epochs=60,
+        ablation_rows=4_000,
+        released_epochs=40,
         n_bootstrap=10_000,
     ),
 }
