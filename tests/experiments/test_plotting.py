@@ -2,13 +2,19 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from adathresh.experiments.plotting import (
     COLOURS,
+    MARKERS,
     plot_bars_by_bin,
+    plot_differences,
     plot_longtail,
     plot_reliability,
+    plot_threshold_map,
+    plot_tradeoff,
     plot_training_curves,
     use_style,
 )
@@ -51,8 +57,41 @@ def test_reliability_draws_every_model():
     points = np.array([0.1, 0.5, 0.9])
     figure = plot_reliability({"a": (points, points**2), "b": (points, points, [100, 10, 1])})
     assert_labelled(figure)
-    assert texts(figure.axes[0]) == ["perfectly calibrated", "a", "b"]
-    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), points**2)
+    (axes,) = figure.axes
+    assert texts(axes) == ["a", "b", "perfectly calibrated"]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), points**2)
+    np.testing.assert_allclose(axes.collections[0].get_offsets(), np.column_stack([points, points**2]))
+    sizes = axes.collections[1].get_sizes()
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+
+
+def test_reliability_axes_are_equal_and_logarithmic_and_hold_every_bin():
+    figure = plot_reliability({"a": ([1e-5, 0.02, 0.7], [1e-4, 0.01, 0.99])})
+    (axes,) = figure.axes
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert axes.get_aspect() == 1
+    assert axes.get_xlim() == axes.get_ylim()
+    low, high = axes.get_xlim()
+    assert 0 < low < 1e-5
+    assert high > 0.99
+    diagonal = axes.lines[-1]
+    np.testing.assert_allclose([diagonal.get_xdata(), diagonal.get_ydata()], [[low, high]] * 2)
+
+
+def test_reliability_leaves_bins_without_a_place_on_the_axes_out():
+    curve = ([0.0, 0.01, 0.1, 0.5], [0.2, 0.0, 0.2, 0.4], [4, 3, 2, 1])
+    (axes,) = plot_reliability({"a": curve}).axes
+    assert axes.lines[0].get_xdata().tolist() == [0.1, 0.5]
+    assert axes.lines[0].get_ydata().tolist() == [0.2, 0.4]
+    # markers are sized among all bins, so that a small rest looks small
+    np.testing.assert_allclose(axes.collections[0].get_sizes(), [15 + 85 / 2, 15 + 85 / 4])
+
+
+@pytest.mark.parametrize("curve", [([], []), ([0.1], [0.0]), ([0.1], [0.0], [5])])
+def test_reliability_without_anything_to_draw(curve):
+    figure = plot_reliability({"a": curve})
+    assert_labelled(figure)
+    assert len(figure.axes[0].lines[0].get_xdata()) == 0
 
 
 def test_bars_stand_side_by_side_around_their_bin():
@@ -94,3 +133,121 @@ def test_training_curves_grouped():
 def test_training_curves_unknown_quantity():
     with pytest.raises(ValueError, match="history has no 'lambda'; it holds loss"):
         plot_training_curves({"loss": [1.0]}, panels={"λ": ["lambda"]})
+
+
+def test_training_curves_name_quantities_in_words():
+    figure = plot_training_curves({"a_b": [1.0], "c": [2.0]}, panels={"both": ["a_b", "c"]})
+    assert texts(figure.axes[0]) == ["a b", "c"]
+
+
+def tradeoff_rows():
+    rows = [("linear", "fixed", 0.4, 0.1), ("linear", "tuned", 0.5, 0.3), ("network", "fixed", 0.6, 0.2)]
+    return pd.DataFrame(rows, columns=["base", "rule", "micro_f1", "macro_f1"])
+
+
+def test_tradeoff_marks_every_combination():
+    figure = plot_tradeoff(tradeoff_rows())
+    assert_labelled(figure)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("micro-F1", "macro-F1")
+    drawn = [(tuple(c.get_offsets()[0]), to_hex(c.get_facecolor()[0]).upper()) for c in axes.collections]
+    assert drawn == [((0.4, 0.1), COLOURS[0]), ((0.5, 0.3), COLOURS[0]), ((0.6, 0.2), COLOURS[1])]
+    outlines = [len(c.get_paths()[0].vertices) for c in axes.collections]
+    assert outlines[0] == outlines[2] != outlines[1]  # circle and square
+    assert axes.get_xlim()[0] == axes.get_ylim()[0] == 0
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["linear", "network", "fixed", "tuned"]
+    colours = [handle.get_color() for handle in legend.legend_handles]
+    assert colours == [*COLOURS[:2], "0.4", "0.4"]
+    assert [handle.get_marker() for handle in legend.legend_handles[2:]] == list(MARKERS[:2])
+
+
+def test_tradeoff_averages_repetitions_and_takes_other_columns():
+    frame = pd.concat([tradeoff_rows(), tradeoff_rows().assign(micro_f1=0.0, macro_f1=0.5)])
+    (axes,) = plot_tradeoff(frame, x="macro_f1", y="micro_f1", colour="rule", marker="base").axes
+    assert axes.get_ylabel() == "micro-F1"
+    points = sorted(tuple(c.get_offsets()[0].round(6)) for c in axes.collections)
+    assert points == [(0.3, 0.2), (0.35, 0.3), (0.4, 0.25)]
+
+
+def test_tradeoff_has_a_mark_for_each_of_eight_rules():
+    rows = [("linear", str(i), i / 10, i / 10) for i in range(8)]
+    figure = plot_tradeoff(pd.DataFrame(rows, columns=["base", "rule", "micro_f1", "macro_f1"]))
+    assert len({c.get_paths()[0].vertices.tobytes() for c in figure.axes[0].collections}) == 8
+    assert len(figure.legends[0].get_texts()) == 9
+
+
+def test_differences_stand_in_order_with_their_intervals():
+    rows = [("z", 0.2, 0.1, 0.3), ("a", 0.1, -0.1, 0.3), ("m", -0.2, -0.3, -0.1), ("z", 0.4, 0.3, 0.5)]
+    frame = pd.DataFrame(rows, columns=["b", "difference", "low", "high"])
+    figure = plot_differences(frame)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["z", "a", "m"]
+    bottom, top = axes.get_ylim()
+    assert bottom > top  # the first row on top
+    zero, *drawn = axes.lines
+    assert zero.get_xdata() == [0, 0]
+    intervals, points = drawn[::2], drawn[1::2]
+    np.testing.assert_allclose([i.get_xdata() for i in intervals], [[0.2, 0.4], [-0.1, 0.3], [-0.3, -0.1]])
+    assert [list(i.get_ydata()) for i in intervals] == [[0, 0], [1, 1], [2, 2]]
+    np.testing.assert_allclose([p.get_xdata()[0] for p in points], [0.3, 0.1, -0.2])
+    filled = [to_hex(p.get_markerfacecolor()) == COLOURS[0].lower() for p in points]
+    assert filled == [True, False, True]  # where the interval leaves 0 out
+    assert figure.get_supxlabel() == "difference in macro-F1, 95 % interval"
+
+
+def test_differences_by_another_column():
+    frame = pd.DataFrame({"name": ["x"], "difference": [0.0], "low": [0.0], "high": [0.1]})
+    figure = plot_differences(frame, names="name", xlabel="difference in micro-F1")
+    assert figure.get_supxlabel() == "difference in micro-F1, 95 % interval"
+    assert figure.axes[0].lines[2].get_markerfacecolor() == "white"  # an interval that ends in 0 holds it
+
+
+def mean_cells(figure):
+    """Return the mesh's cells as a masked array, shares by frequencies, and the edges of both."""
+    mesh = figure.axes[0].collections[0]
+    corners = mesh.get_coordinates()
+    return np.ma.masked_invalid(mesh.get_array()), corners[0, :, 0], corners[:, 0, 1]
+
+
+def test_threshold_map_against_loops():
+    rng = np.random.default_rng(0)
+    frequency = rng.choice([0, 1, 2, 3, 7, 20, 90, 500], size=2_000)
+    share = rng.choice([0.0, 0.05, 0.33, 0.5, 0.97, 1.0], size=2_000)
+    pairs = pd.DataFrame({"frequency": frequency, "share": share, "theta": rng.normal(size=2_000)})
+    figure = plot_threshold_map(pairs, min_pairs=40)
+    axes, bar = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "training rows with the label",
+        "share among the neighbours",
+    )
+    assert axes.get_xscale() == "log"
+    assert bar.get_ylabel() == "mean threshold θ (logit)"
+    cells, x_edges, y_edges = mean_cells(figure)
+    n_pairs = n_shown = 0
+    for i in range(len(y_edges) - 1):
+        for j in range(len(x_edges) - 1):
+            last = 1.0 if i == len(y_edges) - 2 else -1.0  # only the last bin holds its upper end
+            inside = [
+                theta
+                for f, k, theta in pairs.itertuples(index=False)
+                if x_edges[j] <= max(f, x_edges[0]) < x_edges[j + 1]
+                and (y_edges[i] <= k < y_edges[i + 1] or k == last)
+            ]
+            n_pairs += len(inside)
+            if len(inside) < 40:
+                assert cells.mask[i, j]
+            else:
+                n_shown += 1
+                assert cells[i, j] == pytest.approx(np.mean(inside))
+    assert n_pairs == 2_000  # every pair has its cell, those of labels never seen included
+    assert 0 < n_shown < cells.size
+
+
+def test_threshold_map_hides_cells_of_few_pairs():
+    pairs = pd.DataFrame({"frequency": [3] * 20 + [50] * 19, "share": 0.5, "theta": 1.0})
+    assert mean_cells(plot_threshold_map(pairs))[0].count() == 1
+    assert mean_cells(plot_threshold_map(pairs, min_pairs=19))[0].count() == 2
+    figure = plot_threshold_map(pairs, label="θ")
+    assert figure.axes[1].get_ylabel() == "θ"
