@@ -566,6 +566,20 @@ def test_only_the_released_protocol_reads_the_labels_it_predicts(config, ds, aud
         assert (predictions[name] != audit[1][name]).nnz > 0, name
 
 
+def test_the_leak_free_method_is_fitted_on_training_rows_alone(config, ds, monkeypatch, empty_cache):
+    seen = []
+
+    class Spy(AdaptiveThresholdNetwork):
+        def fit(self, X, Y, **options):
+            seen.append((X is ds.X_train, Y is ds.Y_train, options))
+            return super().fit(X, Y, **options)
+
+    empty_cache("second")
+    monkeypatch.setattr(studies, "AdaptiveThresholdNetwork", Spy)
+    studies.released_study(config, ds, seed=0)
+    assert seen == [(True, True, {"groups": None})]
+
+
 def test_leakage_rows_report_the_best_epoch_first(config, ds, audit):
     history, predictions = audit
     history = history.copy()
