@@ -205,9 +205,10 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         rows, dev_rows = self._hold_out(groups, seed) if dev is None else (slice(None), None)
         groups = groups[rows]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
-        self.neighbors_.fit(X[rows], Y[rows], groups=groups)
-        if local is None:
-            local = self.neighbors_.fit_transform(X[rows], Y[rows], groups=groups) if self.use_knn else None
+        if local is None and self._uses_local():
+            local = self.neighbors_.fit_transform(X[rows], Y[rows], groups=groups)
+        else:
+            self.neighbors_.fit(X[rows], Y[rows], groups=groups)
         training = self._split(X[rows], Y[rows], local)
         if dev is not None:
             dev_split = self._dev_split(*dev, n_labels=Y.shape[1])
@@ -333,8 +334,12 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         """Put rows together with their local signal; where none is given, as new rows."""
         if local is None:
             empty = sp.csr_array((X.shape[0], self.n_labels_), dtype=np.float32)
-            local = self.neighbors_.transform(X) if self.use_knn and self.fixed_threshold is None else empty
+            local = self.neighbors_.transform(X) if self._uses_local() else empty
         return Split(X=sp.csr_array(X), Y=Y, local=local)
+
+    def _uses_local(self):
+        """Tell whether the neighbour term takes part in θ."""
+        return self.use_knn and self.fixed_threshold is None
 
     def _dev_split(self, X, Y, *, n_labels):
         """Check the caller's held-out rows."""

@@ -99,6 +99,11 @@ class ReleasedModel(nn.Module):
         Whether each row of logits is standardised.
     **switches : bool
         Of :class:`ReleasedThreshold`.
+
+    Raises
+    ------
+    ValueError
+        If there is no hidden layer.
     """
 
     def __init__(
@@ -112,6 +117,8 @@ class ReleasedModel(nn.Module):
         **switches,
     ):
         super().__init__()
+        if not hidden_layers:
+            raise ValueError("the released network has at least one hidden layer.")
         self.network = MultiLabelNetwork(
             n_features,
             n_labels,

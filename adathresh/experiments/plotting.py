@@ -1,5 +1,7 @@
 """The figures that several notebooks draw: arrays in, a matplotlib figure out."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -96,7 +98,7 @@ def plot_reliability(curves):
     ):
         shown = (np.asarray(predicted) > 0) & (np.asarray(observed) > 0)
         x, y = np.asarray(predicted)[shown], np.asarray(observed)[shown]
-        sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0]) if counts else 25
+        sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0], initial=1) if counts else 25
         axes.plot(x, y, color=colour, label=name)
         axes.scatter(x, y, s=sizes, color=colour)
         drawn += [*x, *y]
@@ -219,19 +221,19 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
     colours, markers = list(points[colour].unique()), list(points[marker].unique())
     figure, axes = plt.subplots(figsize=(7.2, 4.4))
     for _, point in points.iterrows():
-        shape = MARKERS[markers.index(point[marker])]
+        shape = MARKERS[markers.index(point[marker]) % len(MARKERS)]
         axes.scatter(
             point[x],
             point[y],
             s=150 if shape == "*" else 60,  # a star's spikes make it look smaller than it is
-            color=COLOURS[colours.index(point[colour])],
+            color=COLOURS[colours.index(point[colour]) % len(COLOURS)],
             marker=shape,
             edgecolor="white",
             linewidth=0.5,
         )
     for name, colour_ in zip(colours, _colours(len(colours)), strict=True):
         axes.plot([], [], "o", color=colour_, label=name)
-    for name, shape in zip(markers, MARKERS, strict=False):
+    for name, shape in zip(markers, itertools.cycle(MARKERS), strict=False):
         axes.plot([], [], shape, color="0.4", label=name)
     axes.set(xlabel=_label(x), ylabel=_label(y), xlim=(0, None), ylim=(0, None))
     figure.legend(loc="outside right center")

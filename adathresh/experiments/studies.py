@@ -100,8 +100,8 @@ def duplicate_rows(ds):
     Returns
     -------
     list of dict
-        For every split: rows with equal features, with equal text, and with equal text once everything but
-        letters is removed; the last two are missing where there are no texts.
+        For every split: rows with equal features, with equal text (case and white space aside), and with equal text
+        once everything but the letters a to z is removed; the last two are missing where there are no texts.
     """
     numbers, rows = statistics(ds), []
     for split in ("dev", "test"):
@@ -426,6 +426,7 @@ def released_study(config, ds, *, seed):
         "hidden_layers": numbers.hidden_layers,
         "learning_rate": numbers.learning_rate,
         "epochs": numbers.released_epochs,
+        "batch_size": numbers.batch_size,
         "patience": numbers.patience,
     }
     modules = (*MODULES, "adathresh.released", "adathresh.experiments.studies")
@@ -625,8 +626,9 @@ def _threshold_pairs(ds, labels, share, theta):
 
 def _released_arrays(numbers, ds, seed):
     """Train both ways and return histories and label sets of the dev rows."""
-    torch.manual_seed(seed)
-    model = ReleasedModel(ds.X_train.shape[1], ds.Y_train.shape[1], hidden_layers=numbers.hidden_layers)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = ReleasedModel(ds.X_train.shape[1], ds.Y_train.shape[1], hidden_layers=numbers.hidden_layers)
     history = train_released(
         model,
         ds.X_train,
@@ -640,6 +642,7 @@ def _released_arrays(numbers, ds, seed):
     leak_free = AdaptiveThresholdNetwork(
         hidden_layers=numbers.hidden_layers,
         learning_rate=numbers.learning_rate,
+        batch_size=numbers.batch_size,
         max_epochs=numbers.released_epochs,
         patience=numbers.patience,
         random_state=seed,
