@@ -100,8 +100,9 @@ def duplicate_rows(ds):
     Returns
     -------
     list of dict
-        For every split: rows with equal features, with equal text (case and white space aside), and with equal text
-        once everything but the letters a to z is removed; the last two are missing where there are no texts.
+        For every split: rows with equal features, with equal text (case and white space aside), and with
+        equal text once everything but the letters a to z is removed; the last two are missing where there
+        are no texts.
     """
     numbers, rows = statistics(ds), []
     for split in ("dev", "test"):
