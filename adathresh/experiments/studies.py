@@ -101,8 +101,8 @@ def duplicate_rows(ds):
     -------
     list of dict
         For every split: rows with equal features, with equal text (case and white space aside), and with
-        equal text once everything but the letters a to z is removed; the last two are missing where there
-        are no texts.
+        equal text once digits and punctuation are removed as well; the last two are missing where there are
+        no texts.
     """
     numbers, rows = statistics(ds), []
     for split in ("dev", "test"):
@@ -667,5 +667,5 @@ def _released_arrays(numbers, ds, seed):
 
 
 def _letters(text):
-    """Reduce a text to its letters, in lower case."""
-    return re.sub(r"[^a-z]+", " ", text.lower()).strip()
+    """Reduce a text to its words without digits and punctuation, in lower case."""
+    return re.sub(r"[\W\d_]+", " ", text.lower()).strip()
