@@ -235,7 +235,8 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
         axes.plot([], [], "o", color=colour_, label=name)
     for name, shape in zip(markers, itertools.cycle(MARKERS), strict=False):
         axes.plot([], [], shape, color="0.4", label=name)
-    axes.set(xlabel=_label(x), ylabel=_label(y), xlim=(0, None), ylim=(0, None))
+    axes.margins(0.08)
+    axes.set(xlabel=_label(x), ylabel=_label(y))
     figure.legend(loc="outside right center")
     return figure
 
