@@ -154,7 +154,9 @@ def test_tradeoff_marks_every_combination():
     assert drawn == [((0.4, 0.1), COLOURS[0]), ((0.5, 0.3), COLOURS[0]), ((0.6, 0.2), COLOURS[1])]
     outlines = [len(c.get_paths()[0].vertices) for c in axes.collections]
     assert outlines[0] == outlines[2] != outlines[1]  # circle and square
-    assert axes.get_xlim()[0] == axes.get_ylim()[0] == 0
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert left < 0.4 < 0.6 < right  # no point on the frame
+    assert bottom < 0.1 < 0.3 < top
     (legend,) = figure.legends
     assert [t.get_text() for t in legend.get_texts()] == ["linear", "network", "fixed", "tuned"]
     colours = [handle.get_color() for handle in legend.legend_handles]
