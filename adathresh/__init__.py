@@ -1,8 +1,12 @@
 """Per-label, per-instance decision thresholds for multi-label classification."""
 
 import importlib
+import warnings
 
 __version__ = "0.1.0"
+
+# Progress bars work as text where a notebook has no widgets; the warning would print a path into its outputs.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 # Loaded on first use, so that the command line does not wait for torch.
 _MODULES = {

@@ -2,14 +2,10 @@
 
 import os
 import secrets
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-with warnings.catch_warnings():
-    # In a notebook pooch's progress bar asks for widgets, which nothing here uses.
-    warnings.filterwarnings("ignore", message="IProgress not found")
-    import pooch
+import pooch
 
 
 def cache_folder():

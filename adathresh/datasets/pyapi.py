@@ -21,6 +21,7 @@ from pathlib import Path
 import pooch
 from tqdm.auto import tqdm
 
+from adathresh._cache import cache_folder
 from adathresh.datasets.formats import DatasetError, atomic_open
 from adathresh.datasets.texts import TextRow, write_text_folder
 
@@ -293,7 +294,7 @@ def cached_corpus(packages=tuple(PACKAGES), *, cache_dir=None, progress=True):
     """
     versions = corpus_versions(packages)
     key = hashlib.sha256(json.dumps([LAYOUT, versions]).encode()).hexdigest()[:12]
-    folder = _writable(Path(cache_dir or pooch.os_cache("adathresh"))) / f"pyapi-{key}"
+    folder = _writable(Path(cache_dir or cache_folder())) / f"pyapi-{key}"
     about = _read_about(folder, versions)
     if about is None:
         if folder.exists():
