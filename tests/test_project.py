@@ -281,13 +281,13 @@ def test_notebook_compares_every_table_before_it_replaces_the_published_one(code
             assert ("compare_table", name) in calls[:i], name
 
 
-@pytest.mark.parametrize("text", ["read /home/me/data", "'/tmp/x'", r"C:\data", "(/work/x)"])
+@pytest.mark.parametrize("text", ["read /home/me/data", "'/opt/x'", r"C:\data", "(/work/x)"])
 def test_machine_paths_are_recognised(text):
     assert MACHINE_PATH.search(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["results/pyapi/a.csv", "https://x.org/home/y", "and/or", "../shared/data", "a/tmp/b"]
+    "text", ["results/pyapi/a.csv", "https://x.org/home/y", "and/or", "../shared/data", "a/opt/b"]
 )
 def test_other_text_is_no_machine_path(text):
     assert not MACHINE_PATH.search(text)
