@@ -281,7 +281,7 @@ def test_notebook_compares_every_table_before_it_replaces_the_published_one(code
             assert ("compare_table", name) in calls[:i], name
 
 
-@pytest.mark.parametrize("text", ["read /home/me/data", "'/opt/x'", r"C:\data", "(/work/x)"])
+@pytest.mark.parametrize("text", ["read /home/me/data", "'/opt/x'", r"C:\data", "(/mnt/x)"])
 def test_machine_paths_are_recognised(text):
     assert MACHINE_PATH.search(text)
 
