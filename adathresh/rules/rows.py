@@ -1,0 +1,84 @@
+"""Rules that look at one row at a time and learn no cut for any label."""
+
+import numpy as np
+
+from adathresh._validation import falling_by_label
+from adathresh.metrics import top_k
+from adathresh.rules._groups import cut_between, label_max, next_lower, opens_label
+from adathresh.rules.base import DecisionRule, every_pair_stored, selected_pairs
+
+
+class TopK(DecisionRule):
+    """Predict the k highest-scored labels of every row (RCut); fit needs no labels.
+
+    Of equal scores the lower label index comes first. There are no ``thresholds_``.
+
+    Parameters
+    ----------
+    k : int, default=5
+        Number of labels a row, at least 1.
+
+    Examples
+    --------
+    >>> from adathresh.rules import TopK
+    >>> TopK(1).fit([[0.2, 0.9]]).predict([[0.5, 0.4], [0.1, 0.3]])
+    array([[1, 0],
+           [0, 1]])
+    """
+
+    _needs_labels = False
+
+    def __init__(self, k=5):
+        self.k = k
+
+    def _fit(self, scores, Y):
+        """Check the length of the list."""
+        if self.k < 1:
+            raise ValueError(f"k must be at least 1; got {self.k}.")
+
+    def _decide(self, scores):
+        """Mark the k highest scores of each row."""
+        top = top_k(scores, self.k)
+        top.data = np.ones(top.nnz, dtype=bool)
+        return top
+
+
+class MaxGapCut(DecisionRule):
+    """Cut every row midway in the largest gap between its consecutive scores (MCut); fit needs no labels.
+
+    For a row's scores s_1 ≥ s_2 ≥ …, the cut is (s_m + s_{m+1})/2 with m = argmax_m (s_m − s_{m+1})
+    (Largeron, Moulin and Géry 2012, doi 10.1007/978-3-642-34156-4_17); of equal gaps the one at the higher
+    scores is taken. A row without any gap, because all its scores are equal, gets no label. What sparse
+    scores lack in a row counts as one more score: 0 where no stored score of the row is negative, as for
+    probabilities of which the smallest were left out, and the lowest stored score elsewhere. There are no
+    ``thresholds_``.
+
+    Examples
+    --------
+    >>> from adathresh.rules import MaxGapCut
+    >>> MaxGapCut().fit([[0.9, 0.7, 0.1]]).predict([[0.9, 0.7, 0.1], [0.9, 0.3, 0.2]])
+    array([[1, 1, 0],
+           [1, 0, 0]])
+    """
+
+    _needs_labels = False
+
+    def _fit(self, scores, Y):
+        """Learn nothing: the cuts depend on the row alone."""
+
+    def _decide(self, scores):
+        """Cut each row in its largest gap; here a row is what a label is in the other rules."""
+        scores = every_pair_stored(scores)
+        n_samples, sizes = scores.shape[0], np.diff(scores.indptr)
+        rows = np.repeat(np.arange(n_samples, dtype=np.int32), sizes)
+        upper = scores.data[falling_by_label(rows, scores.data)].astype(np.float64)
+        lower = next_lower(rows, upper)
+        last = scores.indptr[1:][sizes > 0] - 1
+        lacks_pairs = sizes[sizes > 0] < self.n_labels_
+        lower[last] = np.where(lacks_pairs, np.minimum(upper[last], 0), upper[last])
+        gaps = upper - lower
+        best = np.flatnonzero((gaps > 0) & (gaps == label_max(rows, gaps, n_samples)[rows]))
+        best = best[opens_label(rows[best])]
+        cuts = np.full(n_samples, np.inf)
+        cuts[rows[best]] = cut_between(upper[best], lower[best])
+        return selected_pairs(scores, scores.data > cuts[rows])
