@@ -1,15 +1,13 @@
 """Cuts against brute force over all of them, values worked out by hand, and LibMultiLabel."""
 
-import importlib.util
-import sys
 from itertools import pairwise
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from adathresh.experiments.benchmarks import libmultilabel_linear
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.rules import (
     ExpectedF1Cut,
@@ -251,22 +249,12 @@ class NumPyForLibMultiLabel:
 
 
 @pytest.fixture
-def libmultilabel(monkeypatch):
-    """Load LibMultiLabel's linear module alone: the package around it imports what has no part in this."""
-    spec = importlib.util.find_spec("libmultilabel")
-    if spec is None:
-        pytest.skip("LibMultiLabel is not installed: pip install --no-deps libmultilabel==0.10.0")
-    solver = ModuleType(
-        "liblinear.liblinearutil"
-    )  # the tests train no model, and building it needs a compiler
-    solver.train = solver.problem = solver.parameter = solver.solver_names = None
-    monkeypatch.setitem(sys.modules, "liblinear", ModuleType("liblinear"))
-    monkeypatch.setitem(sys.modules, "liblinear.liblinearutil", solver)
-    file = Path(spec.submodule_search_locations[0]) / "linear" / "linear.py"
-    spec = importlib.util.spec_from_file_location("libmultilabel_linear", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def libmultilabel():
+    """LibMultiLabel's own code for the cuts; it trains no model here."""
+    try:
+        return libmultilabel_linear()
+    except ImportError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("seed", range(4))
