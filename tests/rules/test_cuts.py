@@ -189,10 +189,10 @@ def test_micro_macro_cut_against_brute_force(make_case, seed, n_folds):
     Y, scores, stored, sparse = make_case(seed)
     Y[:, 2] = 0
     Y[4, 2], stored[:, 2] = 1, False  # a positive, but never a score
-    stored[:, 3] &= np.arange(len(Y)) < 9  # no score in some folds
-    sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=Y.shape)
     rows = np.random.RandomState(0).permutation(len(Y))
     folds = [rows[k * len(Y) // n_folds : (k + 1) * len(Y) // n_folds] for k in range(n_folds)]
+    stored[np.setdiff1d(rows, folds[0]), 3] = False  # scores in one fold only
+    sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=Y.shape)
     for given, filled in ((scores, scores), (sparse, fill(scores, stored))):
         rule = MicroMacroCut(n_folds).fit(given, Y)
         np.testing.assert_allclose(rule.thresholds_, micro_macro_cuts(Y, filled, folds), rtol=1e-14)
