@@ -14,6 +14,7 @@ _MODULES = {
     "AdaptiveThresholdClassifier": "classifier",
     "AdaptiveThresholdLoss": "losses",
     "AdaptiveThresholdNetwork": "end_to_end",
+    "LabelAffinity": "affinity",
     "LabelIDF": "idf",
     "NeighborLabels": "knn",
     "ThresholdFusion": "fusion",

@@ -1,50 +1,122 @@
-"""Adaptive thresholds for any model's held-out scores: pooled fusion of score, rarity and neighbours."""
+"""Adaptive thresholds for any model's held-out scores: score, rarity, neighbours and texts fused."""
 
-from typing import NamedTuple
+import itertools
+import warnings
+from dataclasses import dataclass
+from math import factorial
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh._validation import check_labels, check_scores, container_of, like_input, row_major_positions
+from adathresh._pairs import gather_pairs
+from adathresh._validation import check_labels, container_of, like_input, row_major_positions
 from adathresh.idf import LabelIDF
-from adathresh.rules import ExpectedF1Cut
+from adathresh.pooled import BoostedFusion, LabelEffects, LinearFusion
+from adathresh.targets import check_target, label_cuts
 
-# Probabilities and neighbour shares are kept this far from 0 and 1 before their logit is taken.
-_SCORE_MARGIN = 1e-6
-_SHARE_MARGIN = 1e-2
-# A steeper score must never lower the fused probability, whatever the pooled fit says of the rarest labels.
-_SMALLEST_SLOPE = 1e-3
+_FUSIONS = {"boosted": BoostedFusion, "linear": LinearFusion}
+# Pairs that the pooled model is fitted on; beyond that, negatives are drawn and weighted.
+_MAX_PAIRS = 400_000
+# Part of the rows on which the two fusions are compared.
+_COMPARED_ROWS = 1 / 3
+# Held-out scores of a model never look like this; see _warn_if_in_sample.
+_IMPLAUSIBLE_SINGLETONS, _IMPLAUSIBLE_TOP = 0.95, 0.995
+
+
+class InSampleScoresWarning(UserWarning):
+    """Scores given to ``fit`` look like those of rows that the base model was trained on."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a label was predicted for a row, or not.
+
+    ``base_term + rarity_term + neighbour_term + text_term - cut = margin``, in fused logits; the label is
+    predicted where the margin is positive. The terms are Shapley values of the fused logit against a pair
+    without score, neighbours and likeness, of a label of average rarity; what such a pair has, and the
+    label's own correction, belong to the rarity term.
+    """
+
+    label: int
+    """The label's index."""
+    score: float
+    """The first base model's probability; 0 where it has none."""
+    threshold: float
+    """θ_l(x), in logits of the first base model."""
+    base_term: float
+    """What the base models' scores add."""
+    rarity_term: float
+    """What the label brings whatever the row."""
+    neighbour_term: float
+    """What the label's share among the neighbours adds; 0 without neighbours."""
+    text_term: float
+    """What the likeness of row and label text adds; 0 without."""
+    cut: float
+    """The label's cut on the fused logit."""
+    predicted: bool
+    """Whether the label is predicted."""
+    neighbours: tuple = ()
+    """(training row, weight, carries the label) of each neighbour, the nearest first."""
+
+    @property
+    def margin(self):
+        """Fused logit minus cut."""
+        return self.base_term + self.rarity_term + self.neighbour_term + self.text_term - self.cut
 
 
 class AdaptiveThreshold(BaseEstimator):
-    """Per-label, per-instance thresholds fitted on held-out scores, for the highest macro-F1.
+    """Per-label, per-instance thresholds fitted on held-out scores.
 
-    One pooled logistic model over candidate pairs (x, l) fuses the base model's logit z_l(x), the label's
-    rarity IDF_l and its share k_l(x) among the nearest training rows,
+    One pooled model over candidate pairs (x, l) fuses the base model's logit z_l(x), the label's rarity
+    IDF_l, its share k_l(x) among the nearest training rows and, where given, the likeness of row and label
+    text, to a fused logit g_l(x). A label's own correction, shrunk the more the rarer the label, calibrates
+    it. Label l is predicted where σ(g_l(x)) exceeds the cut that is best for the target in expectation; for
+    macro-F1 this is half of the greatest expected F1 (F*/2: Lipton et al. 2014, arXiv:1402.1892), with the
+    expectation taken over as many rows as F1 will be measured on. Because g never falls as the score rises,
+    the rule is z_l(x) > θ_l(x), with a threshold for every label and instance as in arXiv:2505.03118.
 
-        g_l(x) = (a + a'·IDF_l)·z_l(x) + b·IDF_l + c·k + (e + e'·IDF_l)·logit(k) + d,
-
-    and label l is predicted where σ(g_l(x)) exceeds half of the label's greatest expected F1 on the fitted
-    rows (F*/2: Lipton et al. 2014, arXiv:1402.1892). Solved for z this is a threshold of the form of
-    arXiv:2505.03118, a constant for each label minus a rarity term minus a neighbour term. Because the model
-    is pooled, a rare label borrows from all others and is never fitted on its own few positives. A label that
-    no fitted row carries can be predicted where its score and its rarity say so.
+    Because model and cuts are pooled, a rare label borrows from all labels of its rarity and is never fitted
+    on its own few positives.
 
     The scores of ``fit`` must be held out: of rows that the base model was not trained on.
 
+    Parameters
+    ----------
+    target : str, default="macro_f1"
+        What the label sets are to be good for: "macro_f1", "micro_f1", their sum "macro_micro_f1", a given
+        "precision" over all predicted pairs or "label_precision" in every label, at most a given "budget" of
+        labels a row, or the least "cost".
+    target_value : float, optional
+        The precision, the number of labels a row, or the cost of a false positive in units of that of a false
+        negative.
+    fusion : {"auto", "boosted", "linear"}, default="auto"
+        The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
+        ``coef_`` can be read; "auto" fits both on two thirds of the rows and takes the one with the smaller
+        log-loss on the others.
+    evaluation_rows : int, optional
+        Number of rows over which macro-F1 will be taken; None: as many as are fitted. The fewer rows, the
+        fewer positives of a rare label, and the lower its best cut.
+    transductive : bool, default=False
+        Whether ``predict`` chooses the cuts anew for the rows that it is given, as one batch.
+    random_state : int, RandomState instance or None, default=None
+        Of the pairs that are drawn where there are very many, and of those that stop the boosting.
+
     Attributes
     ----------
-    coef_ : dict of str to float
-        The pooled coefficients a, a', b, c, e, e', d under the names "score", "score x idf", "idf", "share",
-        "logit share", "logit share x idf", "intercept".
+    fusion_ : BoostedFusion or LinearFusion
+        The pooled model.
+    effects_ : LabelEffects
+        Each label's own correction.
     cuts_ : numpy.ndarray of shape (n_labels,)
-        Cut of each label on the fused probability; ``inf``: never predicted.
+        Cut of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
     idf_ : LabelIDF
         The global signal.
+    impossible_ : numpy.ndarray of int
+        Labels that no training row carries and that have no label text: never predicted.
     n_labels_ : int
         Number of labels.
 
@@ -52,23 +124,49 @@ class AdaptiveThreshold(BaseEstimator):
     --------
     >>> from sklearn.datasets import make_multilabel_classification
     >>> _, Y = make_multilabel_classification(n_samples=200, random_state=0)
-    >>> scores = 0.2 + 0.5 * Y
-    >>> (AdaptiveThreshold().fit(scores, Y).predict(scores) == Y).all()
-    np.True_
+    >>> scores = np.random.default_rng(0).normal(0.3 + 0.4 * Y, 0.1).clip(0, 1)
+    >>> float((AdaptiveThreshold(random_state=0).fit(scores, Y).predict(scores) == Y).mean().round(1))
+    1.0
     """
 
-    def fit(self, scores, Y, *, local=None):
+    def __init__(
+        self,
+        target="macro_f1",
+        *,
+        target_value=None,
+        fusion="auto",
+        evaluation_rows=None,
+        transductive=False,
+        random_state=None,
+    ):
+        self.target = target
+        self.target_value = target_value
+        self.fusion = fusion
+        self.evaluation_rows = evaluation_rows
+        self.transductive = transductive
+        self.random_state = random_state
+
+    def fit(self, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
         """Fit the fusion and the cuts on held-out rows.
 
         Parameters
         ----------
-        scores : array-like or sparse of shape (n_samples, n_labels)
-            Held-out probabilities in [0, 1]. In CSR an absent pair counts as below every stored score.
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Held-out probabilities in [0, 1] of one base model, or of several. In CSR an absent pair counts as
+            below every stored score.
         Y : array-like or sparse of shape (n_samples, n_labels)
             Labels of the same rows, 0 or 1.
         local : sparse of shape (n_samples, n_labels), optional
             Neighbour shares of the same rows, each row left out of its own neighbours
-            (``NeighborLabels.fit_transform``); None fuses score and rarity only.
+            (``NeighborLabels.fit_transform``).
+        affinity : sparse of shape (n_samples, n_labels), optional
+            Likeness of row and label text in [0, 1] (``LabelAffinity.transform``).
+        Y_train : array-like or sparse of shape (n_training_samples, n_labels), optional
+            Labels of the rows that the base model was trained on, where these are others than the fitted
+            ones. They tell how rare each label was for the model.
+        folds : array-like of int, shape (n_samples,), optional
+            For cross-fitted scores: fold of each row, scored by a model trained on all other folds. A label's
+            rarity is then what that model saw.
 
         Returns
         -------
@@ -78,173 +176,363 @@ class AdaptiveThreshold(BaseEstimator):
         Raises
         ------
         ValueError
-            If the scores are not finite probabilities, Y is not 0/1, the shapes differ, or the candidate
-            pairs hold only positives or only negatives.
+            If the scores are not finite probabilities, Y is not 0/1, the shapes differ, a parameter is out of
+            range, or the candidate pairs hold only positives or only negatives.
+
+        Warns
+        -----
+        InSampleScoresWarning
+            If the scores are implausibly good for rows that the base model has not seen.
         """
+        self._check_parameters()
         Y = check_labels(Y)
         self.n_labels_ = Y.shape[1]
-        self.idf_ = LabelIDF().fit(Y)
-        self._uses_local = local is not None
-        pairs = self._pairs(scores, local, n_samples=Y.shape[0])
+        if Y_train is not None and folds is not None:
+            raise ValueError(
+                "Give Y_train (a model trained on other rows) or folds (cross-fitted), not both."
+            )
+        self._uses = {"local": local is not None, "affinity": affinity is not None}
+        pairs = gather_pairs(scores, local, affinity, n_samples=Y.shape[0], n_labels=Y.shape[1])
+        self._n_models = pairs.logits.shape[1]
         truth = np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
         if truth.all() or not truth.any():
             raise ValueError(
                 "The candidate pairs hold only one class; the fusion needs scored pairs that are true and "
                 "scored pairs that are not."
             )
-        self._fit_coefficients(pairs, truth)
-        fused = sp.csr_array((expit(self._fuse(pairs)), (pairs.rows, pairs.labels)), shape=Y.shape)
-        self.cuts_ = ExpectedF1Cut().fit(fused).thresholds_
+        if Y_train is None:
+            _warn_if_in_sample(pairs, truth, Y)
+        labels_seen = Y if Y_train is None else check_labels(Y_train, name="Y_train", n_labels=Y.shape[1])
+        self.idf_ = LabelIDF().fit(labels_seen)
+        self._find_impossible(known=Y_train is not None or folds is not None)
+        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds)
+        self._fit_fusion(pairs, idf, truth)
+        raw = self.fusion_.decide(pairs, idf)
+        self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
+        fused = expit(self.effects_.apply(raw, pairs.labels))
+        self.cuts_ = self._label_cuts(pairs, fused, self.evaluation_rows or Y.shape[0])
         return self
 
-    def predict(self, scores, *, local=None):
+    def predict(self, scores, *, local=None, affinity=None):
         """Return the label sets.
 
         Parameters
         ----------
-        scores : array-like or sparse of shape (n_samples, n_labels)
+        scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``.
         local : sparse of shape (n_samples, n_labels), optional
             Neighbour shares (``NeighborLabels.transform``); required where ``fit`` had them.
+        affinity : sparse of shape (n_samples, n_labels), optional
+            Likeness of row and label text; required where ``fit`` had it.
 
         Returns
         -------
         numpy.ndarray or sparse of shape (n_samples, n_labels)
-            0/1, sparse where the scores are.
+            0/1, sparse where the (first) scores are.
         """
-        pairs, shape = self._checked_pairs(scores, local)
-        keep = pairs.z > self._theta(pairs)
+        pairs = self._checked_pairs(scores, local, affinity)
+        fused, cuts = self._fused_and_cuts(pairs)
+        keep = fused > cuts
         ones = np.ones(keep.sum(), dtype=np.float32)
-        found = sp.csr_array((ones, (pairs.rows[keep], pairs.labels[keep])), shape=shape)
-        return like_input(found, container_of(scores))
+        found = sp.csr_array((ones, (pairs.rows[keep], pairs.labels[keep])), shape=pairs.shape)
+        return like_input(found, container_of(scores[0] if isinstance(scores, list | tuple) else scores))
 
-    def predict_proba(self, scores, *, local=None):
+    def predict_proba(self, scores, *, local=None, affinity=None):
         """Return the fused probabilities of the candidate pairs.
 
         Parameters
         ----------
-        scores : array-like or sparse of shape (n_samples, n_labels)
+        scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``.
-        local : sparse of shape (n_samples, n_labels), optional
-            Neighbour shares; required where ``fit`` had them.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
 
         Returns
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
-            Probabilities σ(g_l(x)) of every pair that has a score or a neighbour share.
+            Probabilities σ(g_l(x)) of every pair that has a score, a neighbour share or a likeness.
         """
-        pairs, shape = self._checked_pairs(scores, local)
-        return sp.csr_array((expit(self._fuse(pairs)), (pairs.rows, pairs.labels)), shape=shape)
+        pairs = self._checked_pairs(scores, local, affinity)
+        return pairs.matrix(expit(self._fused(pairs)))
 
-    def thresholds(self, scores, *, local=None):
+    def margins(self, scores, *, local=None, affinity=None):
+        """Return by how much the fused logit exceeds its cut; positive means predicted.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_labels)
+            Margins of the candidate pairs, in fused logits; ``-inf`` for a label that is never predicted.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        fused, cuts = self._fused_and_cuts(pairs, logits=True)
+        return pairs.matrix(fused - cuts)
+
+    def thresholds(self, scores, *, local=None, affinity=None):
         """Return θ_l(x) of the candidate pairs: the base logit above which the label is predicted.
 
         Parameters
         ----------
-        scores : array-like or sparse of shape (n_samples, n_labels)
-            Probabilities in [0, 1], as in ``fit``; only which pairs they store matters.
-        local : sparse of shape (n_samples, n_labels), optional
-            Neighbour shares; required where ``fit`` had them.
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``; thresholds are those of the first base model and do not
+            depend on its scores, but for the other labels' under a budget or a transductive cut.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
 
         Returns
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
-            Thresholds in logits; ``inf`` for a label that is never predicted.
+            Thresholds in logits; ``inf``: never predicted, ``-inf``: predicted at every score.
         """
-        pairs, shape = self._checked_pairs(scores, local)
-        return sp.csr_array((self._theta(pairs), (pairs.rows, pairs.labels)), shape=shape)
+        pairs = self._checked_pairs(scores, local, affinity)
+        return pairs.matrix(self._thresholds(pairs))
 
-    def margins(self, scores, *, local=None):
-        """Return z_l(x) − θ_l(x) of the candidate pairs; positive means predicted.
+    def explain(self, scores, label, *, local=None, affinity=None):
+        """Split the decision about one label of one row into its terms.
 
         Parameters
         ----------
-        scores : array-like or sparse of shape (n_samples, n_labels)
-            Probabilities in [0, 1], as in ``fit``.
-        local : sparse of shape (n_samples, n_labels), optional
-            Neighbour shares; required where ``fit`` had them.
+        scores : matrix of shape (1, n_labels), or list of such
+            Probabilities of one row, as in ``fit``.
+        label : int
+            The label.
+        local, affinity : sparse of shape (1, n_labels), optional
+            The other signals; required where ``fit`` had them.
 
         Returns
         -------
-        scipy.sparse.csr_array of shape (n_samples, n_labels)
-            Margins in the base model's logits.
+        Explanation
+            The terms, which add up to the margin.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one row, the label is out of range, or the rule is transductive.
         """
-        pairs, shape = self._checked_pairs(scores, local)
-        return sp.csr_array((pairs.z - self._theta(pairs), (pairs.rows, pairs.labels)), shape=shape)
-
-    def _fit_coefficients(self, pairs, truth):
-        """Fit the pooled logistic model."""
-        features = self._features(pairs)
-        scale = {name: np.std(column) or 1.0 for name, column in features.items()}
-        columns = np.column_stack([column / scale[name] for name, column in features.items()])
-        model = LogisticRegression(C=100.0, max_iter=1000).fit(columns, truth)
-        self.coef_ = {name: w / scale[name] for name, w in zip(features, model.coef_[0], strict=True)}
-        self.coef_["intercept"] = model.intercept_[0]
-
-    def _features(self, pairs):
-        """Return the columns of the pooled model."""
-        idf = self.idf_.idf_[pairs.labels]
-        features = {"score": pairs.z, "score x idf": pairs.z * idf, "idf": idf}
-        if self._uses_local:
-            q = logit(np.clip(pairs.share, _SHARE_MARGIN, 1 - _SHARE_MARGIN))
-            features |= {"share": pairs.share, "logit share": q, "logit share x idf": q * idf}
-        return features
-
-    def _fuse(self, pairs):
-        """Return the fused logit g."""
-        return self._slope()[pairs.labels] * pairs.z + self._offset(pairs)
-
-    def _slope(self):
-        """Return how much one unit of base logit counts, for each label."""
-        slope = self.coef_["score"] + self.coef_["score x idf"] * self.idf_.idf_
-        return np.maximum(slope, _SMALLEST_SLOPE)
-
-    def _offset(self, pairs):
-        """Return what rarity and neighbours add to the fused logit."""
-        columns = self._features(pairs)
-        terms = (self.coef_[name] * columns[name] for name in columns if not name.startswith("score"))
-        return sum(terms, start=np.full(len(pairs.z), self.coef_["intercept"]))
-
-    def _theta(self, pairs):
-        """Solve g = logit(cut) for the base logit z."""
-        cuts = np.where(np.isfinite(self.cuts_), logit(np.minimum(self.cuts_, 1)), np.inf)
-        return (cuts[pairs.labels] - self._offset(pairs)) / self._slope()[pairs.labels]
-
-    def _checked_pairs(self, scores, local):
-        """Return the candidate pairs of rows to be predicted, and the shape of their matrix."""
-        check_is_fitted(self, "cuts_")
-        if self._uses_local and local is None:
+        pairs = self._checked_pairs(scores, local, affinity)
+        if pairs.shape[0] != 1:
+            raise ValueError(f"explain takes one row; got {pairs.shape[0]}.")
+        if not 0 <= label < self.n_labels_:
+            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+        if self.transductive:
+            raise ValueError("A transductive rule has no cuts for a row alone; set transductive=False.")
+        at = np.flatnonzero(pairs.labels == label)
+        if not len(at):
             raise ValueError(
-                "fit was given neighbour shares; pass local=NeighborLabels.transform(X) here too."
+                f"Label {label} is no candidate of this row: it has no score, share or likeness."
             )
-        pairs = self._pairs(scores, local if self._uses_local else None)
-        return pairs, np.shape(scores)
+        _, cuts = self._fused_and_cuts(pairs, logits=True)
+        threshold = self._thresholds(pairs)[at[0]]
+        pair, cut = pairs.take(at), cuts[at[0]]
+        terms = self._shapley(pair)
+        rarity = self._fused(pair)[0] - sum(terms.values())
+        return Explanation(
+            label=int(label),
+            score=float(expit(pair.logits[0, 0])),
+            threshold=float(threshold),
+            base_term=terms["base"],
+            rarity_term=float(rarity),
+            neighbour_term=terms.get("share", 0.0),
+            text_term=terms.get("affinity", 0.0),
+            cut=float(cut),
+            predicted=bool(pair.logits[0, 0] > threshold),
+        )
 
-    def _pairs(self, scores, local, *, n_samples=None):
-        """Return every pair that has a score or a neighbour share."""
-        scores = check_scores(scores, n_samples=n_samples, n_labels=self.n_labels_, probabilities=True)
-        n_samples, n_labels = scores.shape
-        positions = row_major_positions(scores) if sp.issparse(scores) else np.arange(scores.size)
-        values = scores.data if sp.issparse(scores) else scores.ravel()
-        found = positions
-        if local is not None:
-            local = check_scores(
-                sp.csr_array(local), name="local", n_samples=n_samples, n_labels=n_labels, probabilities=True
-            )
-            local_positions = row_major_positions(local)
-            found = np.union1d(positions, local_positions)
-        score, share = np.full(len(found), _SCORE_MARGIN), np.zeros(len(found))
-        score[np.searchsorted(found, positions)] = values
-        if local is not None:
-            share[np.searchsorted(found, local_positions)] = local.data
-        rows, labels = np.divmod(found, n_labels)
-        return _Pairs(rows, labels, logit(np.clip(score, _SCORE_MARGIN, 1 - _SCORE_MARGIN)), share)
+    def _check_parameters(self):
+        """Raise for parameters out of range."""
+        check_target(self.target, self.target_value)
+        if self.fusion not in ("auto", *_FUSIONS):
+            raise ValueError(f'fusion must be "auto", "boosted" or "linear"; got {self.fusion!r}.')
+        if self.evaluation_rows is not None and self.evaluation_rows < 1:
+            raise ValueError(f"evaluation_rows must be at least 1; got {self.evaluation_rows!r}.")
+
+    def _find_impossible(self, *, known):
+        """Name the labels that can never be predicted, if it is known what the model was trained on."""
+        out = known and not self._uses["affinity"]
+        self.impossible_ = self.idf_.unseen_ if out else np.zeros(0, dtype=int)
+
+    def _idf(self, pairs):
+        """Return the rarity of each pair's label."""
+        return self.idf_.idf_[pairs.labels]
+
+    def _fit_fusion(self, pairs, idf, truth):
+        """Fit the pooled model, on drawn pairs where there are very many."""
+        rng = check_random_state(self.random_state)
+        keep, weight = _draw(truth, rng)
+        data = pairs.take(keep), idf[keep], truth[keep], weight[keep]
+        seed = rng.randint(2**31 - 1)
+        kind = _FUSIONS.get(self.fusion) or _better_fusion(*data, rng=rng)
+        self.fusion_ = kind().fit(*data, random_state=seed)
+
+    def _fused(self, pairs):
+        """Return the fused, corrected logits."""
+        return self.effects_.apply(self.fusion_.decide(pairs, self._idf(pairs)), pairs.labels)
+
+    def _fused_and_cuts(self, pairs, *, logits=False):
+        """Return fused probability and cut of every pair, or both as logits."""
+        fused = self._fused(pairs)
+        cuts = self._pair_cuts(pairs, expit(fused))
+        if not logits:
+            return expit(fused), cuts
+        with np.errstate(divide="ignore"):
+            return fused, np.where(np.isfinite(cuts), logit(np.clip(cuts, 0, 1)), np.inf)
+
+    def _pair_cuts(self, pairs, fused):
+        """Return the cut of every pair: its label's, or its row's under a budget."""
+        if self.target == "budget":
+            return _budget_cuts(pairs, fused, int(self.target_value))
+        if self.transductive and pairs.shape[0]:
+            return self._label_cuts(pairs, fused, pairs.shape[0])[pairs.labels]
+        return self.cuts_[pairs.labels]
+
+    def _label_cuts(self, pairs, fused, evaluation_rows):
+        """Return the cut of every label that is best for the target in expectation."""
+        if self.target == "budget":
+            return np.full(self.n_labels_, np.nan)
+        cuts = label_cuts(
+            self.target,
+            self.target_value,
+            pairs.labels,
+            fused,
+            n_labels=self.n_labels_,
+            n_rows=pairs.shape[0],
+            evaluation_rows=evaluation_rows,
+        )
+        cuts[self.impossible_] = np.inf
+        return cuts
+
+    def _thresholds(self, pairs):
+        """Solve for the base logit at which the fused probability meets its cut."""
+        _, cuts = self._fused_and_cuts(pairs, logits=True)
+        return self.fusion_.threshold(pairs, self._idf(pairs), self.effects_.undo(cuts, pairs.labels))
+
+    def _shapley(self, pair):
+        """Return the Shapley values of the signals, against a pair without any."""
+        mean_idf = np.array([self.idf_.idf_.mean()])
+        nothing = pair._replace(
+            logits=np.full_like(pair.logits, gather_pairs([[0.0]], None, None).logits[0, 0]),
+            share=None if pair.share is None else np.zeros(1),
+            affinity=None if pair.affinity is None else np.zeros(1),
+        )
+        players = {"base": "logits", "share": "share", "affinity": "affinity"}
+        players = {player: field for player, field in players.items() if getattr(pair, field) is not None}
+        names = ["idf", *players]
+
+        def value(present):
+            fields = {players[name]: getattr(pair, players[name]) for name in present if name != "idf"}
+            idf = self._idf(pair) if "idf" in present else mean_idf
+            raw = self.fusion_.decide(nothing._replace(**fields), idf)
+            return float(self.effects_.apply(raw, pair.labels)[0])
+
+        return {name: _shapley_value(name, names, value) for name in players}
+
+    def _checked_pairs(self, scores, local, affinity):
+        """Return the candidate pairs of rows to be predicted."""
+        check_is_fitted(self, "cuts_")
+        given = {"local": local, "affinity": affinity}
+        sources = {"local": "NeighborLabels.transform(X)", "affinity": "LabelAffinity.transform(X)"}
+        for name, used in self._uses.items():
+            if used and given[name] is None:
+                raise ValueError(f"fit was given {name}; pass {name}={sources[name]} here too.")
+            if not used:
+                given[name] = None
+        n_models = len(scores) if isinstance(scores, list | tuple) else 1
+        if isinstance(scores, list | tuple) and n_models != self._n_models:
+            raise ValueError(f"fit had the scores of {self._n_models} base models; got {n_models}.")
+        return gather_pairs(scores, given["local"], given["affinity"], n_labels=self.n_labels_)
 
 
-class _Pairs(NamedTuple):
-    """Candidate pairs in row-major order: row, label, base logit, neighbour share."""
+def _draw(truth, rng):
+    """Choose the pairs to fit on, and how many each one stands for: half of them true, if so many are."""
+    keep, weight = np.ones(len(truth), dtype=bool), np.ones(len(truth))
+    if len(truth) > _MAX_PAIRS:
+        for of_class in (truth, ~truth):
+            share = min(1.0, _MAX_PAIRS / 2 / of_class.sum())
+            keep[of_class] = rng.random_sample(of_class.sum()) < share
+            weight[of_class] = 1 / share
+    return keep, weight
 
-    rows: np.ndarray
-    labels: np.ndarray
-    z: np.ndarray
-    share: np.ndarray
+
+def _better_fusion(pairs, idf, truth, weight, *, rng):
+    """Compare the fusions by their log-loss on a part of the rows that they were not fitted on."""
+    held_out = (rng.random_sample(pairs.shape[0]) < _COMPARED_ROWS)[pairs.rows]
+    fit, check = ~held_out, held_out
+    if len(set(truth[fit])) < 2 or len(set(truth[check])) < 2:
+        return LinearFusion
+    losses = {}
+    for kind in _FUSIONS.values():
+        fusion = kind().fit(pairs.take(fit), idf[fit], truth[fit], weight[fit], random_state=0)
+        g = fusion.decide(pairs.take(check), idf[check])
+        losses[kind] = np.average(np.logaddexp(0, np.where(truth[check], -g, g)), weights=weight[check])
+    return min(losses, key=losses.get)
+
+
+def _fold_idf(pairs, Y, folds):
+    """Return the rarity of each pair's label among the rows of all other folds."""
+    folds = np.asarray(folds)
+    if folds.shape != (Y.shape[0],):
+        raise ValueError(f"folds must have shape ({Y.shape[0]},), one entry a row; got {folds.shape}.")
+    codes = np.unique(folds, return_inverse=True)[1]
+    if codes.max(initial=0) == 0:
+        raise ValueError("folds names one fold only; cross-fitted scores need at least two.")
+    idf = np.stack([LabelIDF().fit(Y[codes != fold]).idf_ for fold in range(codes.max() + 1)])
+    return idf[codes[pairs.rows], pairs.labels]
+
+
+def _budget_cuts(pairs, fused, budget):
+    """Return the value that each row's ``budget`` greatest pairs exceed; equal values at the cut are out."""
+    order = np.lexsort((-fused, pairs.rows))
+    starts = np.searchsorted(pairs.rows, np.arange(pairs.shape[0]))
+    ends = np.r_[starts[1:], len(fused)]
+    full = ends - starts > budget
+    cuts = np.full(pairs.shape[0], -np.inf)
+    cuts[full] = fused[order][starts[full] + budget]
+    return cuts[pairs.rows]
+
+
+def _shapley_value(player, players, value):
+    """Average what a player adds over all orders in which the players may join."""
+    others = [name for name in players if name != player]
+    total = 0.0
+    for size in range(len(others) + 1):
+        share = factorial(size) * factorial(len(others) - size) / factorial(len(players))
+        for joined in itertools.combinations(others, size):
+            total += share * (value({*joined, player}) - value(set(joined)))
+    return total
+
+
+def _warn_if_in_sample(pairs, truth, Y):
+    """Warn if the scores know what only training rows can tell.
+
+    A label with one positive was never seen by a model that has not seen its row, and cannot lead it; and no
+    model's highest score is true in all rows that it has not seen.
+    """
+    z = pairs.logits[:, 0]
+    single = np.bincount(Y.indices, minlength=Y.shape[1]) == 1
+    best = np.full(Y.shape[1], -np.inf)
+    np.maximum.at(best, pairs.labels[~truth], z[~truth])
+    found = np.flatnonzero(truth & single[pairs.labels])
+    lead = (z[found] > best[pairs.labels[found]]).mean() if len(found) >= 20 else 0.0
+    top = np.full(Y.shape[0], -np.inf)
+    np.maximum.at(top, pairs.rows, z)
+    hit = np.zeros(Y.shape[0], dtype=bool)
+    hit[pairs.rows[truth & (z == top[pairs.rows])]] = True
+    told = Y.shape[1] > 1 and Y.shape[0] >= 100 and hit.mean() > _IMPLAUSIBLE_TOP
+    if lead > _IMPLAUSIBLE_SINGLETONS or told:
+        what = (
+            f"the only positive row leads its label in {lead:.0%} of the labels with one positive"
+            if lead > _IMPLAUSIBLE_SINGLETONS
+            else f"the highest score is true in {hit.mean():.1%} of the rows"
+        )
+        warnings.warn(
+            f"The scores look like those of rows that the base model was trained on ({what}). Give "
+            "out-of-fold scores (AdaptiveThresholdClassifier makes them), or those of rows held out.",
+            InSampleScoresWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,103 @@
+"""Likeness of rows and label texts: the signal that keeps labels possible which no training row carries."""
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted, validate_data
+from sparse_dot_topn import sp_matmul_topn
+
+
+class LabelAffinity(TransformerMixin, BaseEstimator):
+    """Cosine similarity of rows to the labels' own features, for the most similar labels of each row.
+
+    Row and label texts are put through the same vectoriser, such as one fitted on the label texts; no label
+    of any row is used. Only positive similarities count.
+
+    Parameters
+    ----------
+    n_labels_per_row : int, default=30
+        Number of labels kept for each row.
+    min_similarity : float, default=0.05
+        Similarities that are not greater are dropped; in [0, 1).
+    n_jobs : int, optional
+        Threads, in joblib's counting; None means 1.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features of a label.
+    n_labels_ : int
+        Number of labels.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, for parameters outside their range, or NaN or infinity in the features.
+
+    Examples
+    --------
+    >>> LabelAffinity().fit([[1.0, 0.0], [0.0, 2.0]]).transform([[3.0, 0.0]]).toarray()
+    array([[1., 0.]])
+    """
+
+    def __init__(self, n_labels_per_row=30, *, min_similarity=0.05, n_jobs=None):
+        self.n_labels_per_row = n_labels_per_row
+        self.min_similarity = min_similarity
+        self.n_jobs = n_jobs
+
+    def fit(self, label_features, y=None):
+        """Keep the features of the labels.
+
+        Parameters
+        ----------
+        label_features : array-like or sparse of shape (n_labels, n_features)
+            One row a label, in label order; all zeros for a label without a text.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        LabelAffinity
+            The fitted signal.
+        """
+        if self.n_labels_per_row < 1:
+            raise ValueError(f"n_labels_per_row must be at least 1; got {self.n_labels_per_row!r}.")
+        if not 0 <= self.min_similarity < 1:
+            raise ValueError(f"min_similarity must be in [0, 1); got {self.min_similarity!r}.")
+        labels = self._checked(label_features, reset=True)
+        self.n_labels_ = labels.shape[0]
+        self._transposed = sp.csr_matrix(labels.T)
+        return self
+
+    def transform(self, X):
+        """Compare rows with all labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Features of the rows, made as those of the labels.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_labels)
+            Similarities in (0, 1], at most ``n_labels_per_row`` a row.
+        """
+        check_is_fitted(self, "n_labels_")
+        found = sp_matmul_topn(
+            self._checked(X, reset=False),
+            self._transposed,
+            top_n=min(self.n_labels_per_row, self.n_labels_),
+            threshold=self.min_similarity,
+            n_threads=effective_n_jobs(self.n_jobs),
+        )
+        found = sp.csr_array(found)
+        np.minimum(found.data, 1, out=found.data)  # rounding may pass 1 by an ulp
+        found.sort_indices()
+        return found
+
+    def _checked(self, X, *, reset):
+        """Check features and scale every row to length 1."""
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=reset)
+        return sp.csr_matrix(normalize(X))

@@ -1,0 +1,335 @@
+"""The pooled fusion: one model for all candidate pairs, and a shrunk correction for each label.
+
+A fusion turns the signals of a pair into a fused logit g. It never falls as a base model's score rises, so
+that g above a cut is the same as the first base model's logit above a threshold.
+"""
+
+import numpy as np
+from scipy.special import expit, logit
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+# Shares are kept this far from 0 and 1 before their logit is taken.
+_SHARE_MARGIN = 1e-2
+# A steeper score must never lower the fused logit, whatever the pooled fit says of the rarest labels.
+_SMALLEST_SLOPE = 1e-3
+# Steps into which each signal is cut for boosting: as many as its histograms hold.
+_MAX_STEPS = 254
+# Pairs handled at once where a boosted model is evaluated; it works on float64 copies.
+_CHUNK = 500_000
+# Prior variances of a label's own intercept and slope: labels of one frequency mostly differ by less than 0.5
+# in logit, and by less than 0.2 in how steep their scores are.
+_INTERCEPT_VARIANCE, _SLOPE_VARIANCE = 0.2, 0.04
+# Where the slope turns; candidate pairs have fused logits around it.
+_PIVOT = -4.0
+_LARGEST_SLOPE = 0.5
+_NEWTON_STEPS = 12
+
+
+class LinearFusion:
+    """Logistic regression on logits, rarity, neighbours, label texts and their products with rarity.
+
+    Attributes
+    ----------
+    coef_ : dict of str to float
+        The pooled coefficients by name.
+    """
+
+    def fit(self, pairs, idf, truth, weight, *, random_state):
+        """Fit the coefficients.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Candidate pairs of held-out rows.
+        idf : numpy.ndarray of shape (n_pairs,)
+            Rarity of each pair's label.
+        truth : numpy.ndarray of bool, shape (n_pairs,)
+            Whether the label is true.
+        weight : numpy.ndarray of shape (n_pairs,)
+            How many pairs each one stands for.
+        random_state : int
+            Not used: the fit is exact.
+
+        Returns
+        -------
+        LinearFusion
+            The fitted fusion.
+        """
+        terms = self._terms(pairs, idf)
+        scale = {name: np.std(column) or 1.0 for name, column in terms.items()}
+        columns = np.column_stack([column / scale[name] for name, column in terms.items()])
+        model = LogisticRegression(C=100.0, max_iter=1000).fit(columns, truth, sample_weight=weight)
+        self.coef_ = {name: float(w / scale[name]) for name, w in zip(terms, model.coef_[0], strict=True)}
+        self.coef_["intercept"] = float(model.intercept_[0])
+        return self
+
+    def decide(self, pairs, idf):
+        """Return the fused logit of every pair.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Candidate pairs.
+        idf : numpy.ndarray of shape (n_pairs,)
+            Rarity of each pair's label.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs,)
+            Fused logits.
+        """
+        return self._slope(0, idf) * pairs.logits[:, 0] + self._offset(pairs, idf)
+
+    def threshold(self, pairs, idf, cut):
+        """Solve g = cut for the first base model's logit.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Candidate pairs.
+        idf : numpy.ndarray of shape (n_pairs,)
+            Rarity of each pair's label.
+        cut : numpy.ndarray of shape (n_pairs,)
+            Cut of the fused logit.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs,)
+            Logits above which g exceeds the cut.
+        """
+        return (cut - self._offset(pairs, idf)) / self._slope(0, idf)
+
+    def _terms(self, pairs, idf):
+        """Return the columns of the regression by name."""
+        terms = {}
+        for model, z in enumerate(pairs.logits.T):
+            terms |= {_name("score", model): z, _name("score", model) + " x idf": z * idf}
+        return terms | self._other_terms(pairs, idf)
+
+    def _other_terms(self, pairs, idf):
+        """Return the columns that do not hold a score."""
+        terms = {"idf": idf}
+        if pairs.share is not None:
+            q = logit(np.clip(pairs.share, _SHARE_MARGIN, 1 - _SHARE_MARGIN))
+            terms |= {"share": pairs.share, "logit share": q, "logit share x idf": q * idf}
+        if pairs.affinity is not None:
+            terms |= {"affinity": pairs.affinity, "affinity x idf": pairs.affinity * idf}
+        return terms
+
+    def _slope(self, model, idf):
+        """Return how much one unit of a base model's logit counts."""
+        name = _name("score", model)
+        return np.maximum(self.coef_[name] + self.coef_[f"{name} x idf"] * idf, _SMALLEST_SLOPE)
+
+    def _offset(self, pairs, idf):
+        """Return what all but the first base model adds to the fused logit."""
+        total = np.full(len(idf), self.coef_["intercept"])
+        for model in range(1, pairs.logits.shape[1]):
+            total += self._slope(model, idf) * pairs.logits[:, model]
+        for name, column in self._other_terms(pairs, idf).items():
+            total += self.coef_[name] * column
+        return total
+
+
+class BoostedFusion:
+    """Gradient boosting on the same signals, rising in scores, shares and label texts.
+
+    Every signal is cut into steps first, so that the fused logit changes at known values of the score only
+    and the threshold can be found exactly.
+    """
+
+    def fit(self, pairs, idf, truth, weight, *, random_state):
+        """Grow the trees; a tenth of the pairs tells when to stop.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Candidate pairs of held-out rows.
+        idf : numpy.ndarray of shape (n_pairs,)
+            Rarity of each pair's label.
+        truth : numpy.ndarray of bool, shape (n_pairs,)
+            Whether the label is true.
+        weight : numpy.ndarray of shape (n_pairs,)
+            How many pairs each one stands for.
+        random_state : int
+            Of the held-out tenth.
+
+        Returns
+        -------
+        BoostedFusion
+            The fitted fusion.
+        """
+        signals = _signals(pairs, idf)
+        self._steps = [_steps(column, truth) for column in signals]
+        rising = [0] + [1] * (len(signals) - 1)
+        self._model = HistGradientBoostingClassifier(
+            max_iter=200,
+            min_samples_leaf=min(200, max(20, int(truth.sum()) // 20)),
+            monotonic_cst=rising,
+            early_stopping=True,
+            random_state=random_state,
+        ).fit(self._codes(signals), truth, sample_weight=weight)
+        return self
+
+    def decide(self, pairs, idf):
+        """Return the fused logit of every pair.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Candidate pairs.
+        idf : numpy.ndarray of shape (n_pairs,)
+            Rarity of each pair's label.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs,)
+            Fused logits.
+        """
+        return self._evaluate(self._codes(_signals(pairs, idf)))
+
+    def threshold(self, pairs, idf, cut):
+        """Find the lowest step of the first base model's logit at which g exceeds the cut, by bisection.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Candidate pairs.
+        idf : numpy.ndarray of shape (n_pairs,)
+            Rarity of each pair's label.
+        cut : numpy.ndarray of shape (n_pairs,)
+            Cut of the fused logit.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs,)
+            Logits above which g exceeds the cut; ``-inf``: at every score, ``inf``: at none.
+        """
+        codes = self._codes(_signals(pairs, idf))
+        steps = self._steps[1]
+        low, high = np.zeros(len(cut), dtype=int), np.full(len(cut), len(steps) + 1)
+        while (low < high).any():
+            middle = (low + high) // 2
+            codes[:, 1] = np.minimum(middle, len(steps))
+            enough = (self._evaluate(codes) > cut) | (middle > len(steps))
+            low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
+        return np.r_[-np.inf, steps, np.inf][low]
+
+    def _codes(self, signals):
+        """Return the step that each signal is on: how many of its steps lie below the value."""
+        columns = zip(self._steps, signals, strict=True)
+        return np.column_stack([np.searchsorted(steps, column).astype(np.uint8) for steps, column in columns])
+
+    def _evaluate(self, codes):
+        """Evaluate the trees, some pairs at a time."""
+        starts = range(0, len(codes), _CHUNK)
+        parts = [self._model.decision_function(codes[start : start + _CHUNK]) for start in starts]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+
+class LabelEffects:
+    """A correction of each label's own, g → g + δ_l + γ_l·(g − pivot), shrunk towards none.
+
+    δ_l and γ_l maximise the logistic likelihood of the label's pairs with a normal prior around 0 (a random
+    intercept and slope of a generalised linear mixed model): a label with many positives gets what it needs,
+    a label with two of them stays with the pool of labels of its rarity.
+
+    Attributes
+    ----------
+    intercept_ : numpy.ndarray of shape (n_labels,)
+        δ_l.
+    slope_ : numpy.ndarray of shape (n_labels,)
+        γ_l, in [-0.5, 0.5].
+    """
+
+    def fit(self, logits, labels, truth, n_labels):
+        """Fit by Newton's method, all labels at once.
+
+        Parameters
+        ----------
+        logits : numpy.ndarray of shape (n_pairs,)
+            Fused logits.
+        labels : numpy.ndarray of shape (n_pairs,)
+            Label of each pair.
+        truth : numpy.ndarray of bool, shape (n_pairs,)
+            Whether the label is true.
+        n_labels : int
+            Number of labels.
+
+        Returns
+        -------
+        LabelEffects
+            The fitted correction.
+        """
+
+        def sums(values):
+            return np.bincount(labels, weights=values, minlength=n_labels)
+
+        centred = logits - _PIVOT
+        self.intercept_, self.slope_ = np.zeros(n_labels), np.zeros(n_labels)
+        for _ in range(_NEWTON_STEPS):
+            p = expit(self.apply(logits, labels))
+            error, spread = truth - p, p * (1 - p)
+            by_intercept = sums(error) - self.intercept_ / _INTERCEPT_VARIANCE
+            by_slope = sums(error * centred) - self.slope_ / _SLOPE_VARIANCE
+            a, c = sums(spread) + 1 / _INTERCEPT_VARIANCE, sums(spread * centred**2) + 1 / _SLOPE_VARIANCE
+            b = sums(spread * centred)
+            determinant = a * c - b * b
+            step = (c * by_intercept - b * by_slope) / determinant
+            self.intercept_ += np.clip(step, -1, 1)
+            step = (a * by_slope - b * by_intercept) / determinant
+            self.slope_ = np.clip(self.slope_ + np.clip(step, -0.3, 0.3), -_LARGEST_SLOPE, _LARGEST_SLOPE)
+        return self
+
+    def apply(self, logits, labels):
+        """Correct fused logits.
+
+        Parameters
+        ----------
+        logits : numpy.ndarray of shape (n_pairs,)
+            Fused logits.
+        labels : numpy.ndarray of shape (n_pairs,)
+            Label of each pair.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs,)
+            Corrected logits.
+        """
+        return logits + self.intercept_[labels] + self.slope_[labels] * (logits - _PIVOT)
+
+    def undo(self, logits, labels):
+        """Return the fused logits that are corrected to these.
+
+        Parameters
+        ----------
+        logits : numpy.ndarray of shape (n_pairs,)
+            Corrected logits.
+        labels : numpy.ndarray of shape (n_pairs,)
+            Label of each pair.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs,)
+            Logits before the correction.
+        """
+        return (logits - self.intercept_[labels] + self.slope_[labels] * _PIVOT) / (1 + self.slope_[labels])
+
+
+def _signals(pairs, idf):
+    """Return the columns of the boosted model: rarity first, then what may only raise the fused logit."""
+    others = [column for column in (pairs.share, pairs.affinity) if column is not None]
+    return [idf, *pairs.logits.T, *others]
+
+
+def _steps(column, truth):
+    """Choose the values at which a signal is cut: half by all pairs, half by the true ones."""
+    at = np.linspace(0, 1, _MAX_STEPS // 2)
+    both = (np.quantile(column, at), np.quantile(column[truth], at))
+    return np.unique(np.concatenate(both))
+
+
+def _name(term, model):
+    """Name a base model's term; the first one, to whose logit thresholds belong, has no number."""
+    return term if model == 0 else f"{term} {model + 1}"

@@ -1,0 +1,222 @@
+"""Cuts on calibrated probabilities for every target: F1, precision, a budget or costs.
+
+All of them decide on expectations under the probabilities, never on the truth of single pairs, so that a rare
+label is not fitted to its own few positives. Pairs are given as two arrays, label and probability.
+"""
+
+import numpy as np
+
+from adathresh._validation import falling_by_label
+
+TARGETS = (
+    "macro_f1",
+    "micro_f1",
+    "macro_micro_f1",
+    "precision",
+    "label_precision",
+    "budget",
+    "cost",
+)
+"""What :func:`label_cuts` can aim at."""
+
+_NEEDS_VALUE = {
+    "precision": "the precision to reach, in (0, 1]",
+    "label_precision": "the precision that every label is to reach, in (0, 1]",
+    "budget": "the greatest number of labels a row, at least 1",
+    "cost": "the cost of a false positive, in units of that of a false negative, greater than 0",
+}
+
+# Nodes of the integral over [0, 1] in expected_f1; beyond this expectation of positives the quotient of
+# expectations differs from the expected quotient by less than the cuts can tell.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+_MANY_POSITIVES = 30.0
+_MICRO_ROUNDS = 20
+
+
+def check_target(target, value):
+    """Raise unless the target is known and has the value that it needs.
+
+    Parameters
+    ----------
+    target : str
+        One of :data:`TARGETS`.
+    value : float or None
+        The number that goes with it.
+
+    Raises
+    ------
+    ValueError
+        If the target is unknown, or its value missing, needless or out of range.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}.")
+    if (value is None) != (target not in _NEEDS_VALUE):
+        need = _NEEDS_VALUE.get(target)
+        raise ValueError(
+            f"target {target!r} needs target_value: {need}."
+            if need
+            else f"target {target!r} takes no target_value; got {value!r}."
+        )
+    wrong = (
+        (target in ("precision", "label_precision") and not 0 < value <= 1)
+        or (target == "budget" and (value < 1 or value != int(value)))
+        or (target == "cost" and not 0 < value < np.inf)
+    )
+    if wrong:
+        raise ValueError(f"target_value of {target!r} must be {_NEEDS_VALUE[target]}; got {value!r}.")
+
+
+def label_cuts(target, value, labels, probability, *, n_labels, n_rows, evaluation_rows):
+    """Return the cut of every label that is best in expectation.
+
+    Parameters
+    ----------
+    target : str
+        One of :data:`TARGETS` but "budget", which has no cuts.
+    value : float or None
+        The number that goes with the target.
+    labels : numpy.ndarray of shape (n_pairs,)
+        Label of each pair.
+    probability : numpy.ndarray of shape (n_pairs,)
+        Calibrated probability of each pair, in [0, 1].
+    n_labels : int
+        Number of labels.
+    n_rows : int
+        Number of rows that the pairs come from.
+    evaluation_rows : float
+        Number of rows over which macro-F1 will be taken.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_labels,)
+        A pair is predicted above its label's cut; ``inf``: never.
+    """
+    if target == "cost":  # p·cost(false negative) > (1 − p)·cost(false positive)
+        return np.full(n_labels, value / (1 + value))
+    if target in ("micro_f1", "precision"):
+        everything = np.zeros_like(labels)
+        path = _Path(everything, probability, 1)
+        cut = path.f1_cuts(np.inf) if target == "micro_f1" else path.precision_cuts(value)
+        return np.full(n_labels, cut[0])
+    path = _Path(labels, probability, n_labels)
+    if target == "label_precision":
+        return path.precision_cuts(value)
+    scale = evaluation_rows / n_rows
+    cuts = path.f1_cuts(scale)
+    return cuts if target == "macro_f1" else path.compromise(cuts, scale)
+
+
+def expected_f1(true, other):
+    """Take the expectation of a label's F1 on few rows, and its two derivatives.
+
+    With Poisson numbers of true positives (mean a) and of errors of both kinds (mean g), F1 = 2T / (2T + S),
+    undefined F1 = 0, has the expectation ∫₀¹ 2au·exp(a(u² − 1) + g(u − 1)) du: write 2t/(2t+s) as
+    ∫₀¹ 2t·u^(2t+s−1) du and take the generating functions of T and S. For a → ∞ it tends to 2a / (2a + g).
+
+    Parameters
+    ----------
+    true : numpy.ndarray
+        Expected numbers of true positives, a.
+    other : numpy.ndarray
+        Expected numbers of false positives and false negatives together, g.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        E, ∂E/∂a and ∂E/∂g.
+    """
+    a, g, u = np.asarray(true)[:, None], np.asarray(other)[:, None], _NODES
+    density = np.exp(a * (u * u - 1) + g * (u - 1))
+    value = 2 * a * u * density
+    by_true = (2 * u + 2 * a * u * (u * u - 1)) * density
+    return value @ _WEIGHTS, by_true @ _WEIGHTS, (value * (u - 1)) @ _WEIGHTS
+
+
+class _Path:
+    """Every possible cut of every label: pairs ordered by label and falling probability."""
+
+    def __init__(self, labels, probability, n_labels):
+        order = falling_by_label(labels, probability)
+        self.labels, self.p = labels[order], probability[order].astype(np.float64)
+        self.n_labels = n_labels
+        sizes = np.bincount(labels, minlength=n_labels)
+        self.starts = np.cumsum(sizes) - sizes
+        self.rank = np.arange(1, len(labels) + 1) - self.starts[self.labels]
+        self.totals = np.bincount(self.labels, weights=self.p, minlength=n_labels)
+        # long double: the running sum crosses all labels, and small probabilities must survive in it
+        running = np.r_[np.longdouble(0), np.cumsum(self.p.astype(np.longdouble))]
+        self.true = (running[1:] - running[self.starts[self.labels]]).astype(np.float64)
+
+    def f1_cuts(self, scale):
+        """Cut where the expected F1 on ``scale`` times the rows is greatest; F*/2 where they are many."""
+        f1 = 2 * self.true / (self.rank + self.totals[self.labels])
+        few = self.totals * scale < _MANY_POSITIVES
+        # predicting more than this many pairs cannot be best for a label that expects so few positives
+        look = np.flatnonzero(few[self.labels] & (self.rank <= 50 + 4 * self.totals[self.labels]))
+        f1[few[self.labels]] = 0
+        for part in np.array_split(look, len(look) // 100_000 + 1):
+            f1[part] = expected_f1(*self._expectations(part, scale))[0]
+        best = self._first_best(f1)
+        cuts = np.full(self.n_labels, np.inf)
+        cuts[self.labels[best]] = f1[best] / 2
+        best = best[few[self.labels[best]]]
+        if len(best):
+            _, by_true, by_other = expected_f1(*self._expectations(best, scale))
+            # one more pair of probability p changes E by p·∂E/∂a + (1 − 2p)·∂E/∂g
+            cuts[self.labels[best]] = -by_other / (by_true - 2 * by_other)
+        return cuts
+
+    def precision_cuts(self, precision):
+        """Cut as low as the mean probability of what is predicted allows."""
+        enough = self.true >= precision * self.rank * (1 - 1e-12)
+        last = np.zeros(self.n_labels, dtype=np.int64)
+        np.maximum.at(last, self.labels[enough], self.rank[enough])
+        cuts = np.full(self.n_labels, np.inf)
+        some = np.flatnonzero(last)
+        cuts[some] = np.nextafter(self.p[self.starts[some] + last[some] - 1], -np.inf)
+        # a cut cannot part equal probabilities: the whole run of them must be let in, or none
+        following = self.starts[some] + last[some]
+        inside = following < np.r_[self.starts[1:], len(self.p)][some]
+        tied = some[inside][self.p[following[inside]] == self.p[following[inside] - 1]]
+        cuts[tied] = self.p[self.starts[tied] + last[tied] - 1]
+        return cuts
+
+    def compromise(self, cuts, scale):
+        """Raise the sum of macro-F1 and micro-F1 from macro-F1's cuts on, one round after the other."""
+        best, reached = cuts, -np.inf
+        for _ in range(_MICRO_ROUNDS):
+            above = self.p > cuts[self.labels]
+            predicted = np.bincount(self.labels[above], minlength=self.n_labels)
+            true = np.bincount(self.labels[above], weights=self.p[above], minlength=self.n_labels)
+            both = predicted + self.totals
+            f1, by_true, by_other = self._label_f1(true * scale, (both - 2 * true) * scale)
+            micro = 2 * true.sum() / both.sum()
+            if f1.mean() + micro > reached:
+                best, reached = cuts, f1.mean() + micro
+            # what one more pair adds to either, as above; micro-F1 grows by (2p − micro) / Σ both
+            macro_weight = scale / self.n_labels
+            cuts = (micro / both.sum() - macro_weight * by_other) / (
+                2 / both.sum() + macro_weight * (by_true - 2 * by_other)
+            )
+        return best
+
+    def _label_f1(self, true, other):
+        """Return expected F1 and derivatives of every label; quotients where many positives are expected."""
+        size = np.maximum(2 * true + other, 1e-12)
+        f1, by_true, by_other = 2 * true / size, 2 * other / size**2, -2 * true / size**2
+        few = true + other < 2 * _MANY_POSITIVES
+        f1[few], by_true[few], by_other[few] = expected_f1(true[few], other[few])
+        return f1, by_true, by_other
+
+    def _expectations(self, at, scale):
+        """Return the expected true positives and errors if all down to these pairs is predicted."""
+        true, total = self.true[at], self.totals[self.labels[at]]
+        return true * scale, (self.rank[at] + total - 2 * true) * scale
+
+    def _first_best(self, value):
+        """Return the position of each label's first greatest value, where that is positive."""
+        best = np.zeros(self.n_labels)
+        np.maximum.at(best, self.labels, value)
+        found = np.flatnonzero((value == best[self.labels]) & (value > 0))
+        return found[np.r_[True, self.labels[found][1:] != self.labels[found][:-1]][: len(found)]]
