@@ -60,7 +60,7 @@ def check_target(target, value):
         )
     wrong = (
         (target in ("precision", "label_precision") and not 0 < value <= 1)
-        or (target == "budget" and (value < 1 or value != int(value)))
+        or (target == "budget" and not (value >= 1 and value % 1 == 0))
         or (target == "cost" and not 0 < value < np.inf)
     )
     if wrong:
@@ -151,7 +151,7 @@ class _Path:
     def f1_cuts(self, scale):
         """Cut where the expected F1 on ``scale`` times the rows is greatest; F*/2 where they are many."""
         f1 = 2 * self.true / (self.rank + self.totals[self.labels])
-        few = self.totals * scale < _MANY_POSITIVES
+        few = self.totals < _MANY_POSITIVES / scale
         # predicting more than this many pairs cannot be best for a label that expects so few positives
         look = np.flatnonzero(few[self.labels] & (self.rank <= 50 + 4 * self.totals[self.labels]))
         f1[few[self.labels]] = 0
@@ -169,22 +169,27 @@ class _Path:
 
     def precision_cuts(self, precision):
         """Cut as low as the mean probability of what is predicted allows."""
-        enough = self.true >= precision * self.rank * (1 - 1e-12)
-        last = np.zeros(self.n_labels, dtype=np.int64)
-        np.maximum.at(last, self.labels[enough], self.rank[enough])
+        # a cut cannot part equal probabilities: only the last of a run of them may be where it falls
+        ends = np.ones(len(self.p), dtype=bool)
+        ends[:-1] = (self.p[1:] != self.p[:-1]) | (self.labels[1:] != self.labels[:-1])
+        enough = ends & (self.true >= precision * self.rank * (1 - 1e-12))
+        last = np.full(self.n_labels, -1)
+        np.maximum.at(last, self.labels[enough], np.flatnonzero(enough))
+        some = np.flatnonzero(last >= 0)
+        last = last[some]
+        # half way to the next pair, so that rounding carries none across; just below where there is none
+        inside = last + 1 < np.r_[self.starts[1:], len(self.p)][some]
+        following = self.p[last] * (1 - 1e-9)
+        following[inside] = self.p[last[inside] + 1]
         cuts = np.full(self.n_labels, np.inf)
-        some = np.flatnonzero(last)
-        cuts[some] = np.nextafter(self.p[self.starts[some] + last[some] - 1], -np.inf)
-        # a cut cannot part equal probabilities: the whole run of them must be let in, or none
-        following = self.starts[some] + last[some]
-        inside = following < np.r_[self.starts[1:], len(self.p)][some]
-        tied = some[inside][self.p[following[inside]] == self.p[following[inside] - 1]]
-        cuts[tied] = self.p[self.starts[tied] + last[tied] - 1]
+        cuts[some] = (self.p[last] + following) / 2
         return cuts
 
     def compromise(self, cuts, scale):
         """Raise the sum of macro-F1 and micro-F1 from macro-F1's cuts on, one round after the other."""
         best, reached = cuts, -np.inf
+        if not self.totals.any():
+            return best
         for _ in range(_MICRO_ROUNDS):
             above = self.p > cuts[self.labels]
             predicted = np.bincount(self.labels[above], minlength=self.n_labels)
