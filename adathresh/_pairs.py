@@ -62,9 +62,9 @@ def gather_pairs(scores, local, affinity, *, n_samples=None, n_labels=None):
         n_samples, n_labels = checked[0].shape
     for name, matrix in (("local", local), ("affinity", affinity)):
         if matrix is not None:
-            matrix = check_scores(
-                sp.csr_array(matrix), name=name, n_samples=n_samples, n_labels=n_labels, probabilities=True
-            )
+            matrix = matrix if sp.issparse(matrix) else sp.csr_array(matrix)
+            shape = {"n_samples": n_samples, "n_labels": n_labels}
+            matrix = check_scores(matrix, name=name, probabilities=True, **shape)
         checked.append(matrix)
     where = [_positions(matrix) for matrix in checked]
     found = _union([positions for positions in where if positions is not None])

@@ -275,11 +275,12 @@ class LabelEffects:
             by_slope = sums(error * centred) - self.slope_ / _SLOPE_VARIANCE
             a, c = sums(spread) + 1 / _INTERCEPT_VARIANCE, sums(spread * centred**2) + 1 / _SLOPE_VARIANCE
             b = sums(spread * centred)
-            determinant = a * c - b * b
-            step = (c * by_intercept - b * by_slope) / determinant
+            step = np.clip((a * by_slope - b * by_intercept) / (a * c - b * b), -0.3, 0.3)
+            slope = np.clip(self.slope_ + step, -_LARGEST_SLOPE, _LARGEST_SLOPE)
+            # what is best with the slope that was taken, which may have been stopped short
+            step = (by_intercept - b * (slope - self.slope_)) / a
             self.intercept_ += np.clip(step, -1, 1)
-            step = (a * by_slope - b * by_intercept) / determinant
-            self.slope_ = np.clip(self.slope_ + np.clip(step, -0.3, 0.3), -_LARGEST_SLOPE, _LARGEST_SLOPE)
+            self.slope_ = slope
         return self
 
     def apply(self, logits, labels):

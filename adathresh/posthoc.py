@@ -23,6 +23,8 @@ _FUSIONS = {"boosted": BoostedFusion, "linear": LinearFusion}
 _MAX_PAIRS = 400_000
 # Part of the rows on which the two fusions are compared.
 _COMPARED_ROWS = 1 / 3
+# Fused logits that are no further apart are taken for equal under a budget.
+_TIE = 1e-9
 # Held-out scores of a model never look like this; see _warn_if_in_sample.
 _IMPLAUSIBLE_SINGLETONS, _IMPLAUSIBLE_TOP = 0.95, 0.995
 
@@ -271,7 +273,7 @@ class AdaptiveThreshold(BaseEstimator):
             Margins of the candidate pairs, in fused logits; ``-inf`` for a label that is never predicted.
         """
         pairs = self._checked_pairs(scores, local, affinity)
-        fused, cuts = self._fused_and_cuts(pairs, logits=True)
+        fused, cuts = self._fused_and_cuts(pairs)
         return pairs.matrix(fused - cuts)
 
     def thresholds(self, scores, *, local=None, affinity=None):
@@ -327,7 +329,7 @@ class AdaptiveThreshold(BaseEstimator):
             raise ValueError(
                 f"Label {label} is no candidate of this row: it has no score, share or likeness."
             )
-        _, cuts = self._fused_and_cuts(pairs, logits=True)
+        _, cuts = self._fused_and_cuts(pairs)
         threshold = self._thresholds(pairs)[at[0]]
         pair, cut = pairs.take(at), cuts[at[0]]
         terms = self._shapley(pair)
@@ -374,22 +376,17 @@ class AdaptiveThreshold(BaseEstimator):
         """Return the fused, corrected logits."""
         return self.effects_.apply(self.fusion_.decide(pairs, self._idf(pairs)), pairs.labels)
 
-    def _fused_and_cuts(self, pairs, *, logits=False):
-        """Return fused probability and cut of every pair, or both as logits."""
+    def _fused_and_cuts(self, pairs):
+        """Return fused logit and cut, a logit too, of every pair."""
         fused = self._fused(pairs)
-        cuts = self._pair_cuts(pairs, expit(fused))
-        if not logits:
-            return expit(fused), cuts
-        with np.errstate(divide="ignore"):
-            return fused, np.where(np.isfinite(cuts), logit(np.clip(cuts, 0, 1)), np.inf)
-
-    def _pair_cuts(self, pairs, fused):
-        """Return the cut of every pair: its label's, or its row's under a budget."""
         if self.target == "budget":
-            return _budget_cuts(pairs, fused, int(self.target_value))
+            never = np.isin(pairs.labels, self.impossible_)
+            cuts = _budget_cuts(pairs, np.where(never, -np.inf, fused), int(self.target_value))
+            return fused, np.where(never, np.inf, cuts)
+        cuts = self.cuts_
         if self.transductive and pairs.shape[0]:
-            return self._label_cuts(pairs, fused, pairs.shape[0])[pairs.labels]
-        return self.cuts_[pairs.labels]
+            cuts = self._label_cuts(pairs, expit(fused), pairs.shape[0])
+        return fused, logit(np.clip(cuts, 0, 1))[pairs.labels]
 
     def _label_cuts(self, pairs, fused, evaluation_rows):
         """Return the cut of every label that is best for the target in expectation."""
@@ -409,7 +406,7 @@ class AdaptiveThreshold(BaseEstimator):
 
     def _thresholds(self, pairs):
         """Solve for the base logit at which the fused probability meets its cut."""
-        _, cuts = self._fused_and_cuts(pairs, logits=True)
+        _, cuts = self._fused_and_cuts(pairs)
         return self.fusion_.threshold(pairs, self._idf(pairs), self.effects_.undo(cuts, pairs.labels))
 
     def _shapley(self, pair):
@@ -486,14 +483,19 @@ def _fold_idf(pairs, Y, folds):
 
 
 def _budget_cuts(pairs, fused, budget):
-    """Return the value that each row's ``budget`` greatest pairs exceed; equal values at the cut are out."""
+    """Return what each pair must exceed to be among its row's ``budget`` greatest; ties at the cut are out.
+
+    For a pair that is in, this is the greatest that is out; for one that is out, the least that is in.
+    """
     order = np.lexsort((-fused, pairs.rows))
     starts = np.searchsorted(pairs.rows, np.arange(pairs.shape[0]))
     ends = np.r_[starts[1:], len(fused)]
     full = ends - starts > budget
-    cuts = np.full(pairs.shape[0], -np.inf)
-    cuts[full] = fused[order][starts[full] + budget]
-    return cuts[pairs.rows]
+    first_out, last_in = np.full((2, pairs.shape[0]), -np.inf)
+    first_out[full] = fused[order][starts[full] + budget]
+    last_in[full] = fused[order][starts[full] + budget - 1]
+    first_out, last_in = first_out[pairs.rows], last_in[pairs.rows]
+    return np.where(fused > first_out, first_out, last_in + _TIE)  # no rounding may break a tie
 
 
 def _shapley_value(player, players, value):
