@@ -1,34 +1,47 @@
 """Adaptive thresholds around any scikit-learn classifier, or the paper's method where none is given."""
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sp
+import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import GroupKFold, KFold
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm.auto import tqdm
 
 from adathresh._labels import LabelSetMixin
 from adathresh._validation import like_input
+from adathresh.affinity import LabelAffinity
 from adathresh.end_to_end import AdaptiveThresholdNetwork
-from adathresh.knn import NeighborLabels
-from adathresh.posthoc import AdaptiveThreshold
+from adathresh.knn import NeighborLabels, row_softmax
+from adathresh.metrics import top_k
+from adathresh.posthoc import AdaptiveThreshold, Explanation
+
+# Of estimators that score every label, this many scores a row are kept where there are more labels than that.
+_TOP_SCORES = 100
+# Entries of a dense (rows x labels) block of scores.
+_BLOCK_ENTRIES = 2**25
 
 
 class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     """Label sets by per-label, per-instance thresholds.
 
-    With ``estimator=None`` this is the paper's method (arXiv:2505.03118) without label leakage: a network and
-    its thresholds trained together, as :class:`adathresh.AdaptiveThresholdNetwork` does, whose parameters
-    hold all switches. With an estimator, its scores are cross-fitted: out-of-fold scores and leave-one-out
-    neighbours of the training rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted
-    once more on all rows.
+    With an estimator, its scores are cross-fitted: out-of-fold scores and leave-one-out neighbours of the
+    training rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted once more on all
+    rows. With ``estimator=None`` this is the paper's method (arXiv:2505.03118) without label leakage: a
+    network and its thresholds trained together, as :class:`adathresh.AdaptiveThresholdNetwork` does, whose
+    parameters hold all switches.
 
     Parameters
     ----------
-    estimator : scikit-learn classifier, optional
+    estimator : scikit-learn classifier, list of such, or None, default=None
         Any classifier of label matrices with ``predict_proba`` or ``decision_function`` (or ``top_scores``,
-        which returns sparse scores); None for the paper's network.
+        which returns sparse scores), or several, whose scores are fused; None for the paper's network.
+    rule : AdaptiveThreshold, optional
+        The rule to be fitted, which holds the target; None: one for macro-F1.
     cv : int, default=3
         Folds of the out-of-fold scores; not used with ``estimator=None``.
     n_neighbors : int, default=30
@@ -36,7 +49,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     n_jobs : int, optional
         Threads of the neighbour search; None means 1.
     random_state : int, RandomState instance or None, default=None
-        Of the folds, and of the network where ``estimator`` is None.
+        Of the folds, of a rule without a random state of its own, and of the network where ``estimator`` is
+        None.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -45,13 +59,15 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     classes_ : numpy.ndarray
         Label numbers, or the two classes of a binary target.
     n_labels_ : int
-        Number of labels; 1 for a binary target.
-    estimator_ : estimator
-        The base model, fitted on all rows.
+        Number of labels.
+    estimator_ : estimator, or list of such
+        The base model or models, fitted on all rows.
     rule_ : AdaptiveThreshold
         The fusion and the cuts; only with an estimator.
     neighbors_ : NeighborLabels
         The local signal; only with an estimator.
+    affinity_ : LabelAffinity or None
+        The signal of the label texts; only with an estimator.
     n_features_in_ : int
         Number of features seen in ``fit``.
 
@@ -73,16 +89,25 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     """
 
     def __init__(
-        self, estimator=None, *, cv=3, n_neighbors=30, n_jobs=None, random_state=None, verbose=False
+        self,
+        estimator=None,
+        *,
+        rule=None,
+        cv=3,
+        n_neighbors=30,
+        n_jobs=None,
+        random_state=None,
+        verbose=False,
     ):
         self.estimator = estimator
+        self.rule = rule
         self.cv = cv
         self.n_neighbors = n_neighbors
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, Y, *, groups=None):
+    def fit(self, X, Y, *, groups=None, label_features=None):
         """Fit base model, signals and thresholds.
 
         Parameters
@@ -93,6 +118,9 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             Training labels, 0 or 1; or one binary target.
         groups : array-like of shape (n_samples,), optional
             Rows of one group share a fold and are never each other's neighbours.
+        label_features : array-like or sparse of shape (n_labels, n_features), optional
+            The labels' own texts, put through the vectoriser that made X. They help rare labels, and keep
+            labels possible that no training row carries. Not used with ``estimator=None``.
 
         Returns
         -------
@@ -100,7 +128,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             The fitted classifier.
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
-        labels = self._encode(Y, X.shape[0])
+        labels = self._labels = self._encode(Y, X.shape[0])
         if self.estimator is None:
             self.estimator_ = AdaptiveThresholdNetwork(
                 n_neighbors=self.n_neighbors,
@@ -112,15 +140,22 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         # one label is a binary target: classifiers then agree on what predict_proba returns
         target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
         target = target.ravel() if self.n_labels_ == 1 else target
-        held_out = self._out_of_fold_scores(X, target, groups)
+        rng = check_random_state(self.random_state)
+        folds = self._folds(X, groups, rng.randint(2**31))
+        held_out = [self._out_of_fold_scores(model, X, target, folds) for model in self._models()]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         local = self.neighbors_.fit_transform(X, labels, groups=groups)
-        self.rule_ = AdaptiveThreshold().fit(held_out, labels, local=local)
-        self.estimator_ = clone(self.estimator).fit(X, target)
+        self._fit_affinity(label_features)
+        self.rule_ = AdaptiveThreshold() if self.rule is None else clone(self.rule)
+        if self.rule_.random_state is None:
+            self.rule_.set_params(random_state=rng.randint(2**31))
+        self.rule_.fit(held_out, labels, local=local, affinity=self._affinity(X), folds=folds)
+        fitted = [clone(model).fit(X, target) for model in self._models()]
+        self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
 
     def decision_function(self, X):
-        """Return z_l(x) − θ_l(x) in the base model's logits; positive means predicted.
+        """Return by how much each label exceeds its threshold; positive means predicted.
 
         Parameters
         ----------
@@ -130,13 +165,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
-            Margins; −inf for a pair that has neither a score nor a neighbour share.
+            Margins; −inf for a pair without score, neighbour share and label text, and for a label that is
+            never predicted.
         """
         X = self._checked(X)
         if self.estimator is None:
             return self.estimator_.decision_function(X)
-        scores, local = self._signals(X)
-        return self._squeeze(_filled(self.rule_.margins(scores, local=local), -np.inf))
+        scores, others = self._signals(X)
+        return self._squeeze(_filled(self.rule_.margins(scores, **others), -np.inf))
 
     def predict_proba(self, X):
         """Return the probability of every label.
@@ -155,8 +191,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         X = self._checked(X)
         if self.estimator is None:
             return self.estimator_.predict_proba(X)
-        scores, local = self._signals(X)
-        probability = _filled(self.rule_.predict_proba(scores, local=local), 0.0)
+        scores, others = self._signals(X)
+        probability = _filled(self.rule_.predict_proba(scores, **others), 0.0)
         return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
 
     def thresholds(self, X):
@@ -170,13 +206,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
-            Thresholds; inf for a pair that is not a candidate or a label that is never predicted.
+            Thresholds of the (first) base model; inf for a pair that is no candidate or a label that is
+            never predicted, −inf where the label is predicted at every score.
         """
         X = self._checked(X)
         if self.estimator is None:
             return self.estimator_.thresholds(X)
-        scores, local = self._signals(X)
-        return self._squeeze(_filled(self.rule_.thresholds(scores, local=local), np.inf))
+        scores, others = self._signals(X)
+        return self._squeeze(_filled(self.rule_.thresholds(scores, **others), np.inf))
 
     def predict(self, X):
         """Return the label sets.
@@ -194,36 +231,102 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         X = self._checked(X)
         if self.estimator is None:
             return self.estimator_.predict(X)
-        scores, local = self._signals(X)
-        return self._decode(sp.csr_array(self.rule_.predict(scores, local=local)))
+        scores, others = self._signals(X)
+        return self._decode(sp.csr_array(self.rule_.predict(scores, **others)))
+
+    def explain(self, x, label):
+        """Split the decision about one label of one row into its terms.
+
+        Parameters
+        ----------
+        x : array-like or sparse of shape (n_features,) or (1, n_features)
+            One row.
+        label : int
+            Index of the label.
+
+        Returns
+        -------
+        Explanation
+            Base score, rarity, neighbours (with an estimator: the neighbours themselves, too), label text
+            and cut; the terms add up to the margin. With ``estimator=None`` they are those of the paper's
+            formula, in the network's logits, against a cut of 0.
+
+        Raises
+        ------
+        ValueError
+            If x is not one row, or the label is out of range or no candidate of the row.
+        """
+        x = x if sp.issparse(x) else np.atleast_2d(np.asarray(x))
+        X = self._checked(sp.csr_array(x.reshape(1, -1)) if sp.issparse(x) else x)
+        if X.shape[0] != 1:
+            raise ValueError(f"explain takes one row; got {X.shape[0]}.")
+        if self.estimator is None:
+            return _explain_network(self.estimator_, X, label)
+        scores, others = self._signals(X)
+        explanation = self.rule_.explain(scores, label, **others)
+        return replace(explanation, neighbours=_named_neighbours(self.neighbors_, X, self._labels, label))
 
     def _checked(self, X):
         """Check the features of rows to be predicted."""
         check_is_fitted(self, "estimator_")
         return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
-    def _signals(self, X):
-        """Return base scores and neighbour shares of new rows."""
-        return base_scores(self.estimator_, X, n_labels=self.n_labels_), self.neighbors_.transform(X)
+    def _models(self):
+        """Return the base models, not fitted."""
+        return self.estimator if isinstance(self.estimator, list | tuple) else [self.estimator]
 
-    def _out_of_fold_scores(self, X, target, groups):
-        """Score every training row by a model that saw neither the row nor its group."""
+    def _fit_affinity(self, label_features):
+        """Fit the signal of the label texts, where there are any."""
+        self.affinity_ = None
+        if label_features is None:
+            return
+        if label_features.shape[0] != self.n_labels_:
+            raise ValueError(
+                f"label_features has {label_features.shape[0]} rows but Y has {self.n_labels_} labels; give "
+                "one row a label."
+            )
+        if label_features.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"label_features has {label_features.shape[1]} features but X has {self.n_features_in_}; use "
+                "the vectoriser that made X."
+            )
+        self.affinity_ = LabelAffinity(n_jobs=self.n_jobs).fit(label_features)
+
+    def _affinity(self, X):
+        """Return the likeness of rows and label texts, or None."""
+        return None if self.affinity_ is None else self.affinity_.transform(X)
+
+    def _signals(self, X):
+        """Return base scores and all other signals of new rows."""
+        fitted = self.estimator_ if isinstance(self.estimator_, list) else [self.estimator_]
+        scores = [base_scores(model, X, n_labels=self.n_labels_) for model in fitted]
+        return scores, {"local": self.neighbors_.transform(X), "affinity": self._affinity(X)}
+
+    def _folds(self, X, groups, seed):
+        """Draw the fold of every row; a group stays together."""
         n_units = X.shape[0] if groups is None else len(np.unique(groups))
         if n_units < self.cv:
             what = "rows" if groups is None else "groups"
             raise ValueError(
                 f"{n_units} {what} are fewer than cv={self.cv} folds; lower cv or give more {what}."
             )
-        seed = check_random_state(self.random_state).randint(2**31)
         splitter = KFold if groups is None else GroupKFold
+        folds = np.empty(X.shape[0], dtype=int)
         splits = splitter(self.cv, shuffle=True, random_state=seed).split(X, groups=groups)
-        parts, order = [], []
-        for train, held_out in splits:
-            model = clone(self.estimator).fit(X[train], target[train])
-            parts.append(base_scores(model, X[held_out], n_labels=self.n_labels_))
-            order.append(held_out)
+        for fold, (_, held_out) in enumerate(splits):
+            folds[held_out] = fold
+        return folds
+
+    def _out_of_fold_scores(self, model, X, target, folds):
+        """Score every training row by a model that saw neither the row nor its group."""
+        parts = []
+        name = f"folds of {type(model).__name__}"
+        for fold in tqdm(range(self.cv), desc=name, disable=not self.verbose, leave=False):
+            held_out = folds == fold
+            fitted = clone(model).fit(X[~held_out], target[~held_out])
+            parts.append(base_scores(fitted, X[held_out], n_labels=self.n_labels_))
         stacked = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.vstack(parts)
-        return stacked[np.argsort(np.concatenate(order))]
+        return stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")]
 
 
 def base_scores(estimator, X, *, n_labels):
@@ -242,7 +345,8 @@ def base_scores(estimator, X, *, n_labels):
     -------
     numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
         ``top_scores`` where the estimator has it; else ``predict_proba``; else the logistic function of
-        ``decision_function``.
+        ``decision_function``. Of the latter two the 100 highest of each row in CSR, where there are more
+        labels than that.
 
     Raises
     ------
@@ -251,6 +355,16 @@ def base_scores(estimator, X, *, n_labels):
     """
     if hasattr(estimator, "top_scores"):
         return estimator.top_scores(X)
+    if n_labels <= _TOP_SCORES:
+        return _all_scores(estimator, X, n_labels)
+    # some rows at a time: all scores of all rows would not fit where there are many labels
+    batches = gen_batches(X.shape[0], max(1, _BLOCK_ENTRIES // n_labels))
+    parts = [top_k(_all_scores(estimator, X[rows], n_labels), _TOP_SCORES) for rows in batches]
+    return sp.vstack(parts, format="csr") if parts else sp.csr_array((0, n_labels))
+
+
+def _all_scores(estimator, X, n_labels):
+    """Return the probabilities of all labels as an array."""
     if hasattr(estimator, "predict_proba"):
         probability = estimator.predict_proba(X)
         if n_labels == 1:
@@ -272,6 +386,43 @@ def _of_positive(probability, classes):
     if probability.shape[1] == 2:
         return probability[:, 1]
     return np.full(len(probability), float(classes[0] == 1))
+
+
+def _explain_network(network, X, label):
+    """Split z − θ of the paper's network into the terms of its formula."""
+    if not 0 <= label < network.n_labels_:
+        raise ValueError(f"label must be from 0 to {network.n_labels_ - 1}; got {label}.")
+    margin, theta = (
+        float(np.reshape(values, -1)[label])
+        for values in (network.decision_function(X), network.thresholds(X))
+    )
+    share = torch.zeros(1, network.n_labels_)
+    share[0, label] = float(sp.csr_array(network.neighbors_.transform(X))[0, label])
+    with torch.no_grad():
+        neighbours = -float(network.model_.fusion.terms(share)["neighbours"][0, label])
+    z = margin + theta
+    return Explanation(
+        label=int(label),
+        score=float(expit(z)),
+        threshold=theta,
+        base_term=z,
+        rarity_term=-theta - neighbours,
+        neighbour_term=neighbours,
+        text_term=0.0,
+        cut=0.0,
+        predicted=margin > 0,
+    )
+
+
+def _named_neighbours(neighbors, X, labels, label):
+    """Return training row, weight and whether it carries the label, of each neighbour of one row."""
+    similarity = neighbors.kneighbors(X)
+    similarity.sort_indices()  # so that similarities and weights lie in the same order
+    weight = row_softmax(similarity, neighbors.temperature)
+    carried = labels[similarity.indices, [label] * similarity.nnz]
+    order = np.argsort(-similarity.data, kind="stable")
+    rows = zip(similarity.indices[order], weight.data[order], carried[order], strict=True)
+    return tuple((int(row), float(w), bool(c)) for row, w, c in rows)
 
 
 def _filled(pairs, value):
