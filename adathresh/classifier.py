@@ -7,23 +7,16 @@ import scipy.sparse as sp
 import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import GroupKFold, KFold
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm.auto import tqdm
 
 from adathresh._labels import LabelSetMixin
 from adathresh._validation import like_input
 from adathresh.affinity import LabelAffinity
+from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.knn import NeighborLabels, row_softmax
-from adathresh.metrics import top_k
 from adathresh.posthoc import AdaptiveThreshold, Explanation
-
-# Of estimators that score every label, this many scores a row are kept where there are more labels than that.
-_TOP_SCORES = 100
-# Entries of a dense (rows x labels) block of scores.
-_BLOCK_ENTRIES = 2**25
 
 
 class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
@@ -141,8 +134,11 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
         target = target.ravel() if self.n_labels_ == 1 else target
         rng = check_random_state(self.random_state)
-        folds = self._folds(X, groups, rng.randint(2**31))
-        held_out = [self._out_of_fold_scores(model, X, target, folds) for model in self._models()]
+        folds = draw_folds(X.shape[0], self.cv, groups=groups, random_state=rng.randint(2**31))
+        held_out = [
+            out_of_fold_scores(model, X, target, folds, n_labels=self.n_labels_, verbose=self.verbose)
+            for model in self._models()
+        ]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         local = self.neighbors_.fit_transform(X, labels, groups=groups)
         self._fit_affinity(label_features)
@@ -301,91 +297,6 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         fitted = self.estimator_ if isinstance(self.estimator_, list) else [self.estimator_]
         scores = [base_scores(model, X, n_labels=self.n_labels_) for model in fitted]
         return scores, {"local": self.neighbors_.transform(X), "affinity": self._affinity(X)}
-
-    def _folds(self, X, groups, seed):
-        """Draw the fold of every row; a group stays together."""
-        n_units = X.shape[0] if groups is None else len(np.unique(groups))
-        if n_units < self.cv:
-            what = "rows" if groups is None else "groups"
-            raise ValueError(
-                f"{n_units} {what} are fewer than cv={self.cv} folds; lower cv or give more {what}."
-            )
-        splitter = KFold if groups is None else GroupKFold
-        folds = np.empty(X.shape[0], dtype=int)
-        splits = splitter(self.cv, shuffle=True, random_state=seed).split(X, groups=groups)
-        for fold, (_, held_out) in enumerate(splits):
-            folds[held_out] = fold
-        return folds
-
-    def _out_of_fold_scores(self, model, X, target, folds):
-        """Score every training row by a model that saw neither the row nor its group."""
-        parts = []
-        name = f"folds of {type(model).__name__}"
-        for fold in tqdm(range(self.cv), desc=name, disable=not self.verbose, leave=False):
-            held_out = folds == fold
-            fitted = clone(model).fit(X[~held_out], target[~held_out])
-            parts.append(base_scores(fitted, X[held_out], n_labels=self.n_labels_))
-        stacked = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.vstack(parts)
-        return stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")]
-
-
-def base_scores(estimator, X, *, n_labels):
-    """Return a fitted classifier's scores as probabilities.
-
-    Parameters
-    ----------
-    estimator : scikit-learn classifier
-        Fitted on a label matrix.
-    X : array-like or sparse of shape (n_samples, n_features)
-        Features.
-    n_labels : int
-        Number of labels.
-
-    Returns
-    -------
-    numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
-        ``top_scores`` where the estimator has it; else ``predict_proba``; else the logistic function of
-        ``decision_function``. Of the latter two the 100 highest of each row in CSR, where there are more
-        labels than that.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has none of the three.
-    """
-    if hasattr(estimator, "top_scores"):
-        return estimator.top_scores(X)
-    if n_labels <= _TOP_SCORES:
-        return _all_scores(estimator, X, n_labels)
-    # some rows at a time: all scores of all rows would not fit where there are many labels
-    batches = gen_batches(X.shape[0], max(1, _BLOCK_ENTRIES // n_labels))
-    parts = [top_k(_all_scores(estimator, X[rows], n_labels), _TOP_SCORES) for rows in batches]
-    return sp.vstack(parts, format="csr") if parts else sp.csr_array((0, n_labels))
-
-
-def _all_scores(estimator, X, n_labels):
-    """Return the probabilities of all labels as an array."""
-    if hasattr(estimator, "predict_proba"):
-        probability = estimator.predict_proba(X)
-        if n_labels == 1:
-            return _of_positive(probability, estimator.classes_)[:, None]
-        if isinstance(probability, list):  # one array a label, as forests return
-            columns = zip(probability, estimator.classes_, strict=True)
-            probability = np.column_stack([_of_positive(p, classes) for p, classes in columns])
-        return probability
-    if hasattr(estimator, "decision_function"):
-        return expit(np.asarray(estimator.decision_function(X)).reshape(X.shape[0], -1))
-    raise TypeError(
-        f"{type(estimator).__name__} has neither predict_proba nor decision_function, one of which the "
-        "thresholds need."
-    )
-
-
-def _of_positive(probability, classes):
-    """Return the column of class 1; where training rows held one class only, that class is certain."""
-    if probability.shape[1] == 2:
-        return probability[:, 1]
-    return np.full(len(probability), float(classes[0] == 1))
 
 
 def _explain_network(network, X, label):

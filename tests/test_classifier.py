@@ -28,7 +28,7 @@ from adathresh import (
     NeighborLabels,
     classifier,
 )
-from adathresh.classifier import base_scores
+from adathresh.crossfit import base_scores
 from adathresh.metrics import macro_f1
 
 ONE_VS_REST = OneVsRestClassifier(LogisticRegression())
