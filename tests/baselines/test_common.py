@@ -10,12 +10,21 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from adathresh import AdaptiveThresholdClassifier
+from adathresh.baselines.forest import ExtraTrees
+from adathresh.baselines.linear import LinearOneVsRest
+from adathresh.baselines.neighbours import MLkNN, NeighborShares
 from adathresh.baselines.tree import LabelTree
 from adathresh.metrics import macro_f1, precision_at_k
 
 ADAPTERS = [
     LabelTree("parabel", n_trees=2),
     LabelTree("bonsai", n_trees=2),
+    LinearOneVsRest(random_state=0),
+    LinearOneVsRest("log", C=10, class_weight="balanced", random_state=0),
+    LinearOneVsRest(shortlist=NeighborShares(20), random_state=0),
+    NeighborShares(20),
+    MLkNN(),
+    ExtraTrees(30, random_state=0),
 ]
 UNSEEDED = (LabelTree,)
 
@@ -203,8 +212,10 @@ def test_errors_say_what_is_wrong(adapter):
 
 
 @every_adapter
-def test_fitting_and_scoring_say_nothing(adapter, capfd):
+@pytest.mark.parametrize("n_labels", [1, 6])
+def test_fitting_and_scoring_say_nothing(adapter, n_labels, capfd):
+    X, Y = make_data()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        clone(adapter).fit(*make_data()).predict(make_data(seed=1)[0])
+        clone(adapter).fit(X, Y[:, :n_labels]).predict(X)
     assert capfd.readouterr() == ("", "")
