@@ -57,7 +57,8 @@ class LinearFusion:
             The fitted fusion.
         """
         terms = self._terms(pairs, idf)
-        scale = {name: np.std(column) or 1.0 for name, column in terms.items()}
+        # the standard deviation of equal numbers may come out as an ulp instead of 0
+        scale = {name: np.std(column) if np.ptp(column) else 1.0 for name, column in terms.items()}
         columns = np.column_stack([column / scale[name] for name, column in terms.items()])
         model = LogisticRegression(C=100.0, max_iter=1000).fit(columns, truth, sample_weight=weight)
         self.coef_ = {name: float(w / scale[name]) for name, w in zip(terms, model.coef_[0], strict=True)}
