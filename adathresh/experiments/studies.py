@@ -120,20 +120,20 @@ def duplicate_rows(ds):
     return rows
 
 
-def decision_rules(Y_train):
+def decision_rules(ds):
     """Return the rules that every base model's scores are cut by.
 
     Parameters
     ----------
-    Y_train : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Training labels; their mean number a row is the k of the top-k rule.
+    ds : Dataset
+        The data set; the mean number of labels of its training rows is the k of the top-k rule.
 
     Returns
     -------
     dict of str to estimator
         Unfitted rules by name; ``adaptive`` is ours.
     """
-    labels_per_row = max(1, round(Y_train.nnz / Y_train.shape[0]))
+    labels_per_row = max(1, round(ds.Y_train.nnz / ds.Y_train.shape[0]))
     return {
         "fixed 0.5": FixedCut(0.5),
         "global cut": GlobalCut("macro_f1"),
@@ -142,8 +142,24 @@ def decision_rules(Y_train):
         "SCut": PerLabelCut(),
         "SCutFBR": PerLabelCut(fallback="top"),
         "F*/2": ExpectedF1Cut(),
-        "adaptive": AdaptiveThreshold(),
+        "adaptive": adaptive_rule(ds),
     }
+
+
+def adaptive_rule(ds):
+    """Return our rule for dev rows: F1 will be taken over the test rows, so their number counts.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    AdaptiveThreshold
+        Not fitted.
+    """
+    return AdaptiveThreshold(evaluation_rows=ds.Y_test.shape[0], random_state=0)
 
 
 def rule_predictions(ds, scores):
@@ -163,9 +179,9 @@ def rule_predictions(ds, scores):
     """
     shares = neighbour_shares(ds)
     results = {}
-    for name, rule in decision_rules(ds.Y_train).items():
+    for name, rule in decision_rules(ds).items():
         if isinstance(rule, AdaptiveThreshold):
-            rule.fit(scores.dev, ds.Y_dev, local=shares.dev)
+            rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
             fused = rule.predict_proba(scores.test, local=shares.test)
             results[name] = rule.predict(scores.test, local=shares.test), fused
         else:
@@ -494,7 +510,7 @@ def calibrated_scores(ds, scores):
         Test probabilities; isotonic regression and the fusion are fitted on the dev rows.
     """
     shares = neighbour_shares(ds)
-    rule = AdaptiveThreshold().fit(scores.dev, ds.Y_dev, local=shares.dev)
+    rule = adaptive_rule(ds).fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
     return {
         "base model": scores.test,
         "isotonic": IsotonicCalibration().fit(scores.dev, ds.Y_dev).transform(scores.test),
@@ -613,7 +629,7 @@ def posthoc_threshold_pairs(ds, scores):
         Columns frequency (training rows of the label), share, theta (logits of the base model).
     """
     shares = neighbour_shares(ds)
-    rule = AdaptiveThreshold().fit(scores.dev, ds.Y_dev, local=shares.dev)
+    rule = adaptive_rule(ds).fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
     empty = sp.csr_array(shares.test.shape)
     theta = rule.thresholds(empty, local=shares.test)
     return _threshold_pairs(ds, shares.test.indices, shares.test.data, theta.data)

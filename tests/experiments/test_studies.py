@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,14 +182,14 @@ def test_duplicates_without_texts(ds):
     [([[1, 1, 1], [1, 1, 0]], 2), ([[1, 1, 1], [1, 1, 1]], 3), ([[0, 0, 0], [0, 1, 0]], 1)],
 )
 def test_top_k_takes_the_mean_number_of_labels(labels, k):
-    rules = studies.decision_rules(sets(labels))
+    rules = studies.decision_rules(SimpleNamespace(Y_train=sets(labels), Y_test=sets(labels)))
     (top,) = (rule for rule in rules.values() if isinstance(rule, TopK))
     assert top.k == k
     assert rules[f"top {k}"] is top
 
 
 def test_rules_are_what_their_names_say(ds):
-    rules = studies.decision_rules(ds.Y_train)
+    rules = studies.decision_rules(ds)
     assert isinstance(rules["fixed 0.5"], FixedCut)
     assert rules["global cut"].metric == "macro_f1"
     assert rules["global cut, micro"].metric == "micro_f1"
@@ -196,17 +197,18 @@ def test_rules_are_what_their_names_say(ds):
     assert rules["SCut"].fallback != "top"
     assert rules["SCutFBR"].fallback == "top"
     assert isinstance(rules["adaptive"], AdaptiveThreshold)
+    assert rules["adaptive"].evaluation_rows == ds.Y_test.shape[0]
 
 
 def test_every_rule_learns_from_dev_rows_and_predicts_test_rows(ds, scores):
     predictions = studies.rule_predictions(ds, scores)
-    rules = studies.decision_rules(ds.Y_train)
+    rules = studies.decision_rules(ds)
     assert list(predictions) == list(rules)
     shares = neighbour_shares(ds)
     for name, rule in rules.items():
         predicted, probabilities = predictions[name]
         if name == "adaptive":
-            rule.fit(scores.dev, ds.Y_dev, local=shares.dev)
+            rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
             expected = rule.predict(scores.test, local=shares.test)
             fused = rule.predict_proba(scores.test, local=shares.test)
         else:
@@ -473,7 +475,8 @@ def test_thresholds_of_the_rule_are_those_it_predicts_by(ds, scores):
     assert np.isfinite(pairs["theta"]).all()
     shares = neighbour_shares(ds)
     predicted = studies.rule_predictions(ds, scores)["adaptive"][0].toarray()
-    cuts = AdaptiveThreshold().fit(scores.dev, ds.Y_dev, local=shares.dev).cuts_
+    rule = studies.adaptive_rule(ds)
+    cuts = rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train).cuts_
     stored = stored_pairs(shares.test)
     possible = [(i, c, k) for i, c, k in stored if np.isfinite(cuts[c])]
     frequency = ds.Y_train.toarray().sum(axis=0)
