@@ -1,0 +1,134 @@
+"""Every rule on the same cross-fitted scores: what is fitted, what each rule is given, no test label."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from adathresh import NeighborLabels
+from adathresh.baselines.linear import LinearOneVsRest
+from adathresh.baselines.tree import LabelTree
+from adathresh.crossfit import out_of_fold_scores
+from adathresh.datasets import Dataset, make_longtail
+from adathresh.experiments import decision_rules as study
+from adathresh.experiments.config import RunConfig
+from adathresh.metrics import macro_f1
+from adathresh.posthoc import AdaptiveThreshold
+
+SIZES = {"train": 150, "dev": 60, "test": 90}
+MODEL = LinearOneVsRest("log", random_state=0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADATHRESH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def ds():
+    X, Y = make_longtail(300, 60, 12, labels_per_row=2, features_per_row=12, random_state=3)
+    ends = np.cumsum(list(SIZES.values()))
+    parts = {split: slice(end - SIZES[split], end) for split, end in zip(SIZES, ends, strict=True)}
+    names = [f"word{chr(97 + i)}" for i in range(12)]
+    texts = {
+        f"text_{split}": [" ".join(names[j] for j in Y[[i]].indices) for i in range(rows.start, rows.stop)]
+        for split, rows in parts.items()
+    }
+    return Dataset(
+        name="tiny",
+        **{f"X_{split}": X[rows] for split, rows in parts.items()},
+        **{f"Y_{split}": Y[rows] for split, rows in parts.items()},
+        **texts,
+        groups_train=np.arange(150) // 3,
+        groups_dev=1000 + np.arange(60) // 3,
+        label_names=names,
+        feature_names=[f"feature {i}" for i in range(60)],
+        fingerprint="0123456789abcdef" * 4,
+        dev_source="official",
+    )
+
+
+@pytest.fixture(scope="module")
+def config():
+    return RunConfig(dataset="tiny")
+
+
+@pytest.fixture(scope="module")
+def seen(config, ds):
+    return study.signals(config, ds, "linear", MODEL, seed=0)
+
+
+def test_models_and_rules_are_fitted_on_training_and_dev_rows(ds):
+    rows = study.fitting_rows(ds, seed=0)
+    np.testing.assert_array_equal(rows.X.toarray(), sp.vstack([ds.X_train, ds.X_dev]).toarray())
+    np.testing.assert_array_equal(rows.Y.toarray(), sp.vstack([ds.Y_train, ds.Y_dev]).toarray())
+    assert sorted(set(rows.folds)) == [0, 1, 2]
+    assert all(len(set(rows.folds[rows.groups == group])) == 1 for group in rows.groups)
+    assert (study.fitting_rows(ds, seed=1).folds != rows.folds).any()
+    alone = study.fitting_rows(dataclasses.replace(ds, groups_train=None, groups_dev=None), seed=0)
+    assert alone.groups is None
+
+
+def test_signals_are_out_of_fold_and_leave_the_group_out(ds, seen):
+    rows = study.fitting_rows(ds, seed=0)
+    held_out = out_of_fold_scores(MODEL, rows.X, rows.Y, rows.folds, n_labels=12)
+    np.testing.assert_array_equal(seen.scores[0].toarray(), held_out.toarray())
+    shares = NeighborLabels().fit_transform(rows.X, rows.Y, groups=rows.groups)
+    np.testing.assert_allclose(seen.local[0].toarray(), shares.toarray(), atol=1e-6)
+    assert [part.shape for part in (*seen.scores, *seen.local, *seen.affinity)] == [(210, 12), (90, 12)] * 3
+
+
+def test_likeness_reads_texts_and_names_only(ds, seen):
+    truth, likeness = ds.Y_test.toarray() > 0, seen.affinity[1].toarray()
+    np.testing.assert_array_equal(likeness > 0, truth)  # these texts are the names of the labels
+    wordless = dataclasses.replace(ds, text_train=None, text_dev=None, text_test=None)
+    without = study.signals(RunConfig(dataset="tiny"), wordless, "linear", MODEL, seed=0)
+    assert without.affinity is None
+    rules = study.adaptive_rules(wordless, without, seed=0)
+    assert not any("texts" in name for name in rules)
+
+
+def test_test_labels_change_no_prediction(ds, seen):
+    before = study.all_predictions(ds, seen, seed=0)
+    others = dataclasses.replace(ds, Y_test=ds.Y_test[np.random.default_rng(0).permutation(90)])
+    after = study.all_predictions(others, seen, seed=0)
+    for name, (predicted, *_) in before.items():
+        np.testing.assert_array_equal(predicted.toarray(), after[name][0].toarray(), err_msg=name)
+
+
+def test_every_rule_gets_what_its_name_says(ds, seen):
+    rows, found = study.fitting_rows(ds, seed=0), study.all_predictions(ds, seen, seed=0)
+    for name, (rule, mode) in study.rival_rules(rows.Y).items():
+        expected = rule.fit(seen.scores[0], rows.Y).predict(seen.scores[1])
+        np.testing.assert_array_equal(found[name][0].toarray(), expected.toarray(), err_msg=name)
+        assert found[name][2] == mode
+    ours = AdaptiveThreshold(evaluation_rows=90, random_state=0)
+    ours.fit(seen.scores[0], rows.Y, folds=rows.folds, local=seen.local[0])
+    expected = ours.predict(seen.scores[1], local=seen.local[1])
+    np.testing.assert_array_equal(found["adaptive"][0].toarray(), expected.toarray())
+    modes = {name: entry[2] for name, entry in found.items()}
+    assert {name for name, mode in modes.items() if mode == "transductive"} == {
+        "block coordinate",
+        "adaptive, transductive",
+    }
+    with_texts = macro_f1(ds.Y_test, found["adaptive + label texts"][0])
+    assert with_texts > macro_f1(ds.Y_test, found["adaptive"][0]) + 0.1
+
+
+def test_rows_of_the_table(config, ds, seen):
+    found = study.all_predictions(ds, seen, seed=0)
+    table = study.rules_table(config, ds, "linear", found, seed=0)
+    assert [row["rule"] for row in table] == list(found)
+    for row in table:
+        assert row["macro_f1"] == pytest.approx(macro_f1(ds.Y_test, found[row["rule"]][0]))
+        assert row["method"] == ("adathresh" if row["rule"].startswith("adaptive") else "rival rule")
+
+
+@pytest.mark.parametrize(("n_labels", "kind"), [(100, LinearOneVsRest), (101, LabelTree)])
+def test_a_label_tree_stands_for_one_vs_rest_where_labels_are_many(config, ds, n_labels, kind):
+    wide = dataclasses.replace(ds, Y_train=sp.csr_array((150, n_labels), dtype=np.float32))
+    first = next(iter(study.base_models(config, wide, seed=0).values()))
+    assert isinstance(first, kind)
