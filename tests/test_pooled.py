@@ -77,10 +77,11 @@ def test_weights_count_pairs():
 
 
 @pytest.mark.parametrize("kind", FUSIONS)
-def test_constant_and_missing_signals(kind):
+@pytest.mark.parametrize("rarity", [0.0, 2.0, np.log(300 / 138)])
+def test_labels_that_are_all_equally_rare(kind, rarity):
     pairs, idf, truth, weight = make_pairs(models=1, share=False, affinity=False)
-    fusion = fitted(kind, pairs, np.full_like(idf, 2.0), truth, weight)  # all labels equally rare
-    g = fusion.decide(pairs, np.full_like(idf, 2.0))
+    idf = np.full_like(idf, rarity)
+    g = fitted(kind, pairs, idf, truth, weight).decide(pairs, idf)
     assert np.isfinite(g).all()
     assert g[truth].mean() > g[~truth].mean() + 1
 
