@@ -9,7 +9,8 @@ from scipy.special import logit
 from adathresh._validation import check_scores, row_major_positions
 
 # Probabilities are kept this far from 0 and 1 before their logit is taken.
-SCORE_MARGIN = 1e-6
+_SCORE_MARGIN = 1e-6
+LOWEST_LOGIT = float(logit(_SCORE_MARGIN))
 
 
 class Pairs(NamedTuple):
@@ -51,9 +52,7 @@ def gather_pairs(scores, local, affinity, *, n_samples=None, n_labels=None):
     Pairs
         Every pair that is stored in one of them (of a dense matrix: every pair).
     """
-    models = scores if isinstance(scores, list | tuple) else [scores]
-    if not len(models):
-        raise ValueError("scores is an empty list; give the scores of at least one base model.")
+    models = score_matrices(scores)
     names = ["scores"] if len(models) == 1 else [f"scores[{i}]" for i in range(len(models))]
     checked = []
     for name, matrix in zip(names, models, strict=True):
@@ -69,9 +68,27 @@ def gather_pairs(scores, local, affinity, *, n_samples=None, n_labels=None):
     where = [_positions(matrix) for matrix in checked]
     found = _union([positions for positions in where if positions is not None])
     columns = [_column(found, matrix, positions) for matrix, positions in zip(checked, where, strict=True)]
-    clipped = np.clip(np.column_stack(columns[:-2]), SCORE_MARGIN, 1 - SCORE_MARGIN)
+    clipped = np.clip(np.column_stack(columns[:-2]), _SCORE_MARGIN, 1 - _SCORE_MARGIN)
     rows, labels = np.divmod(found, max(n_labels, 1))
     return Pairs((n_samples, n_labels), rows, labels, logit(clipped), *columns[-2:])
+
+
+def score_matrices(scores):
+    """Return the scores of every base model: the given matrices, or the one that was given alone.
+
+    Parameters
+    ----------
+    scores : matrix of shape (n_samples, n_labels), or list of such
+        A list counts as several models if all it holds is two-dimensional.
+
+    Returns
+    -------
+    list
+        The matrices, not checked.
+    """
+    several = isinstance(scores, list | tuple) and len(scores) > 0
+    several = several and all(sp.issparse(part) or np.ndim(part) == 2 for part in scores)
+    return list(scores) if several else [scores]
 
 
 def _positions(matrix):

@@ -15,6 +15,8 @@ _SHARE_MARGIN = 1e-2
 _SMALLEST_SLOPE = 1e-3
 # Steps into which each signal is cut for boosting: as many as its histograms hold.
 _MAX_STEPS = 254
+# A tenth of fewer true or false pairs than this would not tell when to stop.
+_ENOUGH_TO_STOP = 50
 # Pairs handled at once where a boosted model is evaluated; it works on float64 copies.
 _CHUNK = 500_000
 # Prior variances of a label's own intercept and slope: labels of one frequency mostly differ by less than 0.5
@@ -141,7 +143,7 @@ class BoostedFusion:
     """
 
     def fit(self, pairs, idf, truth, weight, *, random_state):
-        """Grow the trees; a tenth of the pairs tells when to stop.
+        """Grow the trees; a tenth of the pairs, where they are enough, tells when to stop.
 
         Parameters
         ----------
@@ -168,7 +170,7 @@ class BoostedFusion:
             max_iter=200,
             min_samples_leaf=min(200, max(20, int(truth.sum()) // 20)),
             monotonic_cst=rising,
-            early_stopping=True,
+            early_stopping=bool(min(truth.sum(), (~truth).sum()) >= _ENOUGH_TO_STOP),
             random_state=random_state,
         ).fit(self._codes(signals), truth, sample_weight=weight)
         return self

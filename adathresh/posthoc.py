@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh._pairs import gather_pairs
+from adathresh._pairs import LOWEST_LOGIT, gather_pairs, score_matrices
 from adathresh._validation import check_labels, container_of, like_input, row_major_positions
 from adathresh.idf import LabelIDF
 from adathresh.pooled import BoostedFusion, LabelEffects, LinearFusion
@@ -21,6 +21,8 @@ from adathresh.targets import check_target, label_cuts
 _FUSIONS = {"boosted": BoostedFusion, "linear": LinearFusion}
 # Pairs that the pooled model is fitted on; beyond that, negatives are drawn and weighted.
 _MAX_PAIRS = 400_000
+# Fewer true or false pairs than this cannot tell which fusion is better; trees would not be.
+_FEW_PAIRS = 50
 # Part of the rows on which the two fusions are compared.
 _COMPARED_ROWS = 1 / 3
 # Fused logits that are no further apart are taken for equal under a budget.
@@ -237,7 +239,7 @@ class AdaptiveThreshold(BaseEstimator):
         keep = fused > cuts
         ones = np.ones(keep.sum(), dtype=np.float32)
         found = sp.csr_array((ones, (pairs.rows[keep], pairs.labels[keep])), shape=pairs.shape)
-        return like_input(found, container_of(scores[0] if isinstance(scores, list | tuple) else scores))
+        return like_input(found, container_of(score_matrices(scores)[0]))
 
     def predict_proba(self, scores, *, local=None, affinity=None):
         """Return the fused probabilities of the candidate pairs.
@@ -413,7 +415,7 @@ class AdaptiveThreshold(BaseEstimator):
         """Return the Shapley values of the signals, against a pair without any."""
         mean_idf = np.array([self.idf_.idf_.mean()])
         nothing = pair._replace(
-            logits=np.full_like(pair.logits, gather_pairs([[0.0]], None, None).logits[0, 0]),
+            logits=np.full_like(pair.logits, LOWEST_LOGIT),
             share=None if pair.share is None else np.zeros(1),
             affinity=None if pair.affinity is None else np.zeros(1),
         )
@@ -439,8 +441,8 @@ class AdaptiveThreshold(BaseEstimator):
                 raise ValueError(f"fit was given {name}; pass {name}={sources[name]} here too.")
             if not used:
                 given[name] = None
-        n_models = len(scores) if isinstance(scores, list | tuple) else 1
-        if isinstance(scores, list | tuple) and n_models != self._n_models:
+        n_models = len(score_matrices(scores))
+        if n_models != self._n_models:
             raise ValueError(f"fit had the scores of {self._n_models} base models; got {n_models}.")
         return gather_pairs(scores, given["local"], given["affinity"], n_labels=self.n_labels_)
 
@@ -460,7 +462,7 @@ def _better_fusion(pairs, idf, truth, weight, *, rng):
     """Compare the fusions by their log-loss on a part of the rows that they were not fitted on."""
     held_out = (rng.random_sample(pairs.shape[0]) < _COMPARED_ROWS)[pairs.rows]
     fit, check = ~held_out, held_out
-    if len(set(truth[fit])) < 2 or len(set(truth[check])) < 2:
+    if min((truth[part] == value).sum() for part in (fit, check) for value in (True, False)) < _FEW_PAIRS:
         return LinearFusion
     losses = {}
     for kind in _FUSIONS.values():

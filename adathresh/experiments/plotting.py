@@ -1,6 +1,7 @@
 """The figures that several notebooks draw: arrays in, a matplotlib figure out."""
 
 import itertools
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -305,6 +306,103 @@ def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20
     axes.set(xlabel="training rows with the label", ylabel="share among the neighbours")
     figure.colorbar(mesh, label=label)
     return figure
+
+
+def plot_explanation(explanation, *, title=None, neighbours=None):
+    """Draw how the terms of one decision add up, and where its neighbours lie.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        The terms, the cut and the margin, as ``AdaptiveThresholdClassifier.explain`` returns them.
+    title : str, optional
+        What was decided.
+    neighbours : pandas.DataFrame, optional
+        Columns weight, carries (whether the neighbour carries the label) and shown (its text), the nearest
+        first; drawn as a second panel.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A waterfall from 0 to the fused logit, the cut as a dashed line, and from there the margin.
+    """
+    n_panels = 1 if neighbours is None else 2
+    figure, panels = plt.subplots(n_panels, figsize=(7.6, 2.9 * n_panels), squeeze=False)
+    _draw_terms(panels[0, 0], explanation)
+    if title:
+        figure.suptitle(title, fontsize=plt.rcParams["axes.titlesize"], parse_math=False)
+    if neighbours is not None:
+        _draw_neighbours(panels[1, 0], neighbours)
+    return figure
+
+
+def _draw_terms(axes, explanation):
+    """Draw the waterfall of one decision."""
+    terms = {
+        f"base score ({explanation.score:.3f})": explanation.base_term,
+        "label's rarity": explanation.rarity_term,
+        "neighbours' labels": explanation.neighbour_term,
+    }
+    if explanation.text_term:
+        terms["label's text"] = explanation.text_term
+    ends = np.cumsum(list(terms.values()))
+    starts = np.r_[0, ends[:-1]]
+    axes.axvline(0, color="0.5", linewidth=1)
+    bars = [
+        (name, start, end, COLOURS[0] if end >= start else COLOURS[1])
+        for name, start, end in zip(terms, starts, ends, strict=True)
+    ]
+    if np.isfinite(explanation.cut):
+        bars.append(("margin over the cut", explanation.cut, ends[-1], COLOURS[2]))
+        axes.axvline(explanation.cut, color="black", linestyle="--", linewidth=1.2, zorder=3)
+        axes.annotate(
+            f"cut {_signed(explanation.cut)}",
+            (explanation.cut, 1),
+            (0, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+        )
+    for position, (_, start, end, colour) in enumerate(bars):
+        axes.barh(position, end - start, left=start, height=0.6, color=colour)
+        axes.annotate(
+            _signed(end - start),
+            (max(start, end), position),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    for position, end in enumerate(ends):  # where the next bar takes over
+        axes.plot([end, end], [position, position + (position < len(bars) - 1)], color="0.4", linewidth=1)
+    axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
+    axes.invert_yaxis()
+    axes.use_sticky_edges = False  # bars that end at the frame would hide what is written beside them
+    axes.margins(x=0.12)
+    axes.grid(False, axis="y")
+    verdict = "predicted" if explanation.predicted else "not predicted"
+    axes.set(xlabel=f"fused logit ({verdict})", ylabel="term")
+
+
+def _draw_neighbours(axes, neighbours):
+    """Draw the weights of neighbours; full bars carry the label."""
+    styles = {
+        True: {"facecolor": COLOURS[0], "label": "carries the label"},
+        False: {"facecolor": "white", "hatch": "///", "label": "does not"},
+    }
+    for carries, style in styles.items():
+        at = np.flatnonzero(neighbours["carries"].to_numpy() == carries)
+        axes.barh(at, neighbours["weight"].to_numpy()[at], height=0.6, edgecolor=COLOURS[0], **style)
+    shown = [textwrap.fill(text, 40) for text in neighbours["shown"]]
+    axes.set_yticks(range(len(shown)), shown, fontsize=8.5, parse_math=False)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set(xlabel="weight among the neighbours", ylabel="nearest training rows")
+    axes.legend(loc="lower right")
+
+
+def _signed(value):
+    """Write a number with its sign."""
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def _label(metric):

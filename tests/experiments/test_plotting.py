@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from adathresh.classifier import Explanation
 from adathresh.experiments.plotting import (
     COLOURS,
     MARKERS,
     plot_bars_by_bin,
     plot_differences,
+    plot_explanation,
     plot_longtail,
     plot_reliability,
     plot_threshold_map,
@@ -253,3 +255,92 @@ def test_threshold_map_hides_cells_of_few_pairs():
     assert mean_cells(plot_threshold_map(pairs, min_pairs=19))[0].count() == 2
     figure = plot_threshold_map(pairs, label="θ")
     assert figure.axes[1].get_ylabel() == "θ"
+
+
+def make_explanation(**changes):
+    values = {"base_term": 1.5, "rarity_term": -4.0, "neighbour_term": 1.0, "text_term": 0.0, "cut": -2.0}
+    about = {"label": 3, "score": 0.0312, "threshold": -0.5, "predicted": True}
+    return Explanation(**(about | values | changes))
+
+
+def drawn_bars(axes):
+    """Return left end, right end and colour of every bar, from the top."""
+    bars = [container[0] for container in axes.containers]
+    spans = [sorted([bar.get_x(), bar.get_x() + bar.get_width()]) for bar in bars]
+    colours = [to_hex(bar.get_facecolor()).upper() for bar in bars]
+    return [(*np.round(span, 6), colour) for span, colour in zip(spans, colours, strict=True)]
+
+
+def test_explanation_adds_up_from_zero_to_the_margin():
+    figure = plot_explanation(make_explanation(), title="Why $this?")
+    assert_labelled(figure)
+    (axes,) = figure.axes
+    up, down, margin = COLOURS[0], COLOURS[1], COLOURS[2]
+    assert drawn_bars(axes) == [(0, 1.5, up), (-2.5, 1.5, down), (-2.5, -1.5, up), (-2, -1.5, margin)]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [
+        "base score (0.031)",
+        "label's rarity",
+        "neighbours' labels",
+        "margin over the cut",
+    ]
+    bottom, top = axes.get_ylim()
+    assert bottom > top  # the first term on top
+    assert [t.get_text() for t in axes.texts] == ["cut −2.00", "+1.50", "−4.00", "+1.00", "+0.50"]
+    (cut,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert list(cut.get_xdata()) == [-2, -2]
+    assert axes.get_xlabel() == "fused logit (predicted)"
+    assert figure.get_suptitle() == "Why $this?"
+
+
+def test_explanation_keeps_what_is_written_inside_the_frame():
+    figure = plot_explanation(make_explanation(rarity_term=-7.0))
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    frame = axes.get_window_extent()
+    for text in axes.texts[1:]:
+        assert frame.x0 < text.get_window_extent().x0 < text.get_window_extent().x1 < frame.x1
+
+
+def test_explanation_of_a_label_with_a_text_that_is_not_predicted():
+    figure = plot_explanation(make_explanation(text_term=0.25, cut=3.0, predicted=False))
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()][-2:] == [
+        "label's text",
+        "margin over the cut",
+    ]
+    assert drawn_bars(axes)[-1][:2] == (-1.25, 3)
+    assert axes.texts[-1].get_text() == "−4.25"
+    assert axes.get_xlabel() == "fused logit (not predicted)"
+
+
+def test_explanation_of_a_label_that_is_never_predicted_has_no_cut():
+    figure = plot_explanation(make_explanation(cut=np.inf, predicted=False))
+    assert_labelled(figure)
+    (axes,) = figure.axes
+    assert len(drawn_bars(axes)) == 3
+    assert not [line for line in axes.lines if line.get_linestyle() == "--"]
+
+
+def test_explanation_with_its_neighbours():
+    neighbours = pd.DataFrame(
+        {"weight": [0.6, 0.3, 0.1], "carries": [True, False, True], "shown": ["a $x$ b", "c " * 40, "d"]}
+    )
+    figure = plot_explanation(make_explanation(), neighbours=neighbours)
+    assert_labelled(figure)
+    axes = figure.axes[1]
+    carrying, others = axes.containers
+    at = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in carrying}
+    assert at == {0: 0.6, 2: 0.1}
+    assert [bar.get_width() for bar in others] == [0.3]
+    assert to_hex(carrying[0].get_facecolor()).upper() == COLOURS[0]
+    assert others[0].get_hatch()  # told apart without colour, too
+    ticks = axes.get_yticklabels()
+    assert [tick.get_text().count("\n") for tick in ticks] == [0, 1, 0]
+    assert not any(tick.get_parse_math() for tick in ticks)
+    assert texts(axes) == ["carries the label", "does not"]
+
+
+def test_explanation_whose_neighbours_are_all_of_one_kind():
+    neighbours = pd.DataFrame({"weight": [1.0], "carries": [False], "shown": ["a"]})
+    axes = plot_explanation(make_explanation(), neighbours=neighbours).axes[1]
+    assert texts(axes) == ["carries the label", "does not"]
