@@ -1,0 +1,174 @@
+"""Beside the ten lines that bring a user's own model: its rivals, a table, one prediction to explain."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from adathresh.crossfit import base_scores
+from adathresh.experiments.studies import train_frequency
+from adathresh.experiments.tables import table_row
+from adathresh.metrics import example_f1, macro_f1, macro_f1_present, micro_f1, precision_at_k
+from adathresh.rules import GlobalCut
+
+# A label with no more training rows than this is rare.
+_RARE = 20
+
+
+def classifier_label_sets(ds, classifier):
+    """Predict the test rows by a fitted classifier, and by its base model alone.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    classifier : AdaptiveThresholdClassifier
+        Fitted on the training rows, around one estimator.
+
+    Returns
+    -------
+    dict of str to tuple
+        Label sets and probabilities for "own predict" of the estimator, for one "global cut" of its scores,
+        tuned for macro-F1 on the dev rows (which the adaptive rule never sees), and for "adaptive".
+    """
+    model, n_labels = classifier.estimator_, ds.Y_train.shape[1]
+    dev, test = (base_scores(model, X, n_labels=n_labels) for X in (ds.X_dev, ds.X_test))
+    return {
+        "own predict": (sp.csr_array(model.predict(ds.X_test)), test),
+        "global cut": (sp.csr_array(GlobalCut().fit(dev, ds.Y_dev).predict(test)), test),
+        "adaptive": (classifier.predict(ds.X_test), classifier.predict_proba(ds.X_test)),
+    }
+
+
+def label_set_rows(config, ds, base, label_sets, *, seed):
+    """Evaluate label sets on the test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    base : str
+        The model that gave the scores.
+    label_sets : dict of str to tuple
+        Label sets and the probabilities they come from, under the name of the rule; names of this package's
+        rule begin with "adaptive".
+    seed : int
+        The random state.
+
+    Returns
+    -------
+    list of dict
+        One table row a rule: F1 and precision at 1, then ``precision`` over all predicted pairs (NaN without
+        any) and ``labels_per_row``.
+    """
+    rows = []
+    for rule, (predicted, probabilities) in label_sets.items():
+        method = "adathresh" if rule.startswith("adaptive") else "rival rule"
+        about = {"method": method, "base": base, "rule": rule, "mode": "inductive", "seed": seed}
+        rows.append(table_row(config, ds, **about, metrics=_metrics(ds.Y_test, predicted, probabilities)))
+    return rows
+
+
+def telling_pair(ds, predicted, other, share):
+    """Choose a test pair to be explained: right in one prediction, missing in another, of a rare label.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    predicted, other : sparse of shape (n_samples, n_labels)
+        Label sets of the test rows.
+    share : sparse of shape (n_samples, n_labels)
+        Neighbour shares of the test rows.
+
+    Returns
+    -------
+    tuple of int
+        Row and label: the pair with the neighbour share nearest to one half, so that neighbours of both kinds
+        can be seen; the first one among equals. A label is rare with 20 training rows at most; where there is
+        no such pair, frequent labels are taken, then pairs that the other prediction has, too, then any that
+        is predicted.
+
+    Raises
+    ------
+    ValueError
+        If nothing is predicted.
+    """
+    predicted, other = sp.csr_array(predicted), sp.csr_array(other)
+    right = predicted.multiply(ds.Y_test)
+    missing = right - right.multiply(other)
+    rare = missing.multiply(train_frequency(ds)[None, :] <= _RARE)
+    for choice in (rare, missing, right, predicted):
+        rows, labels = sp.csr_array(choice).nonzero()
+        if len(rows):
+            best = np.argmin(np.abs(sp.csr_array(share)[rows, labels] - 0.5))
+            return int(rows[best]), int(labels[best])
+    raise ValueError("No label is predicted for any test row, so that there is none to explain.")
+
+
+def neighbour_table(ds, explanation, *, n_neighbours=6, width=72):
+    """List the nearest training rows of an explained prediction.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set that the classifier was fitted on.
+    explanation : Explanation
+        With neighbours.
+    n_neighbours : int, default=6
+        The nearest this many.
+    width : int, default=72
+        Characters shown of a row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``weight`` (the neighbours' weights sum to 1 over all of them), ``carries`` (whether the row
+        carries the label), and ``shown``: the row's text, or the names of its labels in sets without texts.
+    """
+    nearest = explanation.neighbours[:n_neighbours]
+    shown = [textwrap.shorten(describe(ds, row), width, placeholder=" …") for row, _, _ in nearest]
+    weights, carries = [weight for _, weight, _ in nearest], [carried for _, _, carried in nearest]
+    return pd.DataFrame({"weight": weights, "carries": carries, "shown": shown})
+
+
+def describe(ds, row, *, split="train"):
+    """Say what a row is, as far as the data set tells.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    row : int
+        Index of the row.
+    split : {"train", "dev", "test"}, default="train"
+        Where the row is.
+
+    Returns
+    -------
+    str
+        Its text, or its label names where there are no texts.
+    """
+    texts = getattr(ds, f"text_{split}")
+    if texts is not None:
+        return texts[row]
+    labels = getattr(ds, f"Y_{split}")[[row]].indices
+    return ", ".join(ds.label_names[label] for label in labels) or "(no label)"
+
+
+def _metrics(Y_true, predicted, probabilities):
+    """Return what the table says about label sets."""
+    n_predicted = predicted.sum()
+    n_right = sp.csr_array(predicted).multiply(Y_true).sum()
+    return {
+        "macro_f1": macro_f1(Y_true, predicted),
+        "macro_f1_present": macro_f1_present(Y_true, predicted),
+        "micro_f1": micro_f1(Y_true, predicted),
+        "example_f1": example_f1(Y_true, predicted),
+        "precision_at_1": precision_at_k(Y_true, probabilities, 1),
+        "precision": float(n_right / n_predicted) if n_predicted else float("nan"),
+        "labels_per_row": float(n_predicted / Y_true.shape[0]),
+    }

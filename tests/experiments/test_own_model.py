@@ -1,0 +1,137 @@
+"""The rivals, the table and the example of the notebook on a user's own model."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.linear_model import RidgeClassifier
+
+from adathresh import AdaptiveThresholdClassifier
+from adathresh.classifier import Explanation
+from adathresh.datasets import Dataset, make_longtail
+from adathresh.experiments.config import RunConfig
+from adathresh.experiments.own_model import (
+    classifier_label_sets,
+    describe,
+    label_set_rows,
+    neighbour_table,
+    telling_pair,
+)
+from adathresh.metrics import macro_f1
+
+
+@pytest.fixture(scope="module")
+def ds():
+    X, Y = make_longtail(300, 40, 8, labels_per_row=2, features_per_row=12, random_state=3)
+    return Dataset(
+        name="tiny",
+        X_train=X[:180],
+        X_dev=X[180:240],
+        X_test=X[240:],
+        Y_train=Y[:180],
+        Y_dev=Y[180:240],
+        Y_test=Y[240:],
+        label_names=[f"label {i}" for i in range(8)],
+        feature_names=[f"feature {i}" for i in range(40)],
+        fingerprint="0" * 64,
+        dev_source="official",
+    )
+
+
+def csr(matrix):
+    return sp.csr_array(np.array(matrix, dtype=float))
+
+
+def tiny(ds, *, Y_train, Y_test):
+    return dataclasses.replace(ds, Y_train=csr(Y_train), Y_test=csr(Y_test))
+
+
+def test_label_sets_of_a_classifier_and_its_rivals(ds):
+    clf = AdaptiveThresholdClassifier(RidgeClassifier(), random_state=0).fit(ds.X_train, ds.Y_train)
+    sets = classifier_label_sets(ds, clf)
+    assert list(sets) == ["own predict", "global cut", "adaptive"]
+    z = clf.estimator_.decision_function(ds.X_test)
+    np.testing.assert_array_equal(sets["own predict"][0].toarray(), z > 0)
+    np.testing.assert_allclose(sets["own predict"][1], 1 / (1 + np.exp(-z)), rtol=1e-6)
+    np.testing.assert_array_equal(sets["adaptive"][0].toarray(), clf.predict(ds.X_test).toarray())
+    np.testing.assert_array_equal(sets["adaptive"][1], clf.predict_proba(ds.X_test))
+    # no other single cut does better on the dev rows than the one that was used
+    z_dev, chosen = clf.estimator_.decision_function(ds.X_dev), sets["global cut"][0].toarray() > 0
+    kept, dropped = z[chosen].min(), z[~chosen].max()
+    assert kept > dropped
+    between = z_dev[(z_dev > dropped) & (z_dev < kept)]
+    tried = [macro_f1(ds.Y_dev, sp.csr_array(z_dev > cut)) for cut in np.unique(z_dev)]
+    used = [macro_f1(ds.Y_dev, sp.csr_array(z_dev > cut)) for cut in [dropped, *between]]
+    assert max(used) == pytest.approx(max(tried))
+
+
+def test_rows_hold_hand_computed_values(ds):
+    ds = tiny(ds, Y_train=[[1, 1]], Y_test=[[1, 0], [1, 1], [0, 1]])
+    predicted = csr([[1, 1], [1, 0], [0, 0]])
+    probabilities = csr([[0.9, 0.8], [0.7, 0.1], [0.2, 0.3]])
+    sets = {
+        "adaptive, cost": (predicted, probabilities),
+        "top 1": (csr(np.zeros((3, 2))), csr([[0.1, 0.2]] * 3)),
+    }
+    ours, nothing = label_set_rows(RunConfig(), ds, "pipe", sets, seed=4)
+    assert (ours["method"], ours["base"], ours["rule"], ours["seed"]) == (
+        "adathresh",
+        "pipe",
+        "adaptive, cost",
+        4,
+    )
+    assert nothing["method"] == "rival rule"
+    assert ours["precision"] == pytest.approx(2 / 3)
+    assert ours["labels_per_row"] == 1
+    assert ours["micro_f1"] == pytest.approx(2 * 2 / (3 + 4))
+    assert ours["macro_f1"] == pytest.approx((1 + 0) / 2)
+    assert ours["precision_at_1"] == 1
+    assert nothing["precision_at_1"] == pytest.approx(2 / 3)
+    assert np.isnan(nothing["precision"])
+    assert nothing["labels_per_row"] == nothing["macro_f1"] == 0
+
+
+def test_the_telling_pair_is_right_missing_rare_and_divided(ds):
+    # label 0 is frequent, label 1 rare
+    ds = tiny(ds, Y_train=[[1, 0]] * 20 + [[1, 1]], Y_test=[[1, 1], [1, 1], [0, 0], [1, 1], [0, 1]])
+    everything = csr(np.ones((5, 2)))
+    nothing = csr(np.zeros((5, 2)))
+    share = csr([[0.5, 0.9], [0.5, 0.4], [0.5, 0.5], [0.5, 0.4], [0.5, 0.0]])
+    assert telling_pair(ds, everything, nothing, share) == (1, 1)  # (2, 1) is wrong, (3, 1) comes later
+    other = csr([[0, 1], [0, 1], [0, 1], [0, 1], [0, 1]])
+    assert telling_pair(ds, everything, other, share) == (0, 0)  # no rare pair is missing there
+    assert telling_pair(ds, everything, everything, share) == (0, 0)  # nothing is: what is right
+    assert telling_pair(ds, csr([[0, 0]] * 2 + [[0, 1]] + [[0, 0]] * 2), nothing, share) == (2, 1)
+    with pytest.raises(ValueError, match="No label is predicted"):
+        telling_pair(ds, nothing, nothing, share)
+
+
+def test_a_pair_without_neighbours_can_be_chosen(ds):
+    ds = tiny(ds, Y_train=[[1]], Y_test=[[1]])
+    assert telling_pair(ds, csr([[1]]), csr([[0]]), csr([[0]])) == (0, 0)
+
+
+def explanation(neighbours):
+    return Explanation(0, 0.5, 0.0, 1.0, -2.0, 0.5, 0.0, -1.0, True, neighbours)
+
+
+def test_neighbours_with_and_without_texts(ds):
+    ds = tiny(ds, Y_train=[[1, 0], [1, 1], [0, 0]], Y_test=[[1, 0]])
+    explained = explanation(((1, 0.5, True), (2, 0.3, False), (0, 0.2, True)))
+    table = neighbour_table(ds, explained, n_neighbours=2)
+    assert table.to_dict("list") == {
+        "weight": [0.5, 0.3],
+        "carries": [True, False],
+        "shown": ["label 0, label 1", "(no label)"],
+    }
+    texts = ["zero", "one " * 30, "two"]
+    table = neighbour_table(dataclasses.replace(ds, text_train=texts), explained, width=12)
+    assert table["shown"].tolist() == ["one one …", "two", "zero"]
+
+
+def test_a_row_is_described_from_its_own_split(ds):
+    ds = tiny(ds, Y_train=[[1, 0]], Y_test=[[0, 1]])
+    assert describe(ds, 0) == "label 0"
+    assert describe(ds, 0, split="test") == "label 1"
+    assert describe(dataclasses.replace(ds, text_test=["a text"]), 0, split="test") == "a text"
