@@ -9,6 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from adathresh.affinity import LabelAffinity
 from adathresh.baselines.linear import LinearOneVsRest
+from adathresh.baselines.neighbours import NeighborShares
 from adathresh.baselines.tree import LabelTree
 from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.end_to_end import AdaptiveThresholdNetwork
@@ -37,8 +38,8 @@ N_FOLDS = 3
 OURS = "adaptive"
 """The rule that all others are compared with."""
 
-# One-vs-rest training takes time in proportion to the number of labels; from here on it is a label tree.
-_TREE_FROM = 100
+# Beyond this, one-vs-rest training on all rows takes too long, and so does training the network four times.
+_MANY_LABELS = 100
 _MODULES = (*MODULES, "adathresh.crossfit", "adathresh.baselines", "adathresh.affinity", __name__)
 
 
@@ -80,22 +81,26 @@ def base_models(config, ds, *, seed):
     Returns
     -------
     dict of str to estimator
-        A label tree, or a one-vs-rest linear model where there are few labels; and the network.
+        A one-vs-rest linear model and a label tree where there are many labels, the neighbours naming the
+        negatives that the linear model is trained on; a linear model and the network where there are few.
     """
+    if ds.Y_train.shape[1] > _MANY_LABELS:
+        shortlist = NeighborShares(n_jobs=2)
+        return {
+            "linear": LinearOneVsRest(shortlist=shortlist, n_jobs=2, random_state=seed),
+            "label tree": LabelTree(n_jobs=2),
+        }
     numbers = config.numbers
-    many = ds.Y_train.shape[1] > _TREE_FROM
-    return {
-        **({"label tree": LabelTree(n_jobs=2)} if many else {"linear": LinearOneVsRest(n_jobs=2)}),
-        "network": AdaptiveThresholdNetwork(
-            hidden_layers=numbers.hidden_layers,
-            learning_rate=numbers.learning_rate,
-            batch_size=numbers.batch_size,
-            max_epochs=numbers.max_epochs,
-            patience=numbers.patience,
-            random_state=seed,
-            **PLAIN,
-        ),
-    }
+    network = AdaptiveThresholdNetwork(
+        hidden_layers=numbers.hidden_layers,
+        learning_rate=numbers.learning_rate,
+        batch_size=numbers.batch_size,
+        max_epochs=numbers.max_epochs,
+        patience=numbers.patience,
+        random_state=seed,
+        **PLAIN,
+    )
+    return {"linear": LinearOneVsRest(n_jobs=2, random_state=seed), "network": network}
 
 
 def fitting_rows(ds, *, seed):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from adathresh import NeighborLabels
+from adathresh import AdaptiveThresholdNetwork, NeighborLabels
 from adathresh.baselines.linear import LinearOneVsRest
 from adathresh.baselines.tree import LabelTree
 from adathresh.crossfit import out_of_fold_scores
@@ -127,8 +127,9 @@ def test_rows_of_the_table(config, ds, seen):
         assert row["method"] == ("adathresh" if row["rule"].startswith("adaptive") else "rival rule")
 
 
-@pytest.mark.parametrize(("n_labels", "kind"), [(100, LinearOneVsRest), (101, LabelTree)])
-def test_a_label_tree_stands_for_one_vs_rest_where_labels_are_many(config, ds, n_labels, kind):
+@pytest.mark.parametrize(("n_labels", "second"), [(100, AdaptiveThresholdNetwork), (101, LabelTree)])
+def test_base_models_of_few_and_of_many_labels(config, ds, n_labels, second):
     wide = dataclasses.replace(ds, Y_train=sp.csr_array((150, n_labels), dtype=np.float32))
-    first = next(iter(study.base_models(config, wide, seed=0).values()))
-    assert isinstance(first, kind)
+    linear, other = study.base_models(config, wide, seed=0).values()
+    assert isinstance(other, second)
+    assert (linear.shortlist is None) == (n_labels <= 100)
