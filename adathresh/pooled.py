@@ -4,6 +4,8 @@ A fusion turns the signals of a pair into a fused logit g. It never falls as a b
 that g above a cut is the same as the first base model's logit above a threshold.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -265,10 +267,7 @@ class LabelEffects:
         LabelEffects
             The fitted correction.
         """
-
-        def sums(values):
-            return np.bincount(labels, weights=values, minlength=n_labels)
-
+        sums = partial(np.bincount, labels, minlength=n_labels)  # of each label's pairs
         centred = logits - _PIVOT
         self.intercept_, self.slope_ = np.zeros(n_labels), np.zeros(n_labels)
         for _ in range(_NEWTON_STEPS):

@@ -68,7 +68,13 @@ class Explanation:
 
     @property
     def margin(self):
-        """Fused logit minus cut."""
+        """Subtract the cut from the fused logit.
+
+        Returns
+        -------
+        float
+            In fused logits; positive means predicted.
+        """
         return self.base_term + self.rarity_term + self.neighbour_term + self.text_term - self.cut
 
 
