@@ -62,7 +62,7 @@ def label_set_rows(config, ds, base, label_sets, *, seed):
     -------
     list of dict
         One table row a rule: F1 and precision at 1, then ``precision`` over all predicted pairs (NaN without
-        any) and ``labels_per_row``.
+        any).
     """
     rows = []
     for rule, (predicted, probabilities) in label_sets.items():
@@ -170,5 +170,4 @@ def _metrics(Y_true, predicted, probabilities):
         "example_f1": example_f1(Y_true, predicted),
         "precision_at_1": precision_at_k(Y_true, probabilities, 1),
         "precision": float(n_right / n_predicted) if n_predicted else float("nan"),
-        "labels_per_row": float(n_predicted / Y_true.shape[0]),
     }
