@@ -208,8 +208,10 @@ def rules_table():
         f"| data set (base model) | {' | '.join(CROSS_FITTED)} |",
         f"| --- | {' | '.join(['---'] * len(CROSS_FITTED))} |",
     ]
-    for file in sorted((ROOT / "results").glob("*/rules.csv")):
-        frame = pd.read_csv(file)
+    for file in sorted(
+        (ROOT / "results").glob("*/rules_differences.csv")
+    ):  # benchmarks/ has a rules.csv, too
+        frame = pd.read_csv(file.with_name("rules.csv"))
         base = frame["base"].iloc[0]
         means = frame[frame["base"] == base].groupby("rule")[["macro_f1", "micro_f1"]].mean()
         cells = [f"{macro:.3f} / {micro:.3f}" for macro, micro in means.loc[list(CROSS_FITTED)].values]
