@@ -3,6 +3,7 @@
 import itertools
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from math import factorial
 
 import numpy as np
@@ -301,7 +302,8 @@ class AdaptiveThreshold(BaseEstimator):
             Thresholds in logits; ``inf``: never predicted, ``-inf``: predicted at every score.
         """
         pairs = self._checked_pairs(scores, local, affinity)
-        return pairs.matrix(self._thresholds(pairs))
+        _, cuts = self._fused_and_cuts(pairs)
+        return pairs.matrix(self._thresholds(pairs, cuts))
 
     def explain(self, scores, label, *, local=None, affinity=None):
         """Split the decision about one label of one row into its terms.
@@ -323,7 +325,8 @@ class AdaptiveThreshold(BaseEstimator):
         Raises
         ------
         ValueError
-            If there is not exactly one row, the label is out of range, or the rule is transductive.
+            If there is not exactly one row, the label is out of range or no candidate of the row (it has no
+            score, neighbour share or likeness there), or the rule is transductive.
         """
         pairs = self._checked_pairs(scores, local, affinity)
         if pairs.shape[0] != 1:
@@ -337,11 +340,12 @@ class AdaptiveThreshold(BaseEstimator):
             raise ValueError(
                 f"Label {label} is no candidate of this row: it has no score, share or likeness."
             )
-        _, cuts = self._fused_and_cuts(pairs)
-        threshold = self._thresholds(pairs)[at[0]]
-        pair, cut = pairs.take(at), cuts[at[0]]
+        # under a budget the cut depends on the whole row, but all else on this pair alone
+        fused, cuts = (values[at] for values in self._fused_and_cuts(pairs))
+        pair = pairs.take(at)
+        threshold = self._thresholds(pair, cuts)[0]
         terms = self._shapley(pair)
-        rarity = self._fused(pair)[0] - sum(terms.values())
+        rarity = fused[0] - sum(terms.values())
         return Explanation(
             label=int(label),
             score=float(expit(pair.logits[0, 0])),
@@ -350,7 +354,7 @@ class AdaptiveThreshold(BaseEstimator):
             rarity_term=float(rarity),
             neighbour_term=terms.get("share", 0.0),
             text_term=terms.get("affinity", 0.0),
-            cut=float(cut),
+            cut=float(cuts[0]),
             predicted=bool(pair.logits[0, 0] > threshold),
         )
 
@@ -412,9 +416,8 @@ class AdaptiveThreshold(BaseEstimator):
         cuts[self.impossible_] = np.inf
         return cuts
 
-    def _thresholds(self, pairs):
-        """Solve for the base logit at which the fused probability meets its cut."""
-        _, cuts = self._fused_and_cuts(pairs)
+    def _thresholds(self, pairs, cuts):
+        """Solve for the base logit at which the fused logit meets its cut."""
         return self.fusion_.threshold(pairs, self._idf(pairs), self.effects_.undo(cuts, pairs.labels))
 
     def _shapley(self, pair):
@@ -429,6 +432,7 @@ class AdaptiveThreshold(BaseEstimator):
         players = {player: field for player, field in players.items() if getattr(pair, field) is not None}
         names = ["idf", *players]
 
+        @cache
         def value(present):
             fields = {players[name]: getattr(pair, players[name]) for name in present if name != "idf"}
             idf = self._idf(pair) if "idf" in present else mean_idf
@@ -513,7 +517,7 @@ def _shapley_value(player, players, value):
     for size in range(len(others) + 1):
         share = factorial(size) * factorial(len(others) - size) / factorial(len(players))
         for joined in itertools.combinations(others, size):
-            total += share * (value({*joined, player}) - value(set(joined)))
+            total += share * (value(frozenset((*joined, player))) - value(frozenset(joined)))
     return total
 
 

@@ -659,6 +659,26 @@ def test_explanation_without_neighbours_or_texts_and_of_an_unscored_pair():
     assert found.neighbour_term > 0
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_an_explanation_costs_one_threshold_and_each_coalition_once(fusion, monkeypatch):
+    scores, Y, local = make_data()
+    affinity = make_affinity(Y)
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local, affinity=affinity)
+    decide, threshold = rule.fusion_.decide, rule.fusion_.threshold
+    decided, solved = [], []
+    monkeypatch.setattr(
+        rule.fusion_, "decide", lambda pairs, idf: decided.append(len(idf)) or decide(pairs, idf)
+    )
+    monkeypatch.setattr(
+        rule.fusion_,
+        "threshold",
+        lambda pairs, *args: solved.append(len(pairs.rows)) or threshold(pairs, *args),
+    )
+    rule.explain(scores[:1], 3, local=local[:1], affinity=affinity[:1])
+    assert solved == [1]
+    assert decided == [8] + [1] * 2**4  # the row once for its cuts, and every set of the four signals
+
+
 def test_explain_refuses():
     scores, Y, _ = make_data()
     rule = linear().fit(scores, Y)
