@@ -109,15 +109,15 @@ class LinearOneVsRest(TopScoresClassifier):
     def _fit(self, X, Y):
         """Fit the labels in parallel tasks."""
         self._check_parameters()
-        candidates = sp.csr_array(Y.shape, dtype=np.float32)
+        candidates = None
         if self.shortlist is not None:
             self.shortlist_ = clone(self.shortlist).fit(X, Y)
-            candidates = self.shortlist_.top_scores(X, k=self.n_candidates)
-        X, Y, candidates = sp.csr_array(X, dtype=np.float64), sp.csc_array(Y), sp.csc_array(candidates)
+            candidates = sp.csc_array(self.shortlist_.top_scores(X, k=self.n_candidates))
+        X, Y = sp.csr_array(X, dtype=np.float64), sp.csc_array(Y)
         model = self._model()
         tasks = (
             delayed(_fit_labels)(
-                model, X, Y[:, some], None if self.shortlist is None else candidates[:, some], self.min_weight
+                model, X, Y[:, some], None if candidates is None else candidates[:, some], self.min_weight
             )
             for some in gen_batches(self.n_labels_, _LABELS_PER_TASK)
         )
