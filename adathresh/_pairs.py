@@ -100,11 +100,10 @@ def _positions(matrix):
 
 def _union(parts):
     """Merge rising arrays of positions."""
-    found = parts[0]
-    for part in parts[1:]:
-        if not np.array_equal(found, part):
-            found = np.union1d(found, part)
-    return found
+    if all(np.array_equal(parts[0], part) for part in parts[1:]):
+        return parts[0]
+    merged = np.sort(np.concatenate(parts), kind="stable")  # which merges runs that are sorted
+    return merged[np.r_[True, merged[1:] != merged[:-1]][: len(merged)]]
 
 
 def _column(found, matrix, positions):

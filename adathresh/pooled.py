@@ -21,6 +21,8 @@ _MAX_STEPS = 254
 _ENOUGH_TO_STOP = 50
 # Pairs handled at once where a boosted model is evaluated; it works on float64 copies.
 _CHUNK = 500_000
+# Signals whose steps, a byte each, fit into one number, by which equal pairs are found.
+_BYTES_A_WORD = 8
 # Prior variances of a label's own intercept and slope: labels of one frequency mostly differ by less than 0.5
 # in logit, and by less than 0.2 in how steep their scores are.
 _INTERCEPT_VARIANCE, _SLOPE_VARIANCE = 0.2, 0.04
@@ -227,6 +229,15 @@ class BoostedFusion:
         return np.column_stack([np.searchsorted(steps, column).astype(np.uint8) for steps, column in columns])
 
     def _evaluate(self, codes):
+        """Evaluate the trees, once for all pairs that are on the same steps, some at a time."""
+        if codes.shape[1] > _BYTES_A_WORD:
+            return self._evaluate_each(codes)
+        words = np.zeros((len(codes), _BYTES_A_WORD), dtype=np.uint8)
+        words[:, : codes.shape[1]] = codes
+        _, first, place = np.unique(words.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
+        return self._evaluate_each(codes[first])[place]
+
+    def _evaluate_each(self, codes):
         """Evaluate the trees, some pairs at a time."""
         starts = range(0, len(codes), _CHUNK)
         parts = [self._model.decision_function(codes[start : start + _CHUNK]) for start in starts]

@@ -171,6 +171,23 @@ def test_boosting_takes_very_few_pairs(n_true):
     assert np.isfinite(fusion.decide(pairs, idf)).all()
 
 
+@pytest.mark.parametrize("models", [1, 5, 6])  # with rarity, share and likeness: 4, 8 and 9 signals
+def test_pairs_on_the_same_steps_are_decided_as_one(models, monkeypatch):
+    pairs, idf, *others = make_pairs(models=models, n=1000)
+    pairs = pairs._replace(logits=np.round(pairs.logits))
+    fusion = fitted(BoostedFusion, pairs, idf, *others)
+    rows = np.random.default_rng(0).permutation(np.tile(np.arange(1000), 2))
+    decided, evaluated = [], fusion._evaluate_each
+    monkeypatch.setattr(
+        fusion, "_evaluate_each", lambda codes: decided.append(len(codes)) or evaluated(codes)
+    )
+    together = fusion.decide(pairs.take(rows), idf[rows])
+    alone = [fusion.decide(pairs.take([i]), idf[[i]])[0] for i in range(20)]
+    for i in range(20):
+        np.testing.assert_array_equal(together[rows == i], alone[i])
+    assert (decided[0] <= 1000) == (models < 6)
+
+
 def test_boosting_depends_on_its_random_state_only():
     data = make_pairs()
     a, b, c = (BoostedFusion().fit(*data, random_state=seed).decide(*data[:2]) for seed in (0, 0, 1))

@@ -32,6 +32,8 @@ class Profile:
         Epochs of the released protocol.
     n_bootstrap : int
         Draws of the paired bootstrap over test rows.
+    network_labels : int
+        Labels up to which the network is cross-fitted, too, which takes four trainings.
     """
 
     n_seeds: int
@@ -44,6 +46,7 @@ class Profile:
     ablation_rows: int
     released_epochs: int
     n_bootstrap: int
+    network_labels: int
 
 
 PROFILES = {
@@ -58,6 +61,7 @@ PROFILES = {
         ablation_rows=4_000,
         released_epochs=20,
         n_bootstrap=1_000,
+        network_labels=1_000,
     ),
     "full": Profile(
         n_seeds=3,
@@ -70,6 +74,7 @@ PROFILES = {
         ablation_rows=4_000,
         released_epochs=40,
         n_bootstrap=10_000,
+        network_labels=10_000,
     ),
 }
 

@@ -7,8 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from adathresh.crossfit import base_scores
-from adathresh.experiments.studies import train_frequency
-from adathresh.experiments.tables import table_row
+from adathresh.experiments.studies import Prediction, train_frequency
 from adathresh.metrics import example_f1, macro_f1, macro_f1_present, micro_f1, precision_at_k
 from adathresh.rules import GlobalCut
 
@@ -28,48 +27,45 @@ def classifier_label_sets(ds, classifier):
 
     Returns
     -------
-    dict of str to tuple
+    dict of str to Prediction
         Label sets and probabilities for "own predict" of the estimator, for one "global cut" of its scores,
         tuned for macro-F1 on the dev rows (which the adaptive rule never sees), and for "adaptive".
     """
     model, n_labels = classifier.estimator_, ds.Y_train.shape[1]
     dev, test = (base_scores(model, X, n_labels=n_labels) for X in (ds.X_dev, ds.X_test))
     return {
-        "own predict": (sp.csr_array(model.predict(ds.X_test)), test),
-        "global cut": (sp.csr_array(GlobalCut().fit(dev, ds.Y_dev).predict(test)), test),
-        "adaptive": (classifier.predict(ds.X_test), classifier.predict_proba(ds.X_test)),
+        "own predict": Prediction(sp.csr_array(model.predict(ds.X_test)), test),
+        "global cut": Prediction(sp.csr_array(GlobalCut().fit(dev, ds.Y_dev).predict(test)), test),
+        "adaptive": Prediction(classifier.predict(ds.X_test), classifier.predict_proba(ds.X_test)),
     }
 
 
-def label_set_rows(config, ds, base, label_sets, *, seed):
-    """Evaluate label sets on the test rows.
+def label_set_metrics(ds, prediction):
+    """Evaluate label sets of the test rows by what a user looks at first.
 
     Parameters
     ----------
-    config : RunConfig
-        The run.
     ds : Dataset
         The data set.
-    base : str
-        The model that gave the scores.
-    label_sets : dict of str to tuple
-        Label sets and the probabilities they come from, under the name of the rule; names of this package's
-        rule begin with "adaptive".
-    seed : int
-        The random state.
+    prediction : Prediction
+        Label sets, and the probabilities they come from.
 
     Returns
     -------
-    list of dict
-        One table row a rule: F1 and precision at 1, then ``precision`` over all predicted pairs (NaN without
-        any).
+    dict of str to float
+        F1 and precision at 1, then ``precision`` over all predicted pairs (NaN without any).
     """
-    rows = []
-    for rule, (predicted, probabilities) in label_sets.items():
-        method = "adathresh" if rule.startswith("adaptive") else "rival rule"
-        about = {"method": method, "base": base, "rule": rule, "mode": "inductive", "seed": seed}
-        rows.append(table_row(config, ds, **about, metrics=_metrics(ds.Y_test, predicted, probabilities)))
-    return rows
+    predicted, probabilities = prediction.label_sets, prediction.probabilities
+    n_predicted = predicted.sum()
+    n_right = sp.csr_array(predicted).multiply(ds.Y_test).sum()
+    return {
+        "macro_f1": macro_f1(ds.Y_test, predicted),
+        "macro_f1_present": macro_f1_present(ds.Y_test, predicted),
+        "micro_f1": micro_f1(ds.Y_test, predicted),
+        "example_f1": example_f1(ds.Y_test, predicted),
+        "precision_at_1": precision_at_k(ds.Y_test, probabilities, 1),
+        "precision": float(n_right / n_predicted) if n_predicted else float("nan"),
+    }
 
 
 def telling_pair(ds, predicted, other, share):
@@ -157,17 +153,3 @@ def describe(ds, row, *, split="train"):
         return texts[row]
     labels = getattr(ds, f"Y_{split}")[[row]].indices
     return ", ".join(ds.label_names[label] for label in labels) or "(no label)"
-
-
-def _metrics(Y_true, predicted, probabilities):
-    """Return what the table says about label sets."""
-    n_predicted = predicted.sum()
-    n_right = sp.csr_array(predicted).multiply(Y_true).sum()
-    return {
-        "macro_f1": macro_f1(Y_true, predicted),
-        "macro_f1_present": macro_f1_present(Y_true, predicted),
-        "micro_f1": micro_f1(Y_true, predicted),
-        "example_f1": example_f1(Y_true, predicted),
-        "precision_at_1": precision_at_k(Y_true, probabilities, 1),
-        "precision": float(n_right / n_predicted) if n_predicted else float("nan"),
-    }

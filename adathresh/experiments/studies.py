@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,19 @@ TRAINING_RUNS = {
 
 RELEASED_BATCHES = (16, 128, 1024)
 """Evaluation batch sizes of the released protocol; 128 is its own."""
+
+
+class Prediction(NamedTuple):
+    """What a decision rule says of the test rows."""
+
+    label_sets: sp.csr_array
+    """Predicted labels, 0 or 1."""
+    probabilities: sp.csr_array
+    """What they were cut from."""
+    mode: str = "inductive"
+    """Or "transductive", for a rule that was fitted on the unlabelled test rows."""
+    seconds: float = float("nan")
+    """What fitting and predicting took, where it was measured."""
 
 
 def ceiling_rows(ds):
@@ -174,8 +188,8 @@ def rule_predictions(ds, scores):
 
     Returns
     -------
-    dict of str to tuple
-        For each rule its test label sets and the probabilities they were cut from.
+    dict of str to Prediction
+        What each rule says of the test rows.
     """
     shares = neighbour_shares(ds)
     results = {}
@@ -183,13 +197,42 @@ def rule_predictions(ds, scores):
         if isinstance(rule, AdaptiveThreshold):
             rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
             fused = rule.predict_proba(scores.test, local=shares.test)
-            results[name] = rule.predict(scores.test, local=shares.test), fused
+            results[name] = Prediction(rule.predict(scores.test, local=shares.test), fused)
         else:
-            results[name] = rule.fit(scores.dev, ds.Y_dev).predict(scores.test), scores.test
+            predicted = rule.fit(scores.dev, ds.Y_dev).predict(scores.test)
+            results[name] = Prediction(predicted, scores.test)
     return results
 
 
-def rule_rows(config, ds, base, predictions, *, seed):
+def metrics_on_test(ds, prediction, *, Y_fitted=None):
+    """Evaluate a prediction of the test rows.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    prediction : Prediction
+        What a rule says of the test rows.
+    Y_fitted : scipy.sparse.csr_array, optional
+        Labels of the rows that the prediction was learnt from, which tell how rare a label is; None: the
+        training rows.
+
+    Returns
+    -------
+    dict of str to float
+        Every metric of :func:`adathresh.metrics.evaluate`.
+    """
+    Y_fitted = ds.Y_train if Y_fitted is None else Y_fitted
+    return evaluate(
+        ds.Y_test,
+        prediction.label_sets,
+        scores=prediction.probabilities,
+        train_frequency=label_frequency(Y_fitted),
+        n_train=Y_fitted.shape[0],
+    )
+
+
+def rule_rows(config, ds, base, predictions, *, seed, metrics=metrics_on_test):
     """Evaluate the label sets of every rule on the test rows.
 
     Parameters
@@ -200,10 +243,12 @@ def rule_rows(config, ds, base, predictions, *, seed):
         The data set.
     base : str
         Name of the base model.
-    predictions : dict
-        As :func:`rule_predictions` returns it.
+    predictions : dict of str to Prediction
+        The rules by name; names of this package's rule begin with "adaptive".
     seed : int
-        The base model's.
+        The random state.
+    metrics : callable, default=metrics_on_test
+        Takes the data set and a prediction, returns a dict of str to float.
 
     Returns
     -------
@@ -214,41 +259,15 @@ def rule_rows(config, ds, base, predictions, *, seed):
         table_row(
             config,
             ds,
-            method="adathresh" if rule == "adaptive" else "rival rule",
+            method="adathresh" if rule.startswith("adaptive") else "rival rule",
             base=base,
             rule=rule,
-            mode="inductive",
+            mode=prediction.mode,
             seed=seed,
-            metrics=test_metrics(ds, predicted, scores),
+            metrics=metrics(ds, prediction),
         )
-        for rule, (predicted, scores) in predictions.items()
+        for rule, prediction in predictions.items()
     ]
-
-
-def test_metrics(ds, predicted, scores):
-    """Evaluate label sets and probabilities on the test rows.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    predicted : sparse of shape (n_samples, n_labels)
-        Label sets.
-    scores : sparse of shape (n_samples, n_labels)
-        Probabilities.
-
-    Returns
-    -------
-    dict of str to float
-        Every metric of :func:`adathresh.metrics.evaluate`.
-    """
-    return evaluate(
-        ds.Y_test,
-        predicted,
-        scores=scores,
-        train_frequency=train_frequency(ds),
-        n_train=ds.Y_train.shape[0],
-    )
 
 
 def train_frequency(ds):
@@ -264,7 +283,23 @@ def train_frequency(ds):
     numpy.ndarray of shape (n_labels,)
         Counts.
     """
-    return np.bincount(ds.Y_train.indices, minlength=ds.Y_train.shape[1])
+    return label_frequency(ds.Y_train)
+
+
+def label_frequency(Y):
+    """Count the rows of every label.
+
+    Parameters
+    ----------
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels, 0 or 1.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_labels,)
+        Counts.
+    """
+    return np.bincount(Y.indices, minlength=Y.shape[1])
 
 
 def difference_rows(config, ds, predictions, *, reference, base, seed):
@@ -276,8 +311,8 @@ def difference_rows(config, ds, predictions, *, reference, base, seed):
         The run; its profile has the number of draws.
     ds : Dataset
         The data set.
-    predictions : dict
-        As :func:`rule_predictions` returns it.
+    predictions : dict of str to Prediction
+        The rules by name.
     reference : str
         The rule that the others are compared with.
     base : str
@@ -291,12 +326,12 @@ def difference_rows(config, ds, predictions, *, reference, base, seed):
         Difference in macro-F1 and micro-F1, ``reference`` minus the other, with its 95 % interval.
     """
     rows = []
-    for rule, (predicted, _) in predictions.items():
+    for rule, prediction in predictions.items():
         for metric in ("macro_f1", "micro_f1") if rule != reference else ():
             interval = paired_bootstrap(
                 ds.Y_test,
-                predictions[reference][0],
-                predicted,
+                predictions[reference].label_sets,
+                prediction.label_sets,
                 metric=metric,
                 n_draws=config.numbers.n_bootstrap,
                 random_state=seed,
@@ -361,7 +396,7 @@ def method_rows(config, ds, runs, *, seed):
             rule="z > θ",
             mode="inductive",
             seed=seed,
-            metrics=test_metrics(ds, run.test_predicted, run.test_scores),
+            metrics=metrics_on_test(ds, Prediction(run.test_predicted, run.test_scores)),
         )
         for name, run in runs.items()
     ]
@@ -388,7 +423,7 @@ def method_differences(config, ds, runs, *, reference, seed):
     list of dict
         As :func:`difference_rows`.
     """
-    predictions = {name: (run.test_predicted, run.test_scores) for name, run in runs.items()}
+    predictions = {name: Prediction(run.test_predicted, run.test_scores) for name, run in runs.items()}
     return difference_rows(config, ds, predictions, reference=reference, base="network", seed=seed)
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from adathresh import AdaptiveThresholdNetwork, NeighborLabels
+from adathresh import NeighborLabels
 from adathresh.baselines.linear import LinearOneVsRest
-from adathresh.baselines.tree import LabelTree
 from adathresh.crossfit import out_of_fold_scores
 from adathresh.datasets import Dataset, make_longtail
 from adathresh.experiments import decision_rules as study
+from adathresh.experiments import signals as source
 from adathresh.experiments.config import RunConfig
+from adathresh.experiments.studies import rule_rows
 from adathresh.metrics import macro_f1
 from adathresh.posthoc import AdaptiveThreshold
 
@@ -57,23 +58,23 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def seen(config, ds):
-    return study.signals(config, ds, "linear", MODEL, seed=0)
+def seen(ds):
+    return source.signals(ds, "linear", MODEL, seed=0)
 
 
 def test_models_and_rules_are_fitted_on_training_and_dev_rows(ds):
-    rows = study.fitting_rows(ds, seed=0)
+    rows = source.fitting_rows(ds, seed=0)
     np.testing.assert_array_equal(rows.X.toarray(), sp.vstack([ds.X_train, ds.X_dev]).toarray())
     np.testing.assert_array_equal(rows.Y.toarray(), sp.vstack([ds.Y_train, ds.Y_dev]).toarray())
     assert sorted(set(rows.folds)) == [0, 1, 2]
     assert all(len(set(rows.folds[rows.groups == group])) == 1 for group in rows.groups)
-    assert (study.fitting_rows(ds, seed=1).folds != rows.folds).any()
-    alone = study.fitting_rows(dataclasses.replace(ds, groups_train=None, groups_dev=None), seed=0)
+    assert (source.fitting_rows(ds, seed=1).folds != rows.folds).any()
+    alone = source.fitting_rows(dataclasses.replace(ds, groups_train=None, groups_dev=None), seed=0)
     assert alone.groups is None
 
 
 def test_signals_are_out_of_fold_and_leave_the_group_out(ds, seen):
-    rows = study.fitting_rows(ds, seed=0)
+    rows = source.fitting_rows(ds, seed=0)
     held_out = out_of_fold_scores(MODEL, rows.X, rows.Y, rows.folds, n_labels=12)
     np.testing.assert_array_equal(seen.scores[0].toarray(), held_out.toarray())
     shares = NeighborLabels().fit_transform(rows.X, rows.Y, groups=rows.groups)
@@ -85,7 +86,7 @@ def test_likeness_reads_texts_and_names_only(ds, seen):
     truth, likeness = ds.Y_test.toarray() > 0, seen.affinity[1].toarray()
     np.testing.assert_array_equal(likeness > 0, truth)  # these texts are the names of the labels
     wordless = dataclasses.replace(ds, text_train=None, text_dev=None, text_test=None)
-    without = study.signals(RunConfig(dataset="tiny"), wordless, "linear", MODEL, seed=0)
+    without = source.signals(wordless, "linear", MODEL, seed=0)
     assert without.affinity is None
     rules = study.adaptive_rules(wordless, without, seed=0)
     assert not any("texts" in name for name in rules)
@@ -95,41 +96,84 @@ def test_test_labels_change_no_prediction(ds, seen):
     before = study.all_predictions(ds, seen, seed=0)
     others = dataclasses.replace(ds, Y_test=ds.Y_test[np.random.default_rng(0).permutation(90)])
     after = study.all_predictions(others, seen, seed=0)
-    for name, (predicted, *_) in before.items():
-        np.testing.assert_array_equal(predicted.toarray(), after[name][0].toarray(), err_msg=name)
+    for name, prediction in before.items():
+        np.testing.assert_array_equal(
+            prediction.label_sets.toarray(), after[name].label_sets.toarray(), err_msg=name
+        )
 
 
 def test_every_rule_gets_what_its_name_says(ds, seen):
-    rows, found = study.fitting_rows(ds, seed=0), study.all_predictions(ds, seen, seed=0)
+    rows, found = source.fitting_rows(ds, seed=0), study.all_predictions(ds, seen, seed=0)
     for name, (rule, mode) in study.rival_rules(rows.Y).items():
         expected = rule.fit(seen.scores[0], rows.Y).predict(seen.scores[1])
-        np.testing.assert_array_equal(found[name][0].toarray(), expected.toarray(), err_msg=name)
-        assert found[name][2] == mode
+        np.testing.assert_array_equal(found[name].label_sets.toarray(), expected.toarray(), err_msg=name)
+        assert found[name].mode == mode
     ours = AdaptiveThreshold(evaluation_rows=90, random_state=0)
     ours.fit(seen.scores[0], rows.Y, folds=rows.folds, local=seen.local[0])
     expected = ours.predict(seen.scores[1], local=seen.local[1])
-    np.testing.assert_array_equal(found["adaptive"][0].toarray(), expected.toarray())
-    modes = {name: entry[2] for name, entry in found.items()}
+    np.testing.assert_array_equal(found["adaptive"].label_sets.toarray(), expected.toarray())
+    modes = {name: entry.mode for name, entry in found.items()}
     assert {name for name, mode in modes.items() if mode == "transductive"} == {
         "block coordinate",
         "adaptive, transductive",
     }
-    with_texts = macro_f1(ds.Y_test, found["adaptive + label texts"][0])
-    assert with_texts > macro_f1(ds.Y_test, found["adaptive"][0]) + 0.1
+    with_texts = macro_f1(ds.Y_test, found["adaptive + label texts"].label_sets)
+    assert with_texts > macro_f1(ds.Y_test, found["adaptive"].label_sets) + 0.1
+
+
+def test_transductive_is_the_same_fusion_cut_for_the_batch(ds, seen):
+    rows, found = source.fitting_rows(ds, seed=0), study.all_predictions(ds, seen, seed=0)
+    batch = AdaptiveThreshold(evaluation_rows=90, transductive=True, random_state=0)
+    batch.fit(seen.scores[0], rows.Y, folds=rows.folds, local=seen.local[0])
+    expected = batch.predict(seen.scores[1], local=seen.local[1])
+    prediction = found["adaptive, transductive"]
+    np.testing.assert_array_equal(prediction.label_sets.toarray(), expected.toarray())
+    assert (prediction.probabilities != found["adaptive"].probabilities).nnz == 0
 
 
 def test_rows_of_the_table(config, ds, seen):
     found = study.all_predictions(ds, seen, seed=0)
-    table = study.rules_table(config, ds, "linear", found, seed=0)
+    table = rule_rows(config, ds, "linear", found, seed=0, metrics=study.crossfit_metrics)
     assert [row["rule"] for row in table] == list(found)
+    frequency = sp.vstack([ds.Y_train, ds.Y_dev]).sum(axis=0)
     for row in table:
-        assert row["macro_f1"] == pytest.approx(macro_f1(ds.Y_test, found[row["rule"]][0]))
-        assert row["method"] == ("adathresh" if row["rule"].startswith("adaptive") else "rival rule")
+        label_sets = found[row["rule"]].label_sets
+        assert row["macro_f1"] == pytest.approx(macro_f1(ds.Y_test, label_sets))
+        rare = (frequency > 5) & (frequency <= 20)
+        assert row["macro_f1_6_20"] == pytest.approx(macro_f1(ds.Y_test[:, rare], label_sets[:, rare]))
 
 
-@pytest.mark.parametrize(("n_labels", "second"), [(100, AdaptiveThresholdNetwork), (101, LabelTree)])
-def test_base_models_of_few_and_of_many_labels(config, ds, n_labels, second):
+def test_all_base_models_together(config, ds):
+    *alone, (name, together) = source.all_signals(config, ds, seed=0)
+    assert name == source.TOGETHER
+    assert [base for base, _ in alone] == ["linear", "network"]
+    for i, (_, one) in enumerate(alone):
+        for part in (0, 1):
+            assert (together.scores[part][i] != one.scores[part]).nnz == 0
+    mean = [sum(one.scores[part].toarray() for _, one in alone) / 2 for part in (0, 1)]
+    for ours, expected in zip(together.mean_scores(), mean, strict=True):
+        np.testing.assert_allclose(ours.toarray(), expected, rtol=1e-6)
+    found = study.all_predictions(ds, together, seed=0)
+    np.testing.assert_allclose(found["F*/2"].probabilities.toarray(), mean[1], rtol=1e-6)
+    rows = source.fitting_rows(ds, seed=0)
+    ours = AdaptiveThreshold(evaluation_rows=90, random_state=0)
+    ours.fit(together.scores[0], rows.Y, folds=rows.folds, local=together.local[0])
+    expected = ours.predict(together.scores[1], local=together.local[1])
+    np.testing.assert_array_equal(found["adaptive"].label_sets.toarray(), expected.toarray())
+
+
+@pytest.mark.parametrize(
+    ("n_labels", "names"),
+    [
+        (100, ["linear", "network"]),
+        (101, ["linear", "label tree", "network"]),
+        (1001, ["linear", "label tree"]),
+    ],
+)
+def test_base_models_of_few_and_of_many_labels(config, ds, n_labels, names):
     wide = dataclasses.replace(ds, Y_train=sp.csr_array((150, n_labels), dtype=np.float32))
-    linear, other = study.base_models(config, wide, seed=0).values()
-    assert isinstance(other, second)
-    assert (linear.shortlist is None) == (n_labels <= 100)
+    models = source.base_models(config, wide, seed=0)
+    assert list(models) == names
+    assert (models["linear"].shortlist is None) == (n_labels <= 100)
+    full = source.base_models(RunConfig(dataset="tiny", profile="full"), wide, seed=0)
+    assert "network" in full

@@ -35,6 +35,7 @@ TINY = Profile(
     ablation_rows=50,
     released_epochs=3,
     n_bootstrap=50,
+    network_labels=100,
 )
 
 

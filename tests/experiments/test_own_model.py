@@ -14,10 +14,11 @@ from adathresh.experiments.config import RunConfig
 from adathresh.experiments.own_model import (
     classifier_label_sets,
     describe,
-    label_set_rows,
+    label_set_metrics,
     neighbour_table,
     telling_pair,
 )
+from adathresh.experiments.studies import Prediction, rule_rows
 from adathresh.metrics import macro_f1
 
 
@@ -52,12 +53,12 @@ def test_label_sets_of_a_classifier_and_its_rivals(ds):
     sets = classifier_label_sets(ds, clf)
     assert list(sets) == ["own predict", "global cut", "adaptive"]
     z = clf.estimator_.decision_function(ds.X_test)
-    np.testing.assert_array_equal(sets["own predict"][0].toarray(), z > 0)
-    np.testing.assert_allclose(sets["own predict"][1], 1 / (1 + np.exp(-z)), rtol=1e-6)
-    np.testing.assert_array_equal(sets["adaptive"][0].toarray(), clf.predict(ds.X_test).toarray())
-    np.testing.assert_array_equal(sets["adaptive"][1], clf.predict_proba(ds.X_test))
+    np.testing.assert_array_equal(sets["own predict"].label_sets.toarray(), z > 0)
+    np.testing.assert_allclose(sets["own predict"].probabilities, 1 / (1 + np.exp(-z)), rtol=1e-6)
+    np.testing.assert_array_equal(sets["adaptive"].label_sets.toarray(), clf.predict(ds.X_test).toarray())
+    np.testing.assert_array_equal(sets["adaptive"].probabilities, clf.predict_proba(ds.X_test))
     # no other single cut does better on the dev rows than the one that was used
-    z_dev, chosen = clf.estimator_.decision_function(ds.X_dev), sets["global cut"][0].toarray() > 0
+    z_dev, chosen = clf.estimator_.decision_function(ds.X_dev), sets["global cut"].label_sets.toarray() > 0
     kept, dropped = z[chosen].min(), z[~chosen].max()
     assert kept > dropped
     between = z_dev[(z_dev > dropped) & (z_dev < kept)]
@@ -71,10 +72,10 @@ def test_rows_hold_hand_computed_values(ds):
     predicted = csr([[1, 1], [1, 0], [0, 0]])
     probabilities = csr([[0.9, 0.8], [0.7, 0.1], [0.2, 0.3]])
     sets = {
-        "adaptive, cost": (predicted, probabilities),
-        "top 1": (csr(np.zeros((3, 2))), csr([[0.1, 0.2]] * 3)),
+        "adaptive, cost": Prediction(predicted, probabilities),
+        "top 1": Prediction(csr(np.zeros((3, 2))), csr([[0.1, 0.2]] * 3)),
     }
-    ours, nothing = label_set_rows(RunConfig(), ds, "pipe", sets, seed=4)
+    ours, nothing = rule_rows(RunConfig(), ds, "pipe", sets, seed=4, metrics=label_set_metrics)
     assert (ours["method"], ours["base"], ours["rule"], ours["seed"]) == (
         "adathresh",
         "pipe",

@@ -33,6 +33,7 @@ TINY = Profile(
     ablation_rows=50,
     released_epochs=4,
     n_bootstrap=50,
+    network_labels=100,
 )
 
 
@@ -123,7 +124,7 @@ def test_ceilings_by_training_frequency(ds):
 
 def test_ceilings_against_loops_and_perfect_predictions(ds):
     rows = {row["training_rows"]: row for row in studies.ceiling_rows(ds)}
-    metrics = studies.test_metrics(ds, ds.Y_test, ds.Y_test)
+    metrics = studies.metrics_on_test(ds, studies.Prediction(ds.Y_test, ds.Y_test))
     train, test = ds.Y_train.toarray(), ds.Y_test.toarray()
     bounds = {"0": (0, 0), "1–5": (1, 5), "6–20": (6, 20), "21–100": (21, 100), "> 100": (101, 10**9)}
     for name, (low, high) in bounds.items():
@@ -206,7 +207,7 @@ def test_every_rule_learns_from_dev_rows_and_predicts_test_rows(ds, scores):
     assert list(predictions) == list(rules)
     shares = neighbour_shares(ds)
     for name, rule in rules.items():
-        predicted, probabilities = predictions[name]
+        predicted, probabilities = predictions[name].label_sets, predictions[name].probabilities
         if name == "adaptive":
             rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
             expected = rule.predict(scores.test, local=shares.test)
@@ -215,8 +216,8 @@ def test_every_rule_learns_from_dev_rows_and_predicts_test_rows(ds, scores):
             expected, fused = rule.fit(scores.dev, ds.Y_dev).predict(scores.test), scores.test
         np.testing.assert_array_equal(predicted.toarray(), expected.toarray(), err_msg=name)
         np.testing.assert_array_equal(probabilities.toarray(), fused.toarray(), err_msg=name)
-    np.testing.assert_array_equal(predictions["fixed 0.5"][0].toarray(), scores.test.toarray() > 0.5)
-    assert len({predicted.toarray().tobytes() for predicted, _ in predictions.values()}) > 4
+    np.testing.assert_array_equal(predictions["fixed 0.5"].label_sets.toarray(), scores.test.toarray() > 0.5)
+    assert len({found.label_sets.toarray().tobytes() for found in predictions.values()}) > 4
 
 
 def test_rules_never_see_the_labels_of_test_rows(config, ds, empty_cache):
@@ -226,16 +227,17 @@ def test_rules_never_see_the_labels_of_test_rows(config, ds, empty_cache):
         other = dataclasses.replace(ds, Y_test=sp.csr_array(Y_test))
         found.append(studies.rule_predictions(other, base_scores(config, other, "network", seed=0)))
     for other in found[1:]:
-        for rule, (predicted, probabilities) in found[0].items():
-            np.testing.assert_array_equal(predicted.toarray(), other[rule][0].toarray(), err_msg=rule)
-            np.testing.assert_array_equal(probabilities.toarray(), other[rule][1].toarray(), err_msg=rule)
+        for rule, own in found[0].items():
+            for part in ("label_sets", "probabilities"):
+                mine, others = getattr(own, part), getattr(other[rule], part)
+                np.testing.assert_array_equal(mine.toarray(), others.toarray(), err_msg=rule)
 
 
 def test_rules_do_see_the_labels_of_dev_rows(ds, scores):
     other = dataclasses.replace(ds, Y_dev=permuted(ds.Y_dev))
     own, others = studies.rule_predictions(ds, scores), studies.rule_predictions(other, scores)
     for rule in ("global cut", "SCut", "adaptive"):
-        assert (own[rule][0] != others[rule][0]).nnz > 0, rule
+        assert (own[rule].label_sets != others[rule].label_sets).nnz > 0, rule
 
 
 def test_rule_rows_describe_and_evaluate(config, ds, scores):
@@ -246,7 +248,7 @@ def test_rule_rows_describe_and_evaluate(config, ds, scores):
     for row in rows:
         assert (row["split"], row["base"], row["mode"], row["seed"]) == ("test", "network", "inductive", 5)
         assert (row["method"] == "adathresh") == (row["rule"] == "adaptive")
-        predicted, probabilities = predictions[row["rule"]]
+        predicted, probabilities, *_ = predictions[row["rule"]]
         for average in ("macro", "micro"):
             expected = f1_score(truth, predicted.toarray(), average=average, zero_division=0)
             assert row[f"{average}_f1"] == pytest.approx(expected)
@@ -266,9 +268,9 @@ def test_a_better_reference_gives_positive_differences(config, ds):
     worse = ds.Y_test.toarray()
     worse[::2] = 1 - worse[::2]
     predictions = {
-        "worse": (sets(worse), None),
-        "better": (ds.Y_test, None),
-        "equal": (ds.Y_test.copy(), None),
+        "worse": studies.Prediction(sets(worse), None),
+        "better": studies.Prediction(ds.Y_test, None),
+        "equal": studies.Prediction(ds.Y_test.copy(), None),
     }
     rows = studies.difference_rows(config, ds, predictions, reference="better", base="network", seed=3)
     assert [(row["b"], row["metric"]) for row in rows] == [
@@ -280,7 +282,7 @@ def test_a_better_reference_gives_positive_differences(config, ds):
     for row in rows:
         assert (row["a"], row["base"], row["seed"]) == ("better", "network", 3)
         metric = {"macro_f1": macro_f1, "micro_f1": micro_f1}[row["metric"]]
-        other = predictions[row["b"]][0]
+        other = predictions[row["b"]].label_sets
         assert row["difference"] == pytest.approx(metric(ds.Y_test, ds.Y_test) - metric(ds.Y_test, other))
         assert row["low"] <= row["difference"] <= row["high"]
     assert rows[0]["low"] > 0
@@ -294,7 +296,7 @@ def test_a_better_reference_gives_positive_differences(config, ds):
 def test_differences_use_the_profiles_draws_and_the_seed(config, ds, monkeypatch):
     seen = []
     monkeypatch.setattr(studies, "paired_bootstrap", lambda *args, **options: seen.append(options) or {})
-    predictions = {"a": (ds.Y_test, None), "b": (ds.Y_test, None)}
+    predictions = {name: studies.Prediction(ds.Y_test, None) for name in ("a", "b")}
     studies.difference_rows(config, ds, predictions, reference="a", base="network", seed=7)
     assert seen == [
         {"metric": metric, "n_draws": 50, "random_state": 7} for metric in ("macro_f1", "micro_f1")
@@ -375,7 +377,7 @@ def test_calibrated_scores(ds, scores):
     np.testing.assert_array_equal(found["base model"].toarray(), scores.test.toarray())
     isotonic = IsotonicCalibration().fit(scores.dev, ds.Y_dev).transform(scores.test)
     np.testing.assert_array_equal(found["isotonic"].toarray(), isotonic.toarray())
-    fused = studies.rule_predictions(ds, scores)["adaptive"][1]
+    fused = studies.rule_predictions(ds, scores)["adaptive"].probabilities
     np.testing.assert_array_equal(found["fused (adathresh)"].toarray(), fused.toarray())
     other = dataclasses.replace(ds, Y_test=permuted(ds.Y_test))
     for name, probabilities in studies.calibrated_scores(other, scores).items():
@@ -474,7 +476,7 @@ def test_thresholds_of_the_rule_are_those_it_predicts_by(ds, scores):
     assert list(pairs) == ["frequency", "share", "theta"]
     assert np.isfinite(pairs["theta"]).all()
     shares = neighbour_shares(ds)
-    predicted = studies.rule_predictions(ds, scores)["adaptive"][0].toarray()
+    predicted = studies.rule_predictions(ds, scores)["adaptive"].label_sets.toarray()
     rule = studies.adaptive_rule(ds)
     cuts = rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train).cuts_
     stored = stored_pairs(shares.test)
