@@ -77,46 +77,32 @@ def plot_longtail(train_frequency, *, boundaries=(1, 6, 21, 101)):
     return figure
 
 
-def plot_reliability(curves):
-    """Draw observed against predicted probability, one line per model.
+def plot_reliability(panels):
+    """Draw observed against predicted probability: one panel for each part of the labels, one line per model.
 
     Parameters
     ----------
-    curves : dict of str to tuple of array-like
-        For every model its mean predicted probability and its observed share of positives per bin,
+    panels : dict of str to dict of str to tuple of array-like
+        For every panel and model the mean predicted probability and the observed share of positives per bin,
         and optionally the bin's number of pairs, which sizes the markers.
 
     Returns
     -------
     matplotlib.figure.Figure
         Equal logarithmic axes, since most probabilities on a long tail are small; the diagonal is perfect
-        calibration, a bin without positives is not drawn.
+        calibration, a bin without positives is not drawn. At most two panels stand side by side.
     """
-    figure, axes = plt.subplots(figsize=(5.2, 5.0))
-    drawn = []
-    for (name, (predicted, observed, *counts)), colour in zip(
-        curves.items(), _colours(len(curves)), strict=True
-    ):
-        shown = (np.asarray(predicted) > 0) & (np.asarray(observed) > 0)
-        x, y = np.asarray(predicted)[shown], np.asarray(observed)[shown]
-        sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0], initial=1) if counts else 25
-        axes.plot(x, y, color=colour, label=name)
-        axes.scatter(x, y, s=sizes, color=colour)
-        drawn += [*x, *y]
-    low, high = min(drawn, default=0.1) / 1.5, max(drawn, default=1.0) * 1.5
-    axes.plot(
-        [low, high], [low, high], color="0.5", linestyle="--", linewidth=1, label="perfectly calibrated"
-    )
-    axes.set(
-        xlabel="mean predicted probability",
-        ylabel="share of pairs that carry the label",
-        xscale="log",
-        yscale="log",
-        xlim=(low, high),
-        ylim=(low, high),
-        aspect="equal",
-    )
-    axes.legend(loc="upper left")
+    n_columns = min(2, len(panels))
+    n_rows = -(-len(panels) // n_columns)
+    size = (4.4 * n_columns, 4.4 * n_rows + 0.5)
+    figure, grid = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)
+    for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
+        _draw_reliability(axes, curves)
+        axes.set_title(title)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -334,6 +320,33 @@ def plot_explanation(explanation, *, title=None, neighbours=None):
     if neighbours is not None:
         _draw_neighbours(panels[1, 0], neighbours)
     return figure
+
+
+def _draw_reliability(axes, curves):
+    """Draw the curves of one panel and the diagonal."""
+    drawn = []
+    for (name, (predicted, observed, *counts)), colour in zip(
+        curves.items(), _colours(len(curves)), strict=True
+    ):
+        shown = (np.asarray(predicted) > 0) & (np.asarray(observed) > 0)
+        x, y = np.asarray(predicted)[shown], np.asarray(observed)[shown]
+        sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0], initial=1) if counts else 25
+        axes.plot(x, y, color=colour, label=name)
+        axes.scatter(x, y, s=sizes, color=colour)
+        drawn += [*x, *y]
+    low, high = min(drawn, default=0.1) / 1.5, max(drawn, default=1.0) * 1.5
+    axes.plot(
+        [low, high], [low, high], color="0.5", linestyle="--", linewidth=1, label="perfectly calibrated"
+    )
+    axes.set(
+        xlabel="mean predicted probability",
+        ylabel="share of pairs that carry the label",
+        xscale="log",
+        yscale="log",
+        xlim=(low, high),
+        ylim=(low, high),
+        aspect="equal",
+    )
 
 
 def _draw_terms(axes, explanation):

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
+from scipy.special import expit
 
+from adathresh._pairs import gather_pairs
 from adathresh.calibration import IsotonicCalibration, reliability_curve
 from adathresh.datasets import statistics
 from adathresh.end_to_end import AdaptiveThresholdNetwork
@@ -570,18 +572,21 @@ def calibration_rows(config, ds, probabilities, *, seed):
     Returns
     -------
     list of dict
-        ECE, Brier score and log-loss over all pairs; a pair without a stored score counts as probability 0.
+        ECE, Brier score and log-loss over the candidate pairs, the same for all: those that have any of the
+        probabilities. One that has not got a probability counts as 1e-6.
     """
+    names, pairs = list(probabilities), gather_pairs(list(probabilities.values()), None, None)
+    same_pairs = [pairs.matrix(expit(logits)) for logits in pairs.logits.T]
     rows = []
     for labels, keep in frequency_bands(ds).items():
         truth = ds.Y_test[:, keep]
-        for name, scores in probabilities.items():
+        for name, scores in zip(names, same_pairs, strict=True):
             part = sp.csr_array(scores[:, keep])
             row = {"dataset": config.dataset, "fingerprint": ds.fingerprint[:16], "base": "network"}
             row |= {"probabilities": name, "labels": labels, "n_labels": int(keep.sum()), "seed": seed}
-            row["ece"] = expected_calibration_error(truth, part, pairs="all")
-            row["brier"] = brier_score(truth, part, pairs="all")
-            row["log_loss"] = log_loss(truth, part, pairs="all")
+            row["ece"] = expected_calibration_error(truth, part)
+            row["brier"] = brier_score(truth, part)
+            row["log_loss"] = log_loss(truth, part)
             rows.append(row)
     return rows
 
@@ -610,7 +615,7 @@ def frequency_bands(ds):
 
 
 def reliability_curves(ds, probabilities):
-    """Return reliability curves over the scored pairs of the test rows.
+    """Return reliability curves over the scored pairs of the test rows, for head, middle and tail apart.
 
     Parameters
     ----------
@@ -621,11 +626,18 @@ def reliability_curves(ds, probabilities):
 
     Returns
     -------
-    dict of str to tuple of numpy.ndarray
-        Mean predicted probability, observed share and number of pairs of each bin.
+    dict of str to dict of str to tuple of numpy.ndarray
+        For each of :func:`frequency_bands`, with its number of labels: mean predicted probability, observed
+        share and number of pairs of each bin.
     """
-    curves = {name: reliability_curve(ds.Y_test, scores) for name, scores in probabilities.items()}
-    return {name: (curve.mean_predicted, curve.observed, curve.count) for name, curve in curves.items()}
+    return {
+        f"{name}: {keep.sum():,} labels": {
+            model: (curve.mean_predicted, curve.observed, curve.count)
+            for model, scores in probabilities.items()
+            for curve in [reliability_curve(ds.Y_test[:, keep], sp.csr_array(scores[:, keep]))]
+        }
+        for name, keep in frequency_bands(ds).items()
+    }
 
 
 def method_threshold_pairs(ds, run):

@@ -57,10 +57,12 @@ def test_longtail_sorts_and_counts():
 
 def test_reliability_draws_every_model():
     points = np.array([0.1, 0.5, 0.9])
-    figure = plot_reliability({"a": (points, points**2), "b": (points, points, [100, 10, 1])})
+    figure = plot_reliability({"all": {"a": (points, points**2), "b": (points, points, [100, 10, 1])}})
     assert_labelled(figure)
     (axes,) = figure.axes
-    assert texts(axes) == ["a", "b", "perfectly calibrated"]
+    assert axes.get_title() == "all"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "perfectly calibrated"]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), points**2)
     np.testing.assert_allclose(axes.collections[0].get_offsets(), np.column_stack([points, points**2]))
     sizes = axes.collections[1].get_sizes()
@@ -68,7 +70,7 @@ def test_reliability_draws_every_model():
 
 
 def test_reliability_axes_are_equal_and_logarithmic_and_hold_every_bin():
-    figure = plot_reliability({"a": ([1e-5, 0.02, 0.7], [1e-4, 0.01, 0.99])})
+    figure = plot_reliability({"all": {"a": ([1e-5, 0.02, 0.7], [1e-4, 0.01, 0.99])}})
     (axes,) = figure.axes
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert axes.get_aspect() == 1
@@ -82,16 +84,24 @@ def test_reliability_axes_are_equal_and_logarithmic_and_hold_every_bin():
 
 def test_reliability_leaves_bins_without_a_place_on_the_axes_out():
     curve = ([0.0, 0.01, 0.1, 0.5], [0.2, 0.0, 0.2, 0.4], [4, 3, 2, 1])
-    (axes,) = plot_reliability({"a": curve}).axes
+    (axes,) = plot_reliability({"all": {"a": curve}}).axes
     assert axes.lines[0].get_xdata().tolist() == [0.1, 0.5]
     assert axes.lines[0].get_ydata().tolist() == [0.2, 0.4]
     # markers are sized among all bins, so that a small rest looks small
     np.testing.assert_allclose(axes.collections[0].get_sizes(), [15 + 85 / 2, 15 + 85 / 4])
 
 
+def test_reliability_has_a_panel_for_every_part():
+    points = np.array([0.1, 0.5])
+    figure = plot_reliability({name: {"a": (points, points / (i + 1))} for i, name in enumerate("xyz")})
+    assert [axes.get_title() for axes in figure.axes] == ["x", "y", "z"]
+    for i, axes in enumerate(figure.axes):
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), points / (i + 1))
+
+
 @pytest.mark.parametrize("curve", [([], []), ([0.1], [0.0]), ([0.1], [0.0], [5])])
 def test_reliability_without_anything_to_draw(curve):
-    figure = plot_reliability({"a": curve})
+    figure = plot_reliability({"all": {"a": curve}})
     assert_labelled(figure)
     assert len(figure.axes[0].lines[0].get_xdata()) == 0
 

@@ -18,7 +18,7 @@ from adathresh.datasets import Dataset, make_longtail
 from adathresh.experiments import studies
 from adathresh.experiments.config import PROFILES, Profile, RunConfig
 from adathresh.experiments.models import PAPER, base_scores, neighbour_shares, train_network
-from adathresh.metrics import macro_f1, micro_f1
+from adathresh.metrics import expected_calibration_error, macro_f1, micro_f1
 from adathresh.rules import FixedCut, PerLabelCut, TopK
 
 SIZES = {"train": 90, "dev": 60, "test": 50}
@@ -398,28 +398,35 @@ def test_frequency_bands(ds):
     assert list(tail) == ["all", "tail (≤ 5)"]
 
 
-def test_calibration_by_frequency_against_loops(config, ds, scores):
-    probabilities = {"base model": scores.test, "nothing": sp.csr_array(scores.test.shape)}
+def test_calibration_by_frequency_against_loops(config, ds):
+    drawn = sp.random_array((50, 30), density=0.6, rng=0, dtype=np.float32, format="csr")
+    probabilities = {"more": drawn, "fewer": sp.csr_array(drawn.multiply(drawn > 0.1))}
     rows = studies.calibration_rows(config, ds, probabilities, seed=9)
     bands = studies.frequency_bands(ds)
     assert len(bands) > 2
     assert [(row["labels"], row["probabilities"]) for row in rows] == [
         (band, name) for band in bands for name in probabilities
     ]
-    truth = ds.Y_test.toarray()
+    truth, scored = ds.Y_test.toarray(), drawn.toarray() > 0
     for row in rows:
         p, labels = probabilities[row["probabilities"]].toarray(), np.flatnonzero(bands[row["labels"]])
-        pairs = [(truth[i, c], float(p[i, c])) for i in range(50) for c in labels]
+        pairs = [(truth[i, c], max(float(p[i, c]), 1e-6)) for i in range(50) for c in labels if scored[i, c]]
+        y, q = (np.array([column]) for column in zip(*pairs, strict=True))
+        assert row["ece"] == pytest.approx(expected_calibration_error(y, q), abs=1e-6)
         assert row["brier"] == pytest.approx(np.mean([(y - q) ** 2 for y, q in pairs]))
+        loss = np.mean([-np.log(q if y else 1 - q) for y, q in pairs])
+        assert row["log_loss"] == pytest.approx(loss, rel=1e-4)
         assert row["n_labels"] == len(labels)
         assert (row["dataset"], row["fingerprint"], row["seed"]) == ("tiny", ds.fingerprint[:16], 9)
-        assert row["log_loss"] > 0
-        if row["probabilities"] == "nothing":
-            assert row["ece"] == pytest.approx(np.mean([y for y, _ in pairs]))
 
 
 def test_reliability_curves_cover_the_scored_pairs(ds, scores):
-    curves = studies.reliability_curves(ds, {"one": scores.test, "none": sp.csr_array(scores.test.shape)})
+    probabilities = {"one": scores.test, "none": sp.csr_array(scores.test.shape)}
+    bands = studies.reliability_curves(ds, probabilities)
+    names = [f"{name}: {keep.sum()} labels" for name, keep in studies.frequency_bands(ds).items()]
+    assert list(bands) == names
+    assert sum(bands[name]["one"][2].sum() for name in names[1:]) == scores.test.nnz
+    curves = bands[names[0]]
     predicted, observed, count = curves["one"]
     assert count.sum() == scores.test.nnz
     truth = ds.Y_test.toarray()[scores.test.toarray() > 0]
