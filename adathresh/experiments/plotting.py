@@ -261,6 +261,41 @@ def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
     return figure
 
 
+def plot_outcomes(counts, *, xlabel="data sets × base models"):
+    """Draw how often one rule is better than each other one, level with it, or worse.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        One row a rule, columns better, level and worse.
+    xlabel : str
+        What is counted.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One bar a rule, in the order of the rows, the first on top.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(counts) + 1.6))
+    start = np.zeros(len(counts))
+    colours = {"better": COLOURS[0], "level": "0.8", "worse": COLOURS[5]}
+    for outcome, colour in colours.items():
+        widths = counts[outcome].to_numpy()
+        bars = axes.barh(counts.index, widths, left=start, color=colour, label=f"adaptive is {outcome}")
+        axes.bar_label(
+            bars,
+            [str(width) if width else "" for width in widths],
+            label_type="center",
+            color="black" if outcome == "level" else "white",
+        )
+        start += widths
+    axes.invert_yaxis()
+    axes.grid(False)
+    axes.set(xlabel=f"{xlabel} (macro-F1, 95 % interval)", ylabel="rival rule")
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
 def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20):
     """Draw the mean threshold over label frequency and neighbour share.
 
