@@ -4,8 +4,11 @@ Labels are 0/1 matrices of shape (n_samples, n_labels). Scores may be sparse: an
 never a candidate. Nothing sparse is densified.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit, logit
 from sklearn.utils import check_random_state
 
 from adathresh._validation import candidate_pairs, check_labels, check_scores, falling_by_label
@@ -13,12 +16,14 @@ from adathresh.calibration import n_absent_pairs, reliability_curve
 
 # training frequencies from the first to the second, both included
 _FREQUENCY_BINS = {
-    "macro_f1_0": (0, 0),
-    "macro_f1_1_5": (1, 5),
-    "macro_f1_6_20": (6, 20),
-    "macro_f1_21_100": (21, 100),
-    "macro_f1_over_100": (101, np.inf),
+    "0": (0, 0),
+    "1_5": (1, 5),
+    "6_20": (6, 20),
+    "21_100": (21, 100),
+    "over_100": (101, np.inf),
 }
+# of the normal distribution, for intervals of 95 %
+_QUANTILE_95 = 1.959964
 # the log-loss of one pair never exceeds −log of this
 _LEAST_PROBABILITY = 1e-7
 
@@ -103,12 +108,9 @@ def binned_macro_f1(Y_true, Y_pred, train_frequency):
         If the shapes differ, values are not 0 or 1, or frequencies are negative.
     """
     Y_true, Y_pred = _check_pair(Y_true, Y_pred)
-    frequency = _check_frequency(train_frequency, Y_true.shape[1])
+    bins = _frequency_bins(train_frequency, Y_true.shape[1])
     f1 = _f1_by_label(Y_true, Y_pred)
-    return {
-        key: _mean(f1[(frequency >= low) & (frequency <= high)])
-        for key, (low, high) in _FREQUENCY_BINS.items()
-    }
+    return {f"macro_f1_{name}": _mean(f1[members]) for name, members in bins.items()}
 
 
 def micro_f1(Y_true, Y_pred):
@@ -326,28 +328,219 @@ def macro_auroc(Y_true, scores):
     ValueError
         If the shapes differ or the scores are not finite.
     """
-    Y_true = check_labels(Y_true, name="Y_true")
-    scores = _match_scores(scores, Y_true)
-    n_samples, n_labels = Y_true.shape
-    labels, values, truth = candidate_pairs(Y_true, scores)
+    auroc = _order_pairs(Y_true, scores).auroc
+    return _mean(auroc[~np.isnan(auroc)])
+
+
+def binned_macro_auroc(Y_true, scores, train_frequency):
+    """Mean area under the ROC curve over the labels of each band of training frequency.
+
+    Unlike F1, the area does not depend on how frequent a label is, so the bands can be compared.
+
+    Parameters
+    ----------
+    Y_true : array-like or sparse of shape (n_samples, n_labels)
+        True labels, 0 or 1.
+    scores : array-like or sparse of shape (n_samples, n_labels)
+        Finite scores; absent pairs as in :func:`macro_auroc`.
+    train_frequency : array-like of shape (n_labels,)
+        Number of training rows with the label.
+
+    Returns
+    -------
+    dict of str to float
+        Keys ``macro_auroc_0``, ``macro_auroc_1_5``, ``macro_auroc_6_20``, ``macro_auroc_21_100``,
+        ``macro_auroc_over_100``: the mean over the band's labels that have positives and negatives among
+        the evaluated rows; NaN for a band without such labels.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the scores are not finite or frequencies are negative.
+    """
+    auroc = _order_pairs(Y_true, scores).auroc
+    bins = _frequency_bins(train_frequency, len(auroc))
+    defined = ~np.isnan(auroc)
+    return {f"macro_auroc_{name}": _mean(auroc[members & defined]) for name, members in bins.items()}
+
+
+def macro_auroc_interval(Y_true, scores, train_frequency=None):
+    """Macro-AUROC with its 95 % interval, over all labels and over those of each band of training frequency.
+
+    The area of a label is a mean over its positive rows, and another over its negative ones, of the share of
+    the other class that a row is rightly ordered against. DeLong, DeLong and Clarke-Pearson (Biometrics 1988)
+    take the variance from the spread of these shares. Here a row's shares are first summed over the labels:
+    all labels are judged on the same rows, and a row may carry several of them, which the variances of single
+    labels, added up, would not know. A label with one positive shows no spread; its share is compared with
+    the macro-AUROC instead, which takes the differences between such labels for chance and makes the interval
+    rather too wide. No resample is drawn, because rare labels drop out of resamples (see
+    :func:`paired_bootstrap`). The interval is normal on the logit scale, which keeps its limits inside (0, 1)
+    (Pepe 2003, ch. 5). In a simulation with 150 long-tailed labels that occur together, and 300 or 1,000 test
+    rows, intervals of all labels and of the bands covered the truth in 90-99 % of the cases.
+
+    The labels that are averaged, those with positives and negatives among the rows, are taken as given.
+
+    Parameters
+    ----------
+    Y_true : array-like or sparse of shape (n_samples, n_labels)
+        True labels, 0 or 1.
+    scores : array-like or sparse of shape (n_samples, n_labels)
+        Finite scores; absent pairs as in :func:`macro_auroc`.
+    train_frequency : array-like of shape (n_labels,), optional
+        Number of training rows with the label; adds the bands.
+
+    Returns
+    -------
+    dict of str to dict
+        For ``macro_auroc`` and each key of :func:`binned_macro_auroc`: ``value``, ``low``, ``high`` and
+        ``n_labels``, the number of labels averaged. NaN limits where the rows show no spread: every pair
+        ordered rightly (or wrongly), or a single label with a single positive.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the scores are not finite or frequencies are negative.
+
+    Examples
+    --------
+    >>> from adathresh.metrics import macro_auroc_interval
+    >>> result = macro_auroc_interval([[1], [1], [0], [0], [0]], [[0.9], [0.3], [0.5], [0.2], [0.1]])
+    >>> {name: round(value, 2) for name, value in result["macro_auroc"].items()}
+    {'value': 0.83, 'low': 0.15, 'high': 0.99, 'n_labels': 1}
+    """
+    order = _order_pairs(Y_true, scores)
+    result = {}
+    for key, members in _auroc_groups(order.auroc, train_frequency).items():
+        value, error = _mean(order.auroc[members]), _standard_error(_auroc_influence(order, members))
+        low = high = float("nan")
+        if 0 < value < 1:
+            half = _QUANTILE_95 * error / (value * (1 - value))
+            low, high = (float(limit) for limit in expit(logit(value) + np.array([-half, half])))
+        result[key] = {"value": value, "low": low, "high": high, "n_labels": int(members.sum())}
+    return result
+
+
+def paired_macro_auroc(Y_true, scores_a, scores_b, train_frequency=None):
+    """Difference in macro-AUROC between two scores of the same rows, with its 95 % interval.
+
+    The contributions of a row to both are subtracted before their spread is taken (DeLong, DeLong and
+    Clarke-Pearson 1988), as in :func:`macro_auroc_interval`; what both scores get right or wrong on the same
+    rows cancels.
+
+    Parameters
+    ----------
+    Y_true : array-like or sparse of shape (n_samples, n_labels)
+        True labels, 0 or 1.
+    scores_a, scores_b : array-like or sparse of shape (n_samples, n_labels)
+        The two scores, finite; absent pairs as in :func:`macro_auroc`.
+    train_frequency : array-like of shape (n_labels,), optional
+        Number of training rows with the label; adds the bands.
+
+    Returns
+    -------
+    dict of str to dict
+        For ``macro_auroc`` and each key of :func:`binned_macro_auroc`: ``difference`` (a - b), ``low``,
+        ``high`` and ``n_labels``. NaN limits for a single label with a single positive.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the scores are not finite or frequencies are negative.
+    """
+    a, b = (_order_pairs(Y_true, s, name=n) for s, n in ((scores_a, "scores_a"), (scores_b, "scores_b")))
+    result = {}
+    for key, members in _auroc_groups(a.auroc, train_frequency).items():
+        difference = _mean(a.auroc[members]) - _mean(b.auroc[members])
+        influence = _auroc_influence(a, members) - _auroc_influence(b, members)
+        half = _QUANTILE_95 * _standard_error(influence)
+        limits = {"low": difference - half, "high": difference + half}
+        result[key] = {"difference": difference, **limits, "n_labels": int(members.sum())}
+    return result
+
+
+class _PairOrder(NamedTuple):
+    """How a score orders the rows of every label."""
+
+    Y: sp.csr_array  # checked true labels
+    rows: np.ndarray  # (n_pairs,) of the scored pairs
+    labels: np.ndarray
+    truth: np.ndarray
+    share: np.ndarray  # (n_pairs,) share of the label's rows of the other class that are rightly ordered
+    absent: tuple  # (n_labels,) such share of an unscored negative, of an unscored positive
+    count: tuple  # (n_labels,) negatives, positives
+    auroc: np.ndarray  # (n_labels,) NaN where a class is empty
+
+
+def _order_pairs(Y_true, scores, *, name="scores"):
+    """Compare every scored pair with the rows of the other class; absent pairs are tied below all others."""
+    Y = check_labels(Y_true, name="Y_true")
+    scores = check_scores(scores, name=name, n_samples=Y.shape[0], n_labels=Y.shape[1])
+    n_samples, n_labels = Y.shape
+    labels, values, truth = candidate_pairs(Y, scores)
     order = falling_by_label(labels, values)
     labels, values, truth = labels[order], values[order], truth[order]
-    stored = np.bincount(labels, minlength=n_labels)
-    # average rank from the top within the label: ties share the mean of the ranks they cover
     opens = np.r_[True, (labels[1:] != labels[:-1]) | (values[1:] != values[:-1])][: len(labels)]
-    first = np.flatnonzero(opens)
-    last = np.r_[first[1:], len(labels)] - 1
-    middle = ((first + last) / 2)[np.cumsum(opens) - 1]
-    rank = middle - (np.cumsum(stored) - stored)[labels] + 1
-    positives = _label_counts(Y_true)
-    scored = np.bincount(labels[truth], minlength=n_labels)
-    rank_sum = np.bincount(labels[truth], weights=rank[truth], minlength=n_labels)
-    rank_sum = rank_sum + (positives - scored) * (stored + 1 + n_samples) / 2  # absent ones are tied
-    defined = (positives > 0) & (positives < n_samples)
-    positives, rank_sum = positives[defined], rank_sum[defined]
-    # of the negatives ranked above the positives, each costs one pair (Mann and Whitney 1947)
-    lost = rank_sum - positives * (positives + 1) / 2
-    return _mean(1 - lost / (positives * (n_samples - positives)))
+    tie = np.cumsum(opens) - 1
+    positives = _label_counts(Y)
+    count = n_samples - positives, positives
+    above, scored = [], []
+    for of_class in (~truth, truth):
+        scored.append(np.bincount(labels[of_class], minlength=n_labels))
+        tied = np.bincount(tie[of_class], minlength=opens.sum())
+        before_label = (np.cumsum(scored[-1]) - scored[-1])[labels[opens]]
+        # within the label: those ranked above the tie, and half of those in it
+        above.append(np.cumsum(tied) - tied / 2 - before_label)
+    with np.errstate(divide="ignore", invalid="ignore"):  # labels without a positive or a negative
+        share = np.empty(len(labels))
+        share[truth] = 1 - above[0][tie[truth]] / count[0][labels[truth]]
+        share[~truth] = above[1][tie[~truth]] / count[1][labels[~truth]]
+        absent = (scored[1] + count[1]) / (2 * count[1]), (count[0] - scored[0]) / (2 * count[0])
+        total = np.bincount(labels[truth], weights=share[truth], minlength=n_labels)
+        auroc = (total + (positives - scored[1]) * absent[1]) / positives
+    auroc[(count[0] == 0) | (count[1] == 0)] = np.nan
+    n_scored = np.diff(scores.indptr) if sp.issparse(scores) else np.full(n_samples, n_labels)
+    rows = np.repeat(np.arange(n_samples), n_scored)[order]
+    return _PairOrder(Y, rows, labels, truth, share, absent, count, auroc)
+
+
+def _auroc_groups(auroc, train_frequency):
+    """Return the labels with an area: all of them and, if frequencies are given, those of each band."""
+    groups = {"macro_auroc": np.ones(len(auroc), dtype=bool)}
+    if train_frequency is not None:
+        bins = _frequency_bins(train_frequency, len(auroc))
+        groups |= {f"macro_auroc_{name}": members for name, members in bins.items()}
+    return {key: members & ~np.isnan(auroc) for key, members in groups.items()}
+
+
+def _auroc_influence(order, members):
+    """Return what each row adds to the mean area of some labels; the squares sum to the variance."""
+    influence = np.zeros(order.Y.shape[0])
+    n_members = members.sum()
+    for of_class in (0, 1):
+        n = np.where(members, order.count[of_class], 0)
+        single = n == 1
+        centre = np.where(single, _mean(order.auroc[members]), order.auroc)
+        # a spread about a mean of n values is taken over n - 1
+        free = np.where(single, n_members, n)[members].astype(float)
+        free[free == 1] = np.nan
+        scale = np.zeros(len(n))
+        scale[members] = np.sqrt(free / (free - 1)) / (n[members] * n_members)
+        unscored = np.zeros(len(n))
+        unscored[members] = scale[members] * (order.absent[of_class] - centre)[members]
+        # as if no pair of the class were scored, then what the scored ones have more
+        carried = order.Y @ unscored
+        influence += carried if of_class else unscored.sum() - carried
+        at = np.flatnonzero((order.truth == of_class) & members[order.labels])
+        labels = order.labels[at]
+        more = scale[labels] * (order.share[at] - order.absent[of_class][labels])
+        influence += np.bincount(order.rows[at], weights=more, minlength=len(influence))
+    return influence
+
+
+def _standard_error(influence):
+    """Return the standard error of a mean whose rows add these; NaN if a part of the spread is not known."""
+    total = np.sum(influence**2)
+    return float(np.sqrt(total)) if np.isfinite(total) else float("nan")
 
 
 def expected_calibration_error(Y_true, scores, *, n_bins=15, pairs="candidates"):
@@ -658,6 +851,12 @@ def _check_frequency(train_frequency, n_labels):
     if not (frequency >= 0).all():
         raise ValueError("train_frequency must hold counts; found a negative number or NaN.")
     return frequency
+
+
+def _frequency_bins(train_frequency, n_labels):
+    """Return which labels each band of training frequency holds."""
+    frequency = _check_frequency(train_frequency, n_labels)
+    return {name: (frequency >= low) & (frequency <= high) for name, (low, high) in _FREQUENCY_BINS.items()}
 
 
 def _hits(Y_true, Y_pred):
