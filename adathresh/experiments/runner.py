@@ -184,8 +184,10 @@ class _RunRecord:
 
     def __init__(self, config, folder, *, continues):
         self.path = folder / "run.json"
+        described = config.to_dict()
+        self.seeds = described.pop("seeds")  # notebooks of one folder may differ in them
         self.content = {
-            "config": config.to_dict(),
+            "config": described,
             "versions": _versions(),
             "fingerprint": None,
             "started": _now(),
@@ -214,7 +216,8 @@ class _RunRecord:
             )
         self.content["fingerprint"] = " ".join(sorted(found)) or None
         self.content["finished"] = _now()
-        self.content["notebooks"][name] = {"status": status, "seconds": round(seconds, 1)}
+        done = {"status": status, "seconds": round(seconds, 1), "seeds": self.seeds}
+        self.content["notebooks"][name] = done
         self.content["notebooks"] = dict(sorted(self.content["notebooks"].items()))
         with whole_file(self.path) as temporary:
             temporary.write_text(json.dumps(self.content, indent=2) + "\n", encoding="utf-8")

@@ -61,7 +61,9 @@ def test_everything_is_written_and_summarised(config, write_notebook, capsys):
 
     content = record(config)
     assert content["fingerprint"] == "0123456789abcdef"
-    assert content["config"] == config.to_dict()
+    seeds = config.to_dict()["seeds"]
+    assert {**content["config"], "seeds": seeds} == config.to_dict()
+    assert all(entry["seeds"] == seeds for entry in content["notebooks"].values())
     assert content["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {name: entry["status"] for name, entry in content["notebooks"].items()} == {
         "01_first": "done",
@@ -119,9 +121,19 @@ def test_only_another_configuration_starts_a_new_record(config, write_notebook):
     notebook = write_notebook("01_first", "1")
     write_notebook("02_second", "1")
     run(config, notebook, only=["01"])
-    other = RunConfig(dataset="unpublished", seeds=3, out=config.out)
+    other = RunConfig(dataset="unpublished", random_state=3, out=config.out)
     run(other, notebook, only=["02_second"])
     assert list(record(other)["notebooks"]) == ["02_second"]
+
+
+def test_notebooks_of_one_record_may_have_other_seeds(config, write_notebook):
+    notebook = write_notebook("01_first", "1")
+    write_notebook("02_second", "1")
+    run(config, notebook, only=["01"])
+    other = RunConfig(dataset="unpublished", seeds=3, out=config.out)
+    run(other, notebook, only=["02_second"])
+    seeds = {name: entry["seeds"] for name, entry in record(other)["notebooks"].items()}
+    assert seeds == {"01_first": [0, 1], "02_second": [0, 1, 2]}
 
 
 def test_damaged_record_is_replaced(config, write_notebook):
