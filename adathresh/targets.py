@@ -6,6 +6,7 @@ label is not fitted to its own few positives. Pairs are given as two arrays, lab
 
 import numpy as np
 
+from adathresh._groups import closes_label, label_max, next_lower, opens_label, rank, running_sum
 from adathresh._validation import falling_by_label
 
 TARGETS = (
@@ -140,20 +141,17 @@ class _Path:
         order = falling_by_label(labels, probability)
         self.labels, self.p = labels[order], probability[order].astype(np.float64)
         self.n_labels = n_labels
-        sizes = np.bincount(labels, minlength=n_labels)
-        self.starts = np.cumsum(sizes) - sizes
-        self.rank = np.arange(1, len(labels) + 1) - self.starts[self.labels]
+        self.rank = rank(self.labels, n_labels)
         self.totals = np.bincount(self.labels, weights=self.p, minlength=n_labels)
         # long double: the running sum crosses all labels, and small probabilities must survive in it
-        running = np.r_[np.longdouble(0), np.cumsum(self.p.astype(np.longdouble))]
-        self.true = (running[1:] - running[self.starts[self.labels]]).astype(np.float64)
+        self.true = running_sum(self.labels, self.p.astype(np.longdouble), n_labels).astype(np.float64)
 
     def f1_cuts(self, scale):
         """Cut where the expected F1 on ``scale`` times the rows is greatest; F*/2 where they are many."""
-        f1 = 2 * self.true / (self.rank + self.totals[self.labels])
+        both = self.rank + self.totals[self.labels]
+        f1 = 2 * self.true / both
         few = self.totals < _MANY_POSITIVES / scale
-        # predicting more than this many pairs cannot be best for a label that expects so few positives
-        look = np.flatnonzero(few[self.labels] & (self.rank <= 50 + 4 * self.totals[self.labels]))
+        look = self._rivals(f1, both, few, scale)
         f1[few[self.labels]] = 0
         for part in np.array_split(look, len(look) // 100_000 + 1):
             f1[part] = expected_f1(*self._expectations(part, scale))[0]
@@ -167,22 +165,26 @@ class _Path:
             cuts[self.labels[best]] = -by_other / (by_true - 2 * by_other)
         return cuts
 
+    def _rivals(self, f1, both, few, scale):
+        """Return the pairs of labels with few positives down to which the expected F1 may be greatest."""
+        best = self._first_best(f1)
+        best = best[few[self.labels[best]]]
+        reached = np.zeros(self.n_labels)
+        reached[self.labels[best]] = expected_f1(*self._expectations(best, scale))[0]
+        # u² ≤ u ≤ 1 bounds the integral: E ≤ ∫₀¹ 2a·exp((a + g)(u − 1)) du < 2a / (a + g). Where this is less
+        # than E at the greatest quotient, E cannot be greatest, and most pairs need no integral.
+        return np.flatnonzero(few[self.labels] & (2 * self.true >= reached[self.labels] * (both - self.true)))
+
     def precision_cuts(self, precision):
         """Cut as low as the mean probability of what is predicted allows."""
-        # a cut cannot part equal probabilities: only the last of a run of them may be where it falls
-        ends = np.ones(len(self.p), dtype=bool)
-        ends[:-1] = (self.p[1:] != self.p[:-1]) | (self.labels[1:] != self.labels[:-1])
-        enough = ends & (self.true >= precision * self.rank * (1 - 1e-12))
-        last = np.full(self.n_labels, -1)
-        np.maximum.at(last, self.labels[enough], np.flatnonzero(enough))
-        some = np.flatnonzero(last >= 0)
-        last = last[some]
+        lower = next_lower(self.labels, self.p)
+        enough = self.true >= precision * self.rank * (1 - 1e-12)
+        last = np.flatnonzero(enough & (lower < self.p))  # a cut cannot part equal probabilities
+        last = last[closes_label(self.labels[last])]
         # half way to the next pair, so that rounding carries none across; just below where there is none
-        inside = last + 1 < np.r_[self.starts[1:], len(self.p)][some]
-        following = self.p[last] * (1 - 1e-9)
-        following[inside] = self.p[last[inside] + 1]
+        following = np.where(np.isneginf(lower[last]), self.p[last] * (1 - 1e-9), lower[last])
         cuts = np.full(self.n_labels, np.inf)
-        cuts[some] = (self.p[last] + following) / 2
+        cuts[self.labels[last]] = (self.p[last] + following) / 2
         return cuts
 
     def compromise(self, cuts, scale):
@@ -221,7 +223,6 @@ class _Path:
 
     def _first_best(self, value):
         """Return the position of each label's first greatest value, where that is positive."""
-        best = np.zeros(self.n_labels)
-        np.maximum.at(best, self.labels, value)
-        found = np.flatnonzero((value == best[self.labels]) & (value > 0))
-        return found[np.r_[True, self.labels[found][1:] != self.labels[found][:-1]][: len(found)]]
+        greatest = label_max(self.labels, value, self.n_labels)[self.labels]
+        found = np.flatnonzero((value == greatest) & (value > 0))
+        return found[opens_label(self.labels[found])]

@@ -93,6 +93,19 @@ def test_macro_cut_for_few_rows_makes_the_best_of_all_sets(scale):
     assert worst > 0.98
 
 
+@pytest.mark.parametrize("scale", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("spread", [0.01, 1.0, 8.0])
+@pytest.mark.parametrize("n_pairs", [60, 600])
+def test_no_set_is_left_out_of_the_search_for_the_best(n_pairs, spread, scale):
+    """Where all probabilities are alike, or the rows are very few, it is best to predict a lot."""
+    p = 0.04 * np.sort(np.random.default_rng(0).random(n_pairs) ** spread)[::-1]
+    true, m = np.cumsum(p), np.arange(1, n_pairs + 1)
+    f1, by_true, by_other = expected_f1(scale * true, scale * (m + p.sum() - 2 * true))
+    best = np.argmax(f1)
+    cut = one_label("macro_f1", None, p, n_rows=1000, evaluation_rows=1000 * scale)
+    assert cut == pytest.approx(-by_other[best] / (by_true[best] - 2 * by_other[best]), rel=1e-9)
+
+
 def test_fewer_rows_lower_the_cut_of_a_rare_label():
     p = np.linspace(0.02, 0.6, 30) ** 2
     cuts = [one_label("macro_f1", None, p, evaluation_rows=n) for n in (1e6, 100, 10, 1)]

@@ -4,8 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
-from adathresh._validation import candidate_pairs, falling_by_label, grouped_by_label
-from adathresh.rules._groups import (
+from adathresh._groups import (
     closes_label,
     cut_between,
     label_max,
@@ -14,6 +13,7 @@ from adathresh.rules._groups import (
     rank,
     running_sum,
 )
+from adathresh._validation import candidate_pairs, falling_by_label, grouped_by_label
 from adathresh.rules.base import DecisionRule, every_pair_stored
 
 
