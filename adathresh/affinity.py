@@ -62,8 +62,10 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
         LabelAffinity
             The fitted signal.
         """
-        if self.n_labels_per_row < 1:
-            raise ValueError(f"n_labels_per_row must be at least 1; got {self.n_labels_per_row!r}.")
+        if not (self.n_labels_per_row >= 1 and self.n_labels_per_row % 1 == 0):
+            raise ValueError(
+                f"n_labels_per_row must be a whole number, at least 1; got {self.n_labels_per_row!r}."
+            )
         if not 0 <= self.min_similarity < 1:
             raise ValueError(f"min_similarity must be in [0, 1); got {self.min_similarity!r}.")
         labels = self._checked(label_features, reset=True)
@@ -88,7 +90,7 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
         found = sp_matmul_topn(
             self._checked(X, reset=False),
             self._transposed,
-            top_n=min(self.n_labels_per_row, self.n_labels_),
+            top_n=int(min(self.n_labels_per_row, self.n_labels_)),
             threshold=self.min_similarity,
             n_threads=effective_n_jobs(self.n_jobs),
         )

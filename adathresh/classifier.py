@@ -243,8 +243,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         Explanation
-            Base score, rarity, neighbours (with an estimator: the neighbours themselves, too), label text
-            and cut; the terms add up to the margin. With ``estimator=None`` they are those of the paper's
+            Base score, rarity, neighbours (the neighbours themselves, too), label text and cut; the terms
+            add up to the margin. With ``estimator=None`` they are those of the paper's
             formula, in the network's logits, against a cut of 0.
 
         Raises
@@ -257,10 +257,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         if X.shape[0] != 1:
             raise ValueError(f"explain takes one row; got {X.shape[0]}.")
         if self.estimator is None:
-            return _explain_network(self.estimator_, X, label)
-        scores, others = self._signals(X)
-        explanation = self.rule_.explain(scores, label, **others)
-        return replace(explanation, neighbours=_named_neighbours(self.neighbors_, X, self._labels, label))
+            network, explanation = self.estimator_, _explain_network(self.estimator_, X, label)
+            nearest = _named_neighbours(network.neighbors_, X, network.training_rows_, self._labels, label)
+        else:
+            scores, others = self._signals(X)
+            explanation = self.rule_.explain(scores, label, **others)
+            rows = np.arange(self._labels.shape[0])
+            nearest = _named_neighbours(self.neighbors_, X, rows, self._labels, label)
+        return replace(explanation, neighbours=nearest)
 
     def _checked(self, X):
         """Check the features of rows to be predicted."""
@@ -325,15 +329,16 @@ def _explain_network(network, X, label):
     )
 
 
-def _named_neighbours(neighbors, X, labels, label):
-    """Return training row, weight and whether it carries the label, of each neighbour of one row."""
+def _named_neighbours(neighbors, X, rows, labels, label):
+    """Return row of fit, weight and whether it carries the label, of each neighbour of one row."""
     similarity = neighbors.kneighbors(X)
     similarity.sort_indices()  # so that similarities and weights lie in the same order
     weight = row_softmax(similarity, neighbors.temperature)
-    carried = labels[similarity.indices, [label] * similarity.nnz]
     order = np.argsort(-similarity.data, kind="stable")
-    rows = zip(similarity.indices[order], weight.data[order], carried[order], strict=True)
-    return tuple((int(row), float(w), bool(c)) for row, w, c in rows)
+    rows = rows[similarity.indices[order]]
+    carried = labels[rows, [label] * len(rows)]
+    named = zip(rows, weight.data[order], carried, strict=True)
+    return tuple((int(row), float(w), bool(c)) for row, w, c in named)
 
 
 def _filled(pairs, value):

@@ -93,6 +93,8 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         The trained torch module.
     idf_ : LabelIDF
         The global signal.
+    training_rows_ : numpy.ndarray of int
+        Rows of ``fit`` that were trained on; the others were held out to choose the epoch.
     neighbors_ : NeighborLabels
         The local signal.
     n_features_in_ : int
@@ -203,6 +205,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31))
         groups = group_codes(groups, X.shape[0])
         rows, dev_rows = self._hold_out(groups, seed) if dev is None else (slice(None), None)
+        self.training_rows_ = np.arange(X.shape[0])[rows]
         groups = groups[rows]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         if local is None and self._uses_local():

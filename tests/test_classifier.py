@@ -436,10 +436,16 @@ def test_an_explanation_adds_up_and_names_the_neighbours(estimator):
     X, Y = make_data()
     new, _ = make_data(seed=1)
     similarity = NeighborLabels(10).fit(X, Y).kneighbors(new[:1]).toarray()[0]
-    for label, explanation in enumerate(explained(make_classifier(estimator).fit(X, Y), new[:1])):
+    check_neighbours(make_classifier(estimator).fit(X, Y), Y, new[:1], similarity)
+
+
+def check_neighbours(clf, Y, x, similarity, *, rtol=1e-7):
+    """Compare the neighbours of one row's explanations with its similarities to all training rows."""
+    for label, explanation in enumerate(explained(clf, x)):
         rows, weights, carried = zip(*explanation.neighbours, strict=True)
         assert list(rows) == np.argsort(-similarity, kind="stable")[: len(rows)].tolist()
-        np.testing.assert_allclose(weights, np.exp(similarity[list(rows)] / 0.1) / _softmax_sum(similarity))
+        expected = np.exp(similarity[list(rows)] / 0.1) / _softmax_sum(similarity)
+        np.testing.assert_allclose(weights, expected, rtol=rtol)
         assert [bool(Y[row, label]) for row in rows] == list(carried)
 
 
@@ -447,6 +453,12 @@ def test_an_explanation_adds_up_and_names_the_neighbours(estimator):
 def test_without_an_estimator_an_explanation_has_the_terms_of_the_formula():
     X, Y = make_data()
     clf = make_classifier(None).fit(X, Y)
+    trained, similarity = clf.estimator_.training_rows_, np.zeros(len(X))
+    assert 0 < len(trained) < len(X)
+    single = X.astype(np.float32)  # as the network has them
+    neighbors = NeighborLabels(10).fit(single[trained], Y[trained])
+    similarity[trained] = neighbors.kneighbors(single[:1]).toarray()[0]
+    check_neighbours(clf, Y, X[:1], similarity, rtol=1e-5)  # in single precision
     fusion, share = clf.estimator_.model_.fusion, clf.estimator_.neighbors_.transform(X[:1]).toarray()
     terms = fusion.terms(torch.as_tensor(share))
     for label, explanation in enumerate(explained(clf, X[:1])):
