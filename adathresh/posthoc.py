@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from adathresh._pairs import LOWEST_LOGIT, gather_pairs, score_matrices
 from adathresh._validation import check_labels, container_of, like_input, row_major_positions
 from adathresh.idf import LabelIDF
+from adathresh.leakage import in_sample_signs
 from adathresh.pooled import BoostedFusion, LabelEffects, LinearFusion
 from adathresh.targets import check_target, label_cuts
 
@@ -28,8 +29,6 @@ _FEW_PAIRS = 50
 _COMPARED_ROWS = 1 / 3
 # Fused logits that are no further apart are taken for equal under a budget.
 _TIE = 1e-9
-# Held-out scores of a model never look like this; see _warn_if_in_sample.
-_IMPLAUSIBLE_SINGLETONS, _IMPLAUSIBLE_TOP = 0.95, 0.995
 
 
 class InSampleScoresWarning(UserWarning):
@@ -522,30 +521,11 @@ def _shapley_value(player, players, value):
 
 
 def _warn_if_in_sample(pairs, truth, Y):
-    """Warn if the scores know what only training rows can tell.
-
-    A label with one positive was never seen by a model that has not seen its row, and cannot lead it; and no
-    model's highest score is true in all rows that it has not seen.
-    """
-    z = pairs.logits[:, 0]
-    single = np.bincount(Y.indices, minlength=Y.shape[1]) == 1
-    best = np.full(Y.shape[1], -np.inf)
-    np.maximum.at(best, pairs.labels[~truth], z[~truth])
-    found = np.flatnonzero(truth & single[pairs.labels])
-    lead = (z[found] > best[pairs.labels[found]]).mean() if len(found) >= 20 else 0.0
-    top = np.full(Y.shape[0], -np.inf)
-    np.maximum.at(top, pairs.rows, z)
-    hit = np.zeros(Y.shape[0], dtype=bool)
-    hit[pairs.rows[truth & (z == top[pairs.rows])]] = True
-    told = Y.shape[1] > 1 and Y.shape[0] >= 100 and hit.mean() > _IMPLAUSIBLE_TOP
-    if lead > _IMPLAUSIBLE_SINGLETONS or told:
-        what = (
-            f"the only positive row leads its label in {lead:.0%} of the labels with one positive"
-            if lead > _IMPLAUSIBLE_SINGLETONS
-            else f"the highest score is true in {hit.mean():.1%} of the rows"
-        )
+    """Warn if the scores know what only training rows can tell."""
+    signs = in_sample_signs(pairs.rows, pairs.labels, pairs.logits[:, 0], truth, Y)
+    if signs.what is not None:
         warnings.warn(
-            f"The scores look like those of rows that the base model was trained on ({what}). Give "
+            f"The scores look like those of rows that the base model was trained on ({signs.what}). Give "
             "out-of-fold scores (AdaptiveThresholdClassifier makes them), or those of rows held out.",
             InSampleScoresWarning,
             stacklevel=3,
