@@ -30,7 +30,7 @@ _ROUNDING = 1e-5
 # which is 0.9999 for s = 0.9, 0.97 for s = 0.8 and 0.17 for s = 0.5.
 _N_BANDS, _BAND_ROWS = 12, 6
 # Training rows of one band that a test row is compared with; keeps the work linear where many rows are alike.
-_PER_BAND = 2
+_PER_BAND = 16
 # Rows with fewer features are too easily alike.
 _LEAST_FEATURES = 5
 # Values of a dense feature are alike if they differ by less than this part of its standard deviation.
@@ -184,7 +184,7 @@ def audit(
     - ``in-sample scores``: scores of training rows, said to be out-of-fold, that know those rows' labels.
 
     Similar rows are looked for with MinHash (Broder 1997), in time that grows with the stored features, and
-    every find is verified: what is reported is so, but a few may be missed, about 1 in 10,000 at 0.9. Rows
+    every find is verified: what is reported is so, but a few may be missed, about 1 in 1,000 at 0.9. Rows
     with fewer than 5 features are left out as too easily alike, and so are features that more than half of
     the training rows have. In a dense X a feature counts as shared where its values differ by less than about
     a thousandth of its standard deviation; in a sparse one where both rows have it.
