@@ -1,30 +1,29 @@
 """The training loop: batches, early stopping on held-out rows, checkpoints, progress."""
 
 import json
-import os
-import signal
-import threading
 import time
 import zlib
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import scipy.sparse as sp
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
 
+from adathresh._checkpoint import (
+    SECONDS_BETWEEN_SAVES,
+    deferred_interrupt,
+    load_optimizer,
+    read_checkpoint,
+    save_checkpoint,
+)
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.network import SparseRows
 
 # What a checkpoint holds besides tensors.
 _PROGRESS = ("epoch", "step", "loss_sum", "best_epoch", "history")
-# A long epoch is saved this often, so that a killed process loses minutes, not hours.
-_SECONDS_BETWEEN_SAVES = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +148,7 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
     n_batches = -(-training.X.shape[0] // plan.batch_size)
     with (
         torch.random.fork_rng(devices=[]),
-        _deferred_interrupt() as interrupted,
+        deferred_interrupt() as interrupted,
         tqdm(
             total=plan.max_epochs * n_batches,
             initial=run.epoch * n_batches + run.step,
@@ -165,7 +164,7 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
                 bar.update()
                 if interrupted.is_set():
                     break
-                if checkpoint is not None and run.seconds_since_save() > _SECONDS_BETWEEN_SAVES:
+                if checkpoint is not None and run.seconds_since_save() > SECONDS_BETWEEN_SAVES:
                     run.save(checkpoint)
             else:
                 run.finish_epoch(dev)
@@ -280,20 +279,13 @@ class _Run:
             for parameter, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{parameter}.{k}": torch.as_tensor(v) for k, v in state.items()}
         progress = {name: getattr(self, name) for name in _PROGRESS}
-        metadata = {"progress": json.dumps(progress), "identity": json.dumps(self.identity)}
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + f".{os.getpid()}.part")
-        try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, beside, metadata)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        texts = {"identity": json.dumps(self.identity), "progress": json.dumps(progress)}
+        save_checkpoint(path, tensors, **texts)
         self._saved_at = time.monotonic()
 
     def load(self, path):
         """Go on from a checkpoint of the same run."""
-        metadata, tensors = _read(path)
+        metadata, tensors = read_checkpoint(path)
         theirs = json.loads(metadata["identity"])
         changed = [k for k in self.identity if k not in theirs or theirs[k] != self.identity[k]]
         state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
@@ -306,22 +298,9 @@ class _Run:
             k.removeprefix("best."): v.to(self.device) for k, v in tensors.items() if k.startswith("best.")
         }
         for i, optimizer in enumerate(self.optimizers):
-            _load_optimizer(optimizer, tensors, f"optimizer.{i}.")
+            load_optimizer(optimizer, tensors, f"optimizer.{i}.")
         for name, value in json.loads(metadata["progress"]).items():
             setattr(self, name, value)
-
-
-def _read(path):
-    """Return the metadata and the tensors of a checkpoint."""
-    try:
-        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a whole .safetensors file ({error}); delete it.") from error
-    if not metadata.keys() >= {"identity", "progress"}:
-        raise ValueError(f"{path} holds no training run; name another checkpoint file.")
-    return metadata, tensors
 
 
 def _settings(**modules):
@@ -352,17 +331,6 @@ def _optimizers(model, plan):
     if sparse:
         optimizers.append(torch.optim.SparseAdam(sparse, lr=plan.learning_rate))
     return optimizers
-
-
-def _load_optimizer(optimizer, tensors, prefix):
-    """Fill an optimiser's state from a checkpoint's tensors."""
-    state = {}
-    for key, tensor in tensors.items():
-        if key.startswith(prefix):
-            parameter, name = key.removeprefix(prefix).split(".", 1)
-            plain = name == "step" and isinstance(optimizer, torch.optim.SparseAdam)
-            state.setdefault(int(parameter), {})[name] = int(tensor) if plain else tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _inputs(split, rows, device):
@@ -405,17 +373,3 @@ def _where_it_stopped(run, checkpoint):
     """Say how far an interrupted run came and how to go on."""
     where = f"training stopped in epoch {run.epoch + 1} after step {run.step}"
     return f"{where}; {checkpoint} holds it, fit again to go on" if checkpoint else where
-
-
-@contextmanager
-def _deferred_interrupt():
-    """Turn Ctrl-C into an event, so that a step is never torn in two (main thread only)."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    previous = signal.signal(signal.SIGINT, lambda *_: event.set())
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, previous)

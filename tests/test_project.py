@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 import adathresh
 from adathresh.experiments.config import RunConfig
+from adathresh.experiments.summary import summary_table
 
 ROOT = Path(__file__).parents[1]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
@@ -222,6 +223,31 @@ def rules_table():
 @pytest.mark.parametrize("table", [results_table, rules_table])
 def test_readme_shows_the_committed_results(table):
     assert table() in read("README.md"), f"put this table into README.md:\n{table()}"
+
+
+def rules_claim():
+    """Count how often `adaptive` is better than the inductive rivals on cross-fitted scores."""
+    table = pd.read_csv(ROOT / "results" / "summary.csv", keep_default_na=False)
+    rivals = table[(table["mode"] == "inductive") & ~table["rule"].str.startswith("adaptive")]
+    count = rivals["adaptive_is"].value_counts()
+    by_base = rivals.groupby(["dataset", "base"])["adaptive_is"]
+    better_than_all = by_base.agg(lambda outcomes: (outcomes == "better").all())
+    n_rules, n_bases, n_all = rivals["rule"].nunique(), len(better_than_all), better_than_all.sum()
+    return (
+        f"{n_rules} inductive rivals on {n_bases} combinations of data set and base model: `adaptive` is clearly "
+        f"better in {count.get('better', 0)} of the {len(rivals)} comparisons, level in "
+        f"{count.get('level', 0)} and clearly worse in {count.get('worse', 0)}. It is clearly better than all "
+        f"of them at once on {n_all} of the {n_bases}"
+    )
+
+
+def test_readme_claims_follow_from_the_summary():
+    assert rules_claim() in " ".join(read("README.md").split()), f"put this into README.md:\n{rules_claim()}"
+
+
+def test_the_summary_is_that_of_the_committed_results():
+    committed = pd.read_csv(ROOT / "results" / "summary.csv").fillna({"adaptive_is": ""})
+    pd.testing.assert_frame_equal(committed, summary_table(ROOT / "results"), rtol=0, atol=1e-6)
 
 
 # The notebooks

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 
-from adathresh import LabelIDF, NeighborLabels, ThresholdFusion, network, training
+from adathresh import LabelIDF, NeighborLabels, ThresholdFusion, _checkpoint, network, training
 from adathresh.losses import AdaptiveThresholdLoss
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.network import MultiLabelNetwork
@@ -283,7 +283,7 @@ def test_interruption_without_a_checkpoint(tmp_path):
 
 
 def test_a_killed_run_goes_on_from_the_last_timed_save(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_SECONDS_BETWEEN_SAVES", -1)
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1)
     path, steps = tmp_path / "c.safetensors", []
 
     class Killed(AdaptiveThresholdLoss):
@@ -351,7 +351,7 @@ def test_failing_to_save_leaves_no_partial_file(broken, earlier, tmp_path, monke
             Path(where).touch()
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(*((training, "save_file") if broken == "save_file" else (os, "replace")), fail)
+    monkeypatch.setattr(*((_checkpoint, "save_file") if broken == "save_file" else (os, "replace")), fail)
     with pytest.raises(OSError, match="No space left"):
         run(path)
     monkeypatch.undo()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import check_random_state
@@ -16,7 +15,13 @@ from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from adathresh._cache import whole_file
+from adathresh._checkpoint import (
+    SECONDS_BETWEEN_SAVES,
+    deferred_interrupt,
+    load_optimizer,
+    read_checkpoint,
+    save_checkpoint,
+)
 from adathresh.baselines._base import TopScoresClassifier
 from adathresh.baselines._encoder import (
     MINILM,
@@ -28,10 +33,6 @@ from adathresh.baselines._encoder import (
     unit_vectors,
 )
 from adathresh.baselines.linear import LinearOneVsRest
-from adathresh.training import _deferred_interrupt, _load_optimizer, _read
-
-# A long run is saved this often, so that a killed process loses minutes, not hours.
-_SECONDS_BETWEEN_SAVES = 600
 
 
 class SentenceEmbedder(TransformerMixin, BaseEstimator):
@@ -522,18 +523,16 @@ class _Run:
         states = {} if self.is_finished() else self.optimizer.state_dict()["state"]
         for parameter, state in states.items():
             tensors |= {f"optimizer.{parameter}.{k}": v for k, v in state.items()}
-        metadata = {"progress": json.dumps(self.losses), "identity": self._identity()}
-        with whole_file(path) as temporary:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+        save_checkpoint(path, tensors, identity=self._identity(), progress=json.dumps(self.losses))
 
     def load(self, path):
         """Go on from a checkpoint."""
-        metadata, tensors = _read(path)
+        metadata, tensors = read_checkpoint(path)
         if metadata["identity"] != self._identity():
             raise ValueError(f"{path} holds another run; delete it.")
         weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
         self.network.load_state_dict(weights)
-        _load_optimizer(self.optimizer, tensors, "optimizer.")
+        load_optimizer(self.optimizer, tensors, "optimizer.")
         self.losses = json.loads(metadata["progress"])
 
     def _identity(self):
@@ -549,12 +548,12 @@ def _train(run, texts, Y, checkpoint, *, verbose):
         total=run.n_steps, initial=run.step, desc="fine-tuning", unit="step", disable=not verbose, leave=False
     )
     saved_at = time.monotonic()
-    with torch.random.fork_rng(devices=[]), _deferred_interrupt() as interrupted, bar:
+    with torch.random.fork_rng(devices=[]), deferred_interrupt() as interrupted, bar:
         while not run.is_finished():
             run.take_step(texts, Y)
             bar.update()
             bar.set_postfix(loss=f"{run.losses[-1]:.4f}")
-            due = run.is_finished() or time.monotonic() - saved_at > _SECONDS_BETWEEN_SAVES
+            due = run.is_finished() or time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES
             if checkpoint is not None and (due or interrupted.is_set()):
                 run.save(checkpoint)
                 saved_at = time.monotonic()

@@ -569,7 +569,7 @@ def test_a_finished_run_is_read_and_keeps_only_weights(tiny, tmp_path, monkeypat
 
 
 def test_a_long_run_is_saved_now_and_then(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(transformer, "_SECONDS_BETWEEN_SAVES", -1)
+    monkeypatch.setattr(transformer, "SECONDS_BETWEEN_SAVES", -1)
     saved = []
     save = transformer._Run.save
     monkeypatch.setattr(
