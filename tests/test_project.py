@@ -233,11 +233,11 @@ def rules_claim():
     by_base = rivals.groupby(["dataset", "base"])["adaptive_is"]
     better_than_all = by_base.agg(lambda outcomes: (outcomes == "better").all())
     n_rules, n_bases, n_all = rivals["rule"].nunique(), len(better_than_all), better_than_all.sum()
+    better, level, worse = (count.get(outcome, 0) for outcome in ("better", "level", "worse"))
     return (
-        f"{n_rules} inductive rivals on {n_bases} combinations of data set and base model: `adaptive` is clearly "
-        f"better in {count.get('better', 0)} of the {len(rivals)} comparisons, level in "
-        f"{count.get('level', 0)} and clearly worse in {count.get('worse', 0)}. It is clearly better than all "
-        f"of them at once on {n_all} of the {n_bases}"
+        f"{n_rules} inductive rivals on {n_bases} combinations of data set and base model: `adaptive` is "
+        f"clearly better in {better} of the {len(rivals)} comparisons, level in {level} and clearly worse in "
+        f"{worse}. It is clearly better than all of them at once on {n_all} of the {n_bases}"
     )
 
 
