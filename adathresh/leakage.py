@@ -29,8 +29,9 @@ _ROUNDING = 1e-5
 # MinHash: rows that share a fraction s of their features meet in a band with probability 1 − (1 − s⁶)¹²,
 # which is 0.9999 for s = 0.9, 0.97 for s = 0.8 and 0.17 for s = 0.5.
 _N_BANDS, _BAND_ROWS = 12, 6
-# Training rows of one band that a test row is compared with; keeps the work linear where many rows are alike.
-_PER_BAND = 16
+# A test row is compared with so many training rows of each band, and with more of them only while none is
+# similar: keeps the work linear where many rows are alike.
+_PER_BAND = (4, 32, 512)
 # Rows with fewer features are too easily alike.
 _LEAST_FEATURES = 5
 # Values of a dense feature are alike if they differ by less than this part of its standard deviation.
@@ -615,15 +616,19 @@ def _similar(train, test, similarity, seed):
     train, test = train[rows[0]], test[rows[1]]
     factors = rng.integers(2**64, size=(_N_BANDS, _BAND_ROWS), dtype=np.uint64) | np.uint64(1)
     keys = (_band_keys(part, factors) for part in (train, test))
-    candidates = [_candidates(*of_band, rng) for of_band in zip(*keys, strict=True)]
-    pairs = np.unique(np.concatenate(candidates))
-    at_test, at_train = np.divmod(pairs, max(train.shape[0], 1))
-    jaccard = _jaccard(train, at_train, test, at_test)
-    # the most similar training row of each test row
-    order = np.lexsort((at_train, -jaccard, at_test))
-    order = order[jaccard[order] >= similarity]
-    at_test, first = np.unique(at_test[order], return_index=True)
-    return rows[1][at_test], rows[0][at_train[order][first]], jaccard[order][first]
+    bands = [_band(*of_band, rng) for of_band in zip(*keys, strict=True)]
+    best, share = np.full(test.shape[0], -1), np.zeros(test.shape[0])
+    for offsets in itertools.pairwise((0, *_PER_BAND)):
+        left = np.flatnonzero(best < 0)
+        pairs = np.unique(np.concatenate([_candidates(*band, left, offsets) for band in bands]))
+        at_test, at_train = np.divmod(pairs, max(train.shape[0], 1))
+        jaccard = _jaccard(train, at_train, test, at_test)
+        order = np.lexsort((at_train, -jaccard, at_test))
+        order = order[jaccard[order] >= similarity]
+        at_test, first = np.unique(at_test[order], return_index=True)
+        best[at_test], share[at_test] = at_train[order][first], jaccard[order][first]
+    found = np.flatnonzero(best >= 0)
+    return rows[1][found], rows[0][best[found]], share[found]
 
 
 def _band_keys(rows, factors):
@@ -640,16 +645,20 @@ def _band_keys(rows, factors):
     return keys
 
 
-def _candidates(train_keys, test_keys, rng):
-    """Return test row · n_train + training row for some training rows with the key of each test row."""
+def _band(train_keys, test_keys, rng):
+    """Return the training rows in the order of their keys, and where those of each test row start and end."""
     order = rng.permutation(len(train_keys))
     order = order[np.argsort(train_keys[order], kind="stable")]
     start, end = (np.searchsorted(train_keys[order], test_keys, side=side) for side in ("left", "right"))
-    found = []
-    for offset in range(_PER_BAND):
-        rows = np.flatnonzero(start + offset < end)
-        found.append(rows * len(train_keys) + order[start[rows] + offset])
-    return np.concatenate(found)
+    return order, start, end
+
+
+def _candidates(order, start, end, test_rows, offsets):
+    """Return test row · n_train + training row for some training rows with the key of each test row."""
+    start, end = start[test_rows] + offsets[0], np.minimum(end[test_rows], start[test_rows] + offsets[1])
+    counts = np.maximum(end - start, 0)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(test_rows * len(order), counts) + order[np.repeat(start, counts) + within]
 
 
 def _jaccard(train, train_rows, test, test_rows):
