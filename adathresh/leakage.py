@@ -185,7 +185,7 @@ def audit(
     - ``in-sample scores``: scores of training rows, said to be out-of-fold, that know those rows' labels.
 
     Similar rows are looked for with MinHash (Broder 1997), in time that grows with the stored features, and
-    every find is verified: what is reported is so, but a few may be missed, about 1 in 1,000 at 0.9. Rows
+    every find is verified: what is reported is so, but up to about 3 in 1,000 may be missed. Rows
     with fewer than 5 features are left out as too easily alike, and so are features that more than half of
     the training rows have. In a dense X a feature counts as shared where its values differ by less than about
     a thousandth of its standard deviation; in a sparse one where both rows have it.
