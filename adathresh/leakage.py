@@ -314,6 +314,34 @@ def in_sample_signs(rows, labels, scores, truth, Y):
     return InSampleSigns(None, hits[:0], enough_labels or enough_rows)
 
 
+def only_words(text):
+    """Reduce a text to what is compared as its words.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        Its runs of two or more letters in lower case, with a space between them: letters a to z, or of any
+        script where those are the fewer.
+
+    Examples
+    --------
+    >>> only_words("Regulation (EC) No 12/2004 – Annex B")
+    'regulation ec no annex'
+    """
+    text = text.lower()
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    if text.isascii():
+        return " ".join(words)
+    # a stray foreign letter, often an error of encoding, does not make another word
+    latin = re.findall("[a-z]{2,}", text)
+    return " ".join(latin if 2 * sum(map(len, latin)) > sum(map(len, words)) else words)
+
+
 def _describe(entry):
     """Return evidence on one line."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry.items())
@@ -471,7 +499,7 @@ def _audit_texts(texts, labels, similarity, seed):
         return [Finding(name, NOT_CHECKED, "give texts_train and texts_test") for name in names]
     rules = {
         "equal text": (_folded, "equal a training text"),
-        "equal words": (_words, "equal a training text without digits and punctuation"),
+        "equal words": (only_words, "equal a training text without digits and punctuation"),
     }
     findings = []
     for name, (rule, what) in rules.items():
@@ -563,20 +591,9 @@ def _folded(text):
     return " ".join(text.lower().split())
 
 
-def _words(text):
-    """Return the runs of two or more letters of a text, in lower case."""
-    text = text.lower()
-    words = re.findall(r"[^\W\d_]{2,}", text)
-    if text.isascii():
-        return " ".join(words)
-    # a stray foreign letter, often an error of encoding, does not make another word
-    latin = re.findall("[a-z]{2,}", text)
-    return " ".join(latin if 2 * sum(map(len, latin)) > sum(map(len, words)) else words)
-
-
 def _words_and_pairs(text):
     """Return the words of a text and every two that follow each other."""
-    words = _words(text).split()
+    words = only_words(text).split()
     return words + [f"{first} {second}" for first, second in itertools.pairwise(words)]
 
 

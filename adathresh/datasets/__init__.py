@@ -2,13 +2,14 @@
 
 from adathresh.datasets.formats import DatasetError, load_svmlight_multilabel, load_xc, save_xc
 from adathresh.datasets.registry import Dataset, load_dataset, statistics
-from adathresh.datasets.splits import group_split
+from adathresh.datasets.splits import group_split, iterative_split
 from adathresh.datasets.synthetic import make_longtail, write_longtail
 
 __all__ = [
     "Dataset",
     "DatasetError",
     "group_split",
+    "iterative_split",
     "load_dataset",
     "load_svmlight_multilabel",
     "load_xc",

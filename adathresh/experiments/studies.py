@@ -1,6 +1,5 @@
 """What the notebooks compute from trained models: rows of the result tables."""
 
-import re
 import warnings
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.experiments.cache import cached_arrays
 from adathresh.experiments.models import MODULES, PAPER, PLAIN, neighbour_shares, rows_key, train_network
 from adathresh.experiments.tables import table_row
+from adathresh.leakage import only_words
 from adathresh.metrics import (
     brier_score,
     evaluate,
@@ -117,8 +117,8 @@ def duplicate_rows(ds):
     -------
     list of dict
         For every split: rows with equal features, with equal text (case and white space aside), and with
-        equal text once digits and punctuation are removed as well; the last two are missing where there are
-        no texts.
+        equal words, as :func:`adathresh.leakage.only_words` says; the last two are missing where there are no
+        texts.
     """
     numbers, rows = statistics(ds), []
     for split in ("dev", "test"):
@@ -127,11 +127,11 @@ def duplicate_rows(ds):
             "rows": numbers[f"n_{split}"],
             "equal_features": numbers[f"{split}_rows_seen_in_train"],
             "equal_text": numbers.get(f"{split}_texts_seen_in_train"),
-            "equal_letters": None,
+            "equal_words": None,
         }
         if ds.text_train is not None:
-            known = {_letters(text) for text in ds.text_train}
-            row["equal_letters"] = sum(_letters(text) in known for text in getattr(ds, f"text_{split}"))
+            known = {only_words(text) for text in ds.text_train}
+            row["equal_words"] = sum(only_words(text) in known for text in getattr(ds, f"text_{split}"))
         rows.append(row)
     return rows
 
@@ -727,8 +727,3 @@ def _released_arrays(numbers, ds, seed):
         "history": np.array([list(entry.values()) for entry in history], dtype=float),
         "history_names": np.array(list(history[0])),
     }
-
-
-def _letters(text):
-    """Reduce a text to its words without digits and punctuation, in lower case."""
-    return re.sub(r"[\W\d_]+", " ", text.lower()).strip()

@@ -150,8 +150,8 @@ def test_duplicates_against_loops(ds):
     fields |= {f"Y_{split}": ds.Y_train[: len(text[split])] for split in text}
     rows = studies.duplicate_rows(dataclasses.replace(ds, **fields))
 
-    def letters(text):
-        return re.findall("[a-z]+", text.lower())
+    def words(text):
+        return re.findall("[a-z]{2,}", text.lower())
 
     assert [row["split"] for row in rows] == ["dev", "test"]
     for row in rows:
@@ -161,17 +161,17 @@ def test_duplicates_against_loops(ds):
         assert row["equal_features"] == sum(x in features for x in X[split].toarray().tolist())
         folded = [t.lower().split() for t in known]
         assert row["equal_text"] == sum(t.lower().split() in folded for t in text[split])
-        near = [letters(t) for t in known]
-        assert row["equal_letters"] == sum(letters(t) in near for t in text[split])
+        near = [words(t) for t in known]
+        assert row["equal_words"] == sum(words(t) in near for t in text[split])
     # by hand: "sort an ARRAY." differs in case only, "Open file 13 now!" and "42" in what are no letters
-    assert (rows[0]["equal_features"], rows[0]["equal_text"], rows[0]["equal_letters"]) == (3, 1, 3)
-    assert (rows[1]["equal_features"], rows[1]["equal_text"], rows[1]["equal_letters"]) == (5, 2, 4)
+    assert (rows[0]["equal_features"], rows[0]["equal_text"], rows[0]["equal_words"]) == (3, 1, 3)
+    assert (rows[1]["equal_features"], rows[1]["equal_text"], rows[1]["equal_words"]) == (5, 2, 4)
 
 
 def test_duplicates_without_texts(ds):
     for row in studies.duplicate_rows(ds):
         assert row["equal_text"] is None
-        assert row["equal_letters"] is None
+        assert row["equal_words"] is None
         assert row["equal_features"] == 0
 
 
