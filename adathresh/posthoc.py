@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from adathresh._pairs import LOWEST_LOGIT, gather_pairs, score_matrices
 from adathresh._validation import check_labels, container_of, like_input, row_major_positions
 from adathresh.idf import LabelIDF
-from adathresh.leakage import in_sample_signs
+from adathresh.leakage.signs import in_sample_signs
 from adathresh.pooled import BoostedFusion, LabelEffects, LinearFusion
 from adathresh.targets import check_target, label_cuts
 

@@ -22,6 +22,7 @@ from adathresh.datasets.formats import (
 )
 from adathresh.datasets.splits import group_split
 from adathresh.datasets.texts import TextRow, write_text_folder
+from adathresh.leakage.equality import digest, folded, row_contents
 
 SPLITS = ("train", "dev", "test")
 SUFFIXES = (".gz", ".bz2", "")
@@ -522,28 +523,17 @@ def describe(splits):
         "labels_without_test_rows": int((~in_test).sum()),
         "macro_f1_ceiling": float(in_test.mean()) if in_test.size else 0.0,
     }
-    keys = set(_row_keys(train.X))
-    texts = {_folded(text) for text in train.text or ()}
+    keys = {digest(content) for content in row_contents(train.X)}
+    texts = {folded(text) for text in train.text or ()}
     for split, rows in splits.items():
         numbers[f"unlabelled_{split}"] = int((np.diff(rows.Y.indptr) == 0).sum())
         numbers[f"featureless_{split}"] = int((np.diff(rows.X.indptr) == 0).sum())
         if split != "train":
-            numbers[f"{split}_rows_seen_in_train"] = sum(key in keys for key in _row_keys(rows.X))
+            seen = (digest(content) in keys for content in row_contents(rows.X))
+            numbers[f"{split}_rows_seen_in_train"] = sum(seen)
             if texts and rows.text:
-                numbers[f"{split}_texts_seen_in_train"] = sum(_folded(text) in texts for text in rows.text)
+                numbers[f"{split}_texts_seen_in_train"] = sum(folded(text) in texts for text in rows.text)
     return numbers
-
-
-def _folded(text):
-    """Return a text without the differences of case and white space."""
-    return " ".join(text.lower().split())
-
-
-def _row_keys(X):
-    """Yield a short key for the content of each row."""
-    for start, end in zip(X.indptr[:-1].tolist(), X.indptr[1:].tolist(), strict=True):
-        content = X.indices[start:end].tobytes() + X.data[start:end].tobytes()
-        yield hashlib.blake2b(content, digest_size=16).digest()
 
 
 def check(name, data_dir=None, *, progress=True):

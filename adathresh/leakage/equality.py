@@ -1,0 +1,97 @@
+"""When two rows are equal: by their features, by their text, by its words."""
+
+import hashlib
+import re
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def row_contents(X):
+    """Yield the content of each row as bytes, the same for rows with the same values in float32.
+
+    Parameters
+    ----------
+    X : numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_features)
+        Features; sparse ones with sorted indices and without stored zeros. Bytes of a dense row and of a
+        sparse one are not comparable.
+
+    Yields
+    ------
+    bytes
+        For each row; empty for a row without features.
+    """
+    if not sp.issparse(X):
+        for row in X:
+            # adding 0 turns -0 into 0
+            yield (row.astype(np.float32) + 0).tobytes() if row.any() else b""
+        return
+    indices, data = X.indices.astype(np.int64), X.data.astype(np.float32)
+    for start, end in zip(X.indptr[:-1].tolist(), X.indptr[1:].tolist(), strict=True):
+        yield indices[start:end].tobytes() + data[start:end].tobytes()
+
+
+def folded(text):
+    """Return a text without the differences of case and white space.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        In lower case, with one space between the words.
+
+    Examples
+    --------
+    >>> folded("Regulation (EC)   No 12")
+    'regulation (ec) no 12'
+    """
+    return " ".join(text.lower().split())
+
+
+def only_words(text):
+    """Reduce a text to what is compared as its words.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        Its runs of two or more letters in lower case, with a space between them: letters a to z, or of any
+        script where those are the fewer.
+
+    Examples
+    --------
+    >>> only_words("Regulation (EC) No 12/2004 – Annex B")
+    'regulation ec no annex'
+    """
+    text = text.lower()
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    if text.isascii():
+        return " ".join(words)
+    # a stray foreign letter, often an error of encoding, does not make another word
+    latin = re.findall("[a-z]{2,}", text)
+    return " ".join(latin if 2 * sum(map(len, latin)) > sum(map(len, words)) else words)
+
+
+def digest(content):
+    """Return a number that stands for some bytes, in little memory.
+
+    Parameters
+    ----------
+    content : bytes
+        Any bytes.
+
+    Returns
+    -------
+    int
+        64 bits of their BLAKE2b hash: that any two of a million contents share theirs has a chance of
+        3 in 10⁸.
+    """
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
