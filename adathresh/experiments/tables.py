@@ -104,7 +104,7 @@ def summarise(rows, *, by=("method", "base", "rule", "mode"), metrics=None, digi
     return groups.agg(lambda values: _mean_and_deviation(values, digits)).reset_index()
 
 
-def compare_table(config, name, rows, *, tolerance=0.01):
+def compare_table(config, name, rows, *, tolerance=0.01, columns=None):
     """Print, in one line that does not change, how a table agrees with the published one.
 
     Call it before :func:`write_table`: in a run that regenerates the published folder, the table on disk is
@@ -120,8 +120,10 @@ def compare_table(config, name, rows, *, tolerance=0.01):
         The table, in a fixed order.
     tolerance : float, default=0.01
         Largest absolute difference of a number that counts as agreement. Text and ``seed`` must be equal.
+    columns : dict of str to float, optional
+        Columns with a tolerance of their own, for what few pairs or labels decide.
     """
-    print(_comparison(config, name, rows, tolerance))
+    print(_comparison(config, name, rows, tolerance, columns or {}))
 
 
 def write_table(config, name, rows):
@@ -222,7 +224,7 @@ def _read_csv(source):
     return pd.read_csv(source, dtype={"fingerprint": str})
 
 
-def _comparison(config, name, rows, tolerance):
+def _comparison(config, name, rows, tolerance, columns):
     """Return the line that :func:`compare_table` prints."""
     if config.reference_folder is None:
         return "no reference table: this adathresh is installed without its repository"
@@ -236,7 +238,7 @@ def _comparison(config, name, rows, tolerance):
     mismatch = _mismatch(here, there, numeric)
     if mismatch:
         return f"not comparable with {shown}: {mismatch}"
-    return _agreement(here[numeric], there[numeric], tolerance, shown)
+    return _agreement(here[numeric], there[numeric], tolerance, columns, shown)
 
 
 def _is_numeric(frame, column):
@@ -257,16 +259,18 @@ def _mismatch(here, there, numeric):
     return None
 
 
-def _agreement(here, there, tolerance, shown):
+def _agreement(here, there, tolerance, columns, shown):
     """Count the numbers that agree and name the one that is farthest off."""
+    allowed = np.array([columns.get(column, tolerance) for column in here])
     ours, theirs = here.to_numpy(float), there.to_numpy(float)
     difference = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
     difference = np.where(np.isnan(difference), np.inf, difference)  # a number on one side only
-    n_within = int((difference <= tolerance).sum())
-    line = f"{n_within} of {ours.size} values within {tolerance:g} of {shown}"
+    n_within = int((difference <= allowed).sum())
+    others = "".join(f", {column} {value:g}" for column, value in columns.items())
+    line = f"{n_within} of {ours.size} values within {tolerance:g}{others} of {shown}"
     if n_within == ours.size:
         return line
-    row, column = np.unravel_index(difference.argmax(), difference.shape)
+    row, column = np.unravel_index((difference - allowed).argmax(), difference.shape)
     farthest = (
         f"{here.columns[column]} in row {row + 1}: {ours[row, column]:g} here, {theirs[row, column]:g} there"
     )

@@ -114,6 +114,20 @@ def test_compare_counts_what_differs_and_names_the_farthest(published, capsys):
     )
 
 
+def test_columns_may_have_a_tolerance_of_their_own(published, capsys):
+    write_table(published, "headline", ROWS)
+    rows = changed(1, macro_f1=0.3)
+    assert line(capsys, published, "headline", rows, columns={"macro_f1": 0.1}) == (
+        "4 of 4 values within 0.01, macro_f1 0.1 of results/pyapi/headline.csv"
+    )
+    assert line(capsys, published, "headline", rows, columns={"macro_f1": 0.04}).startswith("3 of 4 values")
+    assert line(capsys, published, "headline", rows, columns={"micro_f1": 1}).startswith("3 of 4 values")
+    both = [dict(row) for row in rows]
+    both[0]["micro_f1"] += 0.02
+    assert "farthest off: macro_f1" in line(capsys, published, "headline", both)
+    assert "farthest off: micro_f1" in line(capsys, published, "headline", both, columns={"macro_f1": 0.1})
+
+
 def test_compare_a_number_against_none(published, capsys):
     write_table(published, "headline", ROWS)
     assert line(capsys, published, "headline", changed(1, micro_f1=0.5)).startswith("3 of 4 values")
