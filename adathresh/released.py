@@ -8,6 +8,7 @@ its batch, in training *and in evaluation*. The method never imports this module
 
 import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,9 +20,24 @@ from adathresh.losses import adaptive_threshold_loss
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.network import MultiLabelNetwork, SparseRows
 
+BATCH_SIZE = 128
+"""Rows a batch, in training and in evaluation."""
+
+FIRST_ROWS = 50_000
+"""Rows that the released code takes from the start of the training file, for training and evaluation."""
+
 
 class LabelLeakageWarning(UserWarning):
     """True labels are read at prediction time."""
+
+
+class LeakFreeSignals(NamedTuple):
+    """Signals that know nothing of a row's own labels, to be put in place of the released ones."""
+
+    idf: np.ndarray
+    """Rarity of each label in the training rows, shape (n_labels,); the same for every row."""
+    local: sp.csr_array
+    """Label shares of each row's neighbours among the training rows, shape (n_samples, n_labels)."""
 
 
 class ReleasedThreshold(nn.Module):
@@ -96,7 +112,9 @@ class ReleasedModel(nn.Module):
     use_bias_init : bool, default=True
         Whether the output bias starts at 0.5.
     normalize_logits : bool, default=True
-        Whether each row of logits is standardised.
+        Whether each row of logits is standardised: mean 0, unbiased standard deviation 1 (+ 1e-8).
+    use_margin_loss : bool, default=True
+        Whether the margin term takes part in the training.
     **switches : bool
         Of :class:`ReleasedThreshold`.
 
@@ -114,6 +132,7 @@ class ReleasedModel(nn.Module):
         hidden_layers=(2048, 2048, 2048),
         use_bias_init=True,
         normalize_logits=True,
+        use_margin_loss=True,
         **switches,
     ):
         super().__init__()
@@ -127,11 +146,13 @@ class ReleasedModel(nn.Module):
             output_bias=0.5,
             normalize_logits=normalize_logits,
         )
+        self.network.first.sparse_gradient = False  # AdamW takes none, and moves every weight at every step
         bound = 1 / math.sqrt(n_features)
         nn.init.uniform_(self.network.first.weight, -bound, bound)
         nn.init.uniform_(self.network.first.bias, -bound, bound)
         if not use_bias_init:
             self.network.rest[-1].reset_parameters()
+        self.use_margin_loss = use_margin_loss
         self.threshold = ReleasedThreshold(n_labels, **switches)
 
     def forward(self, rows, idf_signal, knn_signal):
@@ -172,7 +193,31 @@ def label_signals(Y):
     return Y / sizes, ((Y @ Y.T) / sizes) @ Y
 
 
-def predict_released(model, X, Y, *, signals="released", batch_size=128):
+def released_split(n_rows, *, random_state=0):
+    """Choose the rows that the released code trains on and those that it reports.
+
+    Both are among the first 50,000 rows of the training file, split at random, 80 to 20. The official test
+    rows take no part.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the training file.
+    random_state : int, default=0
+        Of the split (released: none, so that every run reports other rows).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Indices of the training rows and of the reported rows, each in random order: the batches of the
+        evaluation, which its signals depend on, are made of rows drawn at random.
+    """
+    order = np.random.default_rng(random_state).permutation(min(n_rows, FIRST_ROWS))
+    n_train = int(0.8 * len(order))
+    return order[:n_train], order[n_train:]
+
+
+def predict_released(model, X, Y, *, signals="released", batch_size=BATCH_SIZE):
     """Predict label sets as the released code evaluates, σ(z − θ) > 0.5.
 
     Parameters
@@ -183,7 +228,7 @@ def predict_released(model, X, Y, *, signals="released", batch_size=128):
         Features.
     Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
         True labels of the same rows, which the released signals are made of.
-    signals : {"released", "withheld"}, default="released"
+    signals : {"released", "withheld"} or LeakFreeSignals, default="released"
         "withheld" puts zeros in place of both signals, as for rows whose labels are not known.
     batch_size : int, default=128
         Rows a batch; the released signals depend on it.
@@ -203,8 +248,8 @@ def predict_released(model, X, Y, *, signals="released", batch_size=128):
     LabelLeakageWarning
         When the true labels are read.
     """
-    if signals not in ("released", "withheld"):
-        raise ValueError(f"signals must be 'released' or 'withheld'; got {signals!r}.")
+    if not isinstance(signals, LeakFreeSignals) and signals not in ("released", "withheld"):
+        raise ValueError(f"signals must be 'released', 'withheld' or LeakFreeSignals; got {signals!r}.")
     if signals == "released":
         warnings.warn(
             "the released protocol reads the true labels of the rows that it predicts",
@@ -217,24 +262,37 @@ def predict_released(model, X, Y, *, signals="released", batch_size=128):
         batch = slice(start, start + batch_size)
         truth = torch.from_numpy(Y[batch].toarray())
         with torch.inference_mode():
-            labels = truth if signals == "released" else torch.zeros_like(truth)
-            z, theta = model(SparseRows.from_csr(X[batch]), *label_signals(labels))
+            z, theta = model(SparseRows.from_csr(X[batch]), *_batch_signals(signals, truth, batch))
             found.append(sp.csr_array((torch.sigmoid(z - theta) > 0.5).numpy()))
     return sp.vstack(found, format="csr")
 
 
 def train_released(
-    model, X, Y, X_reported, Y_reported, *, n_epochs, learning_rate=1e-4, seed=0, verbose=False
+    model,
+    X,
+    Y,
+    X_reported,
+    Y_reported,
+    *,
+    n_epochs,
+    learning_rate=1e-4,
+    pos_weight=10.0,
+    leak_free=None,
+    measure=None,
+    seed=0,
+    verbose=False,
 ):
     """Train as the released code does, and report every epoch on the rows that choose among the epochs.
 
-    BCEWithLogits(z − θ, y, pos_weight 10) + 0.1·mean(max(0, −(2y−1)(z−θ) + 0.1)), AdamW, batches of 128; the
-    released run takes 1,500 epochs.
+    BCEWithLogits(z − θ, y, pos_weight 10) + 0.1·mean(max(0, −(2y−1)(z−θ) + 0.1)), AdamW with PyTorch's own
+    settings, batches of 128; the released run takes 1,500 epochs.
 
     Parameters
     ----------
     model : ReleasedModel
-        Trained in place; ends with the last epoch's weights, as the released code does.
+        Trained in place. It ends with the last epoch's weights, as in the released code: that keeps the best
+        epoch's weights by reference, so that training on changes them, and loads them at the end. (The file
+        that it writes in the best epoch does hold them.)
     X, Y : scipy.sparse.csr_array
         Training rows and labels.
     X_reported, Y_reported : scipy.sparse.csr_array
@@ -243,6 +301,13 @@ def train_released(
         Passes over the training rows.
     learning_rate : float, default=1e-4
         Step size.
+    pos_weight : float, optional
+        Weight of a positive pair in the cross-entropy; None means 1.
+    leak_free : tuple of LeakFreeSignals, optional
+        Signals of the training rows and of the reported rows, in place of those made of their labels.
+    measure : callable, optional
+        Takes the label sets of the reported rows and returns a dict of str to float; None: macro-F1 and
+        micro-F1.
     seed : int, default=0
         Of the row order and dropout (released: none).
     verbose : bool, default=False
@@ -251,8 +316,18 @@ def train_released(
     Returns
     -------
     list of dict
-        One entry an epoch: loss; macro-F1 and micro-F1 as released, and with the signals withheld.
+        One entry an epoch: ``epoch``, ``train_loss`` (mean over the rows) and every measure as released
+        (``macro_f1_released`` …) and with the signals withheld (``macro_f1_withheld`` …); with leak-free
+        signals, one of each (``macro_f1_leak_free`` …).
     """
+    if measure is None:
+
+        def measure(predicted):
+            return {"macro_f1": macro_f1(Y_reported, predicted), "micro_f1": micro_f1(Y_reported, predicted)}
+
+    training, reported = ("released", {"released": "released", "withheld": "withheld"})
+    if leak_free is not None:
+        training, reported = leak_free[0], {"leak_free": leak_free[1]}
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     rng = np.random.default_rng(seed)
     history = []
@@ -260,27 +335,60 @@ def train_released(
         warnings.simplefilter("ignore", LabelLeakageWarning)
         torch.manual_seed(seed)
         for epoch in tqdm(range(1, n_epochs + 1), desc="released", unit="epoch", disable=not verbose):
-            loss = _train_epoch(model, X, Y, optimizer, rng.permutation(X.shape[0]))
-            entry = {"epoch": epoch, "train_loss": loss}
-            for signals in ("released", "withheld"):
-                predicted = predict_released(model, X_reported, Y_reported, signals=signals)
-                entry[f"macro_f1_{signals}"] = macro_f1(Y_reported, predicted)
-                entry[f"micro_f1_{signals}"] = micro_f1(Y_reported, predicted)
+            order = rng.permutation(X.shape[0])
+            entry = {
+                "epoch": epoch,
+                "train_loss": _train_epoch(model, X, Y, training, optimizer, order, pos_weight),
+            }
+            for name, signals in reported.items():
+                measured = measure(predict_released(model, X_reported, Y_reported, signals=signals))
+                entry |= {f"{metric}_{name}": value for metric, value in measured.items()}
             history.append(entry)
     return history
 
 
-def _train_epoch(model, X, Y, optimizer, order):
-    """Take one pass over the rows; return the mean loss."""
+def reported_epoch(history):
+    """Find the epoch that the released code reports: the first of greatest macro-F1, on the rows themselves.
+
+    Parameters
+    ----------
+    history : list of dict
+        As :func:`train_released` returns it.
+
+    Returns
+    -------
+    dict
+        One entry of the history. Its weights are not those that the model is left with.
+    """
+    return max(history, key=lambda entry: entry["macro_f1_released"])
+
+
+def _batch_signals(signals, labels, rows):
+    """Return the signals g and K of a batch."""
+    if isinstance(signals, LeakFreeSignals):
+        local = torch.from_numpy(signals.local[rows].toarray()).to(labels)
+        return torch.as_tensor(signals.idf).to(labels).expand_as(labels), local
+    return label_signals(labels if signals == "released" else torch.zeros_like(labels))
+
+
+def _train_epoch(model, X, Y, signals, optimizer, order, pos_weight):
+    """Take one pass over the rows; return the mean loss of a row."""
     model.train()
-    losses = []
-    for start in range(0, len(order), 128):
-        batch = np.sort(order[start : start + 128])
-        targets = torch.from_numpy(Y[batch].toarray())
-        z, theta = model(SparseRows.from_csr(X[batch]), *label_signals(targets))
-        loss = adaptive_threshold_loss(z, theta, targets, margin_weight=0.1, margin=0.1, pos_weight=10.0)
+    total = 0.0
+    for start in range(0, len(order), BATCH_SIZE):
+        rows = np.sort(order[start : start + BATCH_SIZE])
+        targets = torch.from_numpy(Y[rows].toarray())
+        z, theta = model(SparseRows.from_csr(X[rows]), *_batch_signals(signals, targets, rows))
+        loss = adaptive_threshold_loss(
+            z,
+            theta,
+            targets,
+            margin_weight=0.1 if model.use_margin_loss else 0.0,
+            margin=0.1,
+            pos_weight=pos_weight,
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
-    return float(np.mean(losses))
+        total += loss.item() * len(rows)
+    return total / len(order)

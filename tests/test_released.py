@@ -1,7 +1,9 @@
-"""The released protocol: signals and thresholds by hand, training against plain torch, the leak."""
+"""The released protocol: every switch by hand, training against plain torch, the leak."""
 
 import ast
 import inspect
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,10 +21,13 @@ from adathresh.datasets import make_longtail
 from adathresh.network import SparseRows
 from adathresh.released import (
     LabelLeakageWarning,
+    LeakFreeSignals,
     ReleasedModel,
     ReleasedThreshold,
     label_signals,
     predict_released,
+    released_split,
+    reported_epoch,
     train_released,
 )
 
@@ -126,6 +131,224 @@ def test_network_starts_as_released():
     assert plain.network.rest[-1].bias.std().item() > 0
 
 
+# --- forward pass, loss and one step with every switch, in numpy ---
+
+SWITCHES = {
+    "as released": {},
+    "no IDF signal": {"disable_tfidf": True},
+    "no KNN signal": {"disable_knn": True},
+    "fixed threshold": {"use_fixed_threshold": True},
+    "no bias start": {"use_bias_init": False},
+    "no threshold bias": {"use_threshold_bias": False},
+    "raw logits": {"normalize_logits": False},
+    "no margin loss": {"use_margin_loss": False},
+    "positives weigh 1": {"pos_weight": None},
+}
+BATCH_X = np.array([[0.5, 0, 1, 0, 0], [0, 2, 0, 0, 0.3], [1, 0, 0, 1, 1], [0, 0.7, 0.2, 0, 0]])
+BATCH_Y = np.array([[1.0, 1, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]])
+# by hand: g_il = y_il / |Y_i|, K = ((Y Yᵀ) / |Y_i|) Y, with Y Yᵀ = [[2,1,2,0],[1,1,1,0],[2,1,3,0],[0,0,0,0]]
+BATCH_G = np.array([[1 / 2, 1 / 2, 0, 0], [0, 1, 0, 0], [1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 0]])
+BATCH_K = np.array([[2, 5 / 2, 1, 0], [2, 3, 1, 0], [5 / 3, 2, 1, 0], [0, 0, 0, 0]])
+NAMES = {
+    "network.first.weight": "W1",
+    "network.first.bias": "b1",
+    "network.rest.0.weight": "W2",
+    "network.rest.0.bias": "b2",
+    "network.rest.1.weight": "W3",
+    "network.rest.1.bias": "b3",
+    "threshold.alpha": "alpha",
+    "threshold.beta": "beta",
+    "threshold.lam": "lam",
+    "threshold.bias": "b",
+}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def values(model):
+    """Return a model's parameters under short names, layer weights as (inputs, outputs)."""
+    found = {NAMES[name]: p.detach().numpy().copy() for name, p in model.named_parameters()}
+    return found | {name: found[name].T for name in ("W2", "W3")}
+
+
+def by_hand(p, *, pos_weight=10.0, **switches):
+    """Return logits, thresholds, loss and the gradient of every parameter that takes part, in numpy."""
+    on = {
+        "disable_tfidf": False,
+        "disable_knn": False,
+        "use_fixed_threshold": False,
+        "use_threshold_bias": True,
+        "normalize_logits": True,
+        "use_margin_loss": True,
+    } | switches
+    X, Y, n = BATCH_X, BATCH_Y, BATCH_Y.size
+    a1 = X @ p["W1"] + p["b1"]
+    h1 = np.maximum(a1, 0)
+    a2 = h1 @ p["W2"] + p["b2"]
+    h2 = np.maximum(a2, 0)
+    raw = z = h2 @ p["W3"] + p["b3"]
+    if on["normalize_logits"]:
+        centred = raw - raw.mean(axis=1, keepdims=True)
+        deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / 3)  # unbiased: four labels
+        z = centred / (deviation + 1e-8)
+    from_g = p["alpha"] * BATCH_G * (not on["disable_tfidf"])
+    from_k = p["beta"] * BATCH_K * (not on["disable_knn"])
+    score = p["lam"] * from_g + (1 - p["lam"]) * from_k + p["b"] * on["use_threshold_bias"]
+    theta = np.full_like(z, 0.5) if on["use_fixed_threshold"] else sigmoid(score)
+    d, sign, weight = z - theta, 2 * Y - 1, 1.0 if pos_weight is None else pos_weight
+    hinge = np.maximum(0, -sign * d + 0.1)
+    loss = (-weight * Y * np.log(sigmoid(d)) - (1 - Y) * np.log(sigmoid(-d))).mean()
+    loss += 0.1 * hinge.mean() * on["use_margin_loss"]
+
+    # backwards
+    to_d = (-weight * Y * sigmoid(-d) + (1 - Y) * sigmoid(d)) / n
+    to_d -= 0.1 * sign * (hinge > 0) / n * on["use_margin_loss"]
+    to_score = -to_d * theta * (1 - theta)
+    gradient = {}
+    if not on["use_fixed_threshold"]:
+        gradient["lam"] = (to_score * (from_g - from_k)).sum()
+        if not on["disable_tfidf"]:
+            gradient["alpha"] = (to_score * p["lam"] * BATCH_G).sum(axis=0)
+        if not on["disable_knn"]:
+            gradient["beta"] = (to_score * (1 - p["lam"]) * BATCH_K).sum(axis=0)
+        if on["use_threshold_bias"]:
+            gradient["b"] = to_score.sum(axis=0)
+    to_raw = to_d
+    if on["normalize_logits"]:
+        # z = c / (s + ε) with c = raw − mean and s² = Σ c² / 3
+        to_c = to_d / (deviation + 1e-8)
+        to_c -= (
+            (to_d * centred).sum(axis=1, keepdims=True) / (deviation + 1e-8) ** 2 * centred / (3 * deviation)
+        )
+        to_raw = to_c - to_c.mean(axis=1, keepdims=True)
+    gradient["W3"], gradient["b3"] = h2.T @ to_raw, to_raw.sum(axis=0)
+    to_a2 = to_raw @ p["W3"].T * (a2 > 0)
+    gradient["W2"], gradient["b2"] = h1.T @ to_a2, to_a2.sum(axis=0)
+    to_a1 = to_a2 @ p["W2"].T * (a1 > 0)
+    gradient["W1"], gradient["b1"] = X.T @ to_a1, to_a1.sum(axis=0)
+    return z, theta, loss, gradient
+
+
+def small_model(switches):
+    torch.manual_seed(3)
+    switches = {name: value for name, value in switches.items() if name != "pos_weight"}
+    model = ReleasedModel(5, 4, hidden_layers=(7, 6), **switches).double()
+    model.network.dropout.p = 0.0
+    with torch.no_grad():  # where every part counts
+        model.threshold.lam.fill_(0.3)
+        model.threshold.bias.copy_(torch.tensor([0.2, -0.1, 0.4, -0.3]))
+    return model
+
+
+@pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
+def test_forward_pass_loss_and_one_step_by_hand(switches):
+    X, Y = sp.csr_array(BATCH_X), sp.csr_array(BATCH_Y)
+    model = small_model(switches)
+    before = values(model)
+    z, theta, loss, gradient = by_hand(before, **switches)
+    assert switches.get("use_bias_init", True) == (before["b3"] == 0.5).all()
+
+    g, K = label_signals(torch.from_numpy(BATCH_Y))
+    np.testing.assert_allclose(g, BATCH_G, atol=1e-7)
+    np.testing.assert_allclose(K, BATCH_K, atol=1e-7)
+    found_z, found_theta = model(SparseRows.from_csr(X), g, K)
+    np.testing.assert_allclose(found_z.detach(), z, atol=1e-7)
+    np.testing.assert_allclose(found_theta.detach(), theta, atol=1e-7)
+    np.testing.assert_array_equal(released(model, X, Y), sigmoid(z - theta) > 0.5)
+
+    options = {"pos_weight": switches["pos_weight"]} if "pos_weight" in switches else {}
+    (entry,) = train_released(model, X, Y, X, Y, n_epochs=1, learning_rate=0.01, **options)
+    assert entry["train_loss"] == pytest.approx(loss, abs=1e-7)
+    after, parameters = values(model), {NAMES[name]: p for name, p in model.named_parameters()}
+    for name, start in before.items():
+        taken = parameters[name].grad
+        if name not in gradient:  # what is switched off is not trained, and does not decay either
+            assert taken is None
+            np.testing.assert_array_equal(after[name], start)
+            continue
+        taken = taken.numpy().T if name in ("W2", "W3") else taken.numpy()
+        np.testing.assert_allclose(taken, gradient[name], atol=1e-7, err_msg=name)
+        # AdamW's first step: decay by learning rate · 0.01, then the gradient over its own size (+ 1e-8)
+        step = taken / (np.abs(taken) + 1e-8)
+        np.testing.assert_allclose(after[name], start * (1 - 0.01 * 0.01) - 0.01 * step, atol=1e-7)
+    assert any(np.abs(change).max() > 1e-3 for change in gradient.values())
+
+
+def test_every_switch_changes_the_step():
+    found = []
+    for switches in SWITCHES.values():
+        gradient = by_hand(values(small_model(switches)), **switches)[-1]
+        found.append(gradient["W3"].round(8).tobytes())
+    assert len(set(found)) == len(SWITCHES)
+
+
+def test_numpy_gradients_are_those_of_finite_differences():
+    start = values(small_model({}))
+    gradient = by_hand(start)[-1]
+    for name, index in (("W1", (1, 2)), ("W2", (3, 1)), ("W3", (2, 0)), ("b3", 1), ("beta", 1), ("lam", ())):
+        losses = []
+        for step in (1e-5, -1e-5):
+            moved = {key: value.copy() for key, value in start.items()}
+            moved[name][index] += step
+            losses.append(by_hand(moved)[2])
+        assert (losses[0] - losses[1]) / 2e-5 == pytest.approx(gradient[name][index], abs=1e-6), name
+
+
+def test_macro_f1_is_the_mean_over_all_labels(rows):
+    """The released definition: F1 from precision and recall, each with 1e-8 below, absent labels as 0."""
+    X, Y = rows
+    model = make_model()
+    (entry,) = train_released(model, X[:100], Y[:100], X[100:], Y[100:], n_epochs=1, learning_rate=1e-2)
+    for signals in ("released", "withheld"):
+        predicted, truth = released(model, X[100:], Y[100:], signals=signals), Y[100:].toarray()
+        tp, fp = (predicted * truth).sum(axis=0), (predicted * (1 - truth)).sum(axis=0)
+        fn = ((1 - predicted) * truth).sum(axis=0)
+        precision, recall = tp / (tp + fp + 1e-8), tp / (tp + fn + 1e-8)
+        f1 = 2 * precision * recall / (precision + recall + 1e-8)
+        assert len(f1) == N_LABELS
+        assert entry[f"macro_f1_{signals}"] == pytest.approx(f1.mean(), abs=1e-7)
+
+
+# --- rows, epochs ---
+
+
+def test_split_takes_the_first_rows_80_to_20():
+    for n_rows, n_train, n_reported in ((60_000, 40_000, 10_000), (1_186_239, 40_000, 10_000), (99, 79, 20)):
+        train, reported = released_split(n_rows)
+        assert (len(train), len(reported)) == (n_train, n_reported)
+        np.testing.assert_array_equal(np.sort(np.r_[train, reported]), np.arange(n_train + n_reported))
+    assert (np.diff(reported) < 0).any()
+    np.testing.assert_array_equal(released_split(99)[0], train)
+    assert not np.array_equal(released_split(99, random_state=1)[0], train)
+
+
+def test_the_best_epoch_is_reported_and_the_last_is_kept(rows):
+    X, Y = rows
+    model, weights = make_model(), []
+
+    def measure(predicted):
+        weights.append(model.threshold.alpha.detach().clone())
+        return {"macro_f1": [0.1, 0.4, 0.4, 0.2][(len(weights) - 1) // 2]}
+
+    history = train_released(model, X, Y, X, Y, n_epochs=4, learning_rate=1e-2, measure=measure)
+    assert reported_epoch(history) is history[1]
+    assert set(history[1]) == {"epoch", "train_loss", "macro_f1_released", "macro_f1_withheld"}
+    assert torch.equal(model.threshold.alpha, weights[-1])
+    assert not torch.equal(model.threshold.alpha, weights[3])
+
+
+def test_many_features_train_with_adamw():
+    X = sp.csr_array((np.ones(2), ([0, 1], [0, 69_999])), shape=(2, 70_000))
+    torch.manual_seed(0)
+    model = ReleasedModel(70_000, 3, hidden_layers=(2,)).double()
+    start = model.network.first.weight.detach().clone()
+    train_released(model, X, sp.csr_array(np.eye(2, 3)), X, sp.csr_array(np.eye(2, 3)), n_epochs=1)
+    # a row of the weights that no batch touches decays all the same
+    np.testing.assert_allclose(model.network.first.weight[5].detach(), start[5] * (1 - 1e-6), rtol=1e-12)
+
+
 # --- network and training, against plain torch ---
 
 
@@ -202,7 +425,7 @@ def test_an_epoch_of_training(rows, n_rows):
     optimizer = torch.optim.AdamW(
         naive.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01
     )
-    order, losses = np.random.default_rng(7).permutation(n_rows), []
+    order, total = np.random.default_rng(7).permutation(n_rows), 0.0
     for batch in (order[:128], order[128:]):
         if len(batch):
             targets, inputs = dense(Y[batch], X[batch])
@@ -210,8 +433,8 @@ def test_an_epoch_of_training(rows, n_rows):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-    assert entry["train_loss"] == pytest.approx(np.mean(losses), abs=1e-9)
+            total += loss.item() * len(batch)
+    assert entry["train_loss"] == pytest.approx(total / n_rows, abs=1e-9)
     for name, ours, theirs in (
         ("first weight", model.network.first.weight.T, naive.layers[0].weight),
         ("first bias", model.network.first.bias, naive.layers[0].bias),
@@ -325,8 +548,43 @@ def test_only_released_predictions_depend_on_the_batch_size(rows, trained):
 
 
 def test_unknown_signals(rows, trained):
-    with pytest.raises(ValueError, match="signals must be 'released' or 'withheld'; got 'own'"):
+    with pytest.raises(ValueError, match=r"'released', 'withheld' or LeakFreeSignals; got 'own'"):
         predict_released(trained[0], *rows, signals="own")
+
+
+def test_leak_free_signals_take_the_place_of_the_labels(rows):
+    X, Y = rows
+    rng = np.random.default_rng(0)
+    idf, local = rng.random(N_LABELS), sp.random_array(Y.shape, density=0.4, rng=0, format="csr")
+    signals = LeakFreeSignals(idf, local)
+    model = make_model()
+    z, theta = model.eval()(
+        SparseRows.from_csr(X), torch.from_numpy(np.tile(idf, (150, 1))), torch.from_numpy(local.toarray())
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [predict_released(model, X, Y, signals=signals, batch_size=size) for size in (7, 150)]
+        found.append(predict_released(model, X, sp.csr_array(Y.shape), signals=signals))
+    for predicted in found:
+        np.testing.assert_array_equal(predicted.toarray(), (torch.sigmoid(z - theta) > 0.5).numpy())
+    both = (LeakFreeSignals(idf, local[:100]), LeakFreeSignals(idf, local[100:]))
+    history = train_released(
+        model, X[:100], Y[:100], X[100:], Y[100:], n_epochs=3, learning_rate=1e-2, leak_free=both
+    )
+    assert {"macro_f1_leak_free", "micro_f1_leak_free"} < set(history[0])
+    predicted = predict_released(model, X[100:], Y[100:], signals=both[1]).toarray()
+    expected = f1_score(Y[100:].toarray(), predicted, average="macro", zero_division=0)
+    assert history[-1]["macro_f1_leak_free"] == pytest.approx(expected)
+
+
+def test_leak_free_training_uses_its_signals(rows):
+    X, Y = rows
+    losses = []
+    for share in (0.0, 1.0):
+        signals = LeakFreeSignals(np.ones(N_LABELS), sp.csr_array(np.full(Y.shape, share)))
+        history = train_released(make_model(), X, Y, X, Y, n_epochs=1, leak_free=(signals, signals))
+        losses.append(history[0]["train_loss"])
+    assert losses[0] != losses[1]
 
 
 # --- the method cannot reach it ---
@@ -379,3 +637,21 @@ def test_the_classifier_predicts_from_features_alone():
     for name in ("predict", "predict_proba", "decision_function", "thresholds"):
         parameters = inspect.signature(getattr(AdaptiveThresholdClassifier, name)).parameters
         assert list(parameters) == ["self", "X"], name
+
+
+FITS_AND_PREDICTS = """
+import sys, numpy as np, adathresh
+rng = np.random.default_rng(0)
+X, Y = rng.random((40, 5)), (rng.random((40, 3)) < 0.4).astype(int)
+network = adathresh.AdaptiveThresholdNetwork(hidden_layers=(4,), max_epochs=1, random_state=0)
+clf = adathresh.AdaptiveThresholdClassifier(network).fit(X, Y)
+clf.predict(X), clf.thresholds(X)
+assert "adathresh.network" in sys.modules
+assert "adathresh.released" not in sys.modules, "reachable"
+assert not any("released" in name.lower() or name.startswith("LabelLeak") for name in dir(adathresh))
+"""
+
+
+def test_the_classifier_never_loads_it():
+    found = subprocess.run([sys.executable, "-c", FITS_AND_PREDICTS], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
