@@ -234,10 +234,12 @@ def rules_claim():
     better_than_all = by_base.agg(lambda outcomes: (outcomes == "better").all())
     n_rules, n_bases, n_all = rivals["rule"].nunique(), len(better_than_all), better_than_all.sum()
     better, level, worse = (count.get(outcome, 0) for outcome in ("better", "level", "worse"))
+    some = better_than_all[~better_than_all].reset_index().groupby("dataset")["base"].agg(", ".join)
     return (
         f"{n_rules} inductive rivals on {n_bases} combinations of data set and base model: `adaptive` is "
         f"clearly better in {better} of the {len(rivals)} comparisons, level in {level} and clearly worse in "
-        f"{worse}. It is clearly better than all of them at once on {n_all} of the {n_bases}"
+        f"{worse}. It is clearly better than all of them at once on {n_all} of the {n_bases}; not so on "
+        + "; ".join(f"{name} ({bases})" for name, bases in some.items())
     )
 
 
