@@ -397,6 +397,7 @@ def fitted_frequencies(totals, law=LAWS[-1]):
     n_parameters = 1 + LAWS.index(law)
 
     def misses(parameters):
+        """Return the logarithms of how far each total is missed."""
         frequency = _frequencies(totals, *parameters)
         in_head = frequency[: totals.head_labels].sum() / frequency.sum()
         ratios = (frequency.sum() / totals.n_positives, in_head / 0.8, frequency[-1] / totals.least)
