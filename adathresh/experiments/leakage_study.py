@@ -396,7 +396,7 @@ def fitted_frequencies(totals, law=LAWS[-1]):
         raise ValueError(f"law must be one of {', '.join(LAWS)}; got {law!r}.")
     n_parameters = 1 + LAWS.index(law)
 
-    def misses(parameters):
+    def _misses(parameters):
         """Return the logarithms of how far each total is missed."""
         frequency = _frequencies(totals, *parameters)
         in_head = frequency[: totals.head_labels].sum() / frequency.sum()
@@ -404,7 +404,7 @@ def fitted_frequencies(totals, law=LAWS[-1]):
         return np.log(ratios[:n_parameters])
 
     start = [1.0, np.log(2.0), np.log(3.0 / totals.n_labels)]
-    found = least_squares(misses, start[:n_parameters]).x
+    found = least_squares(_misses, start[:n_parameters]).x
     exponent, log_shift, log_cut_off = (*found, *(0.0, -np.inf)[n_parameters - 1 :])
     parameters = {"exponent": exponent, "shift": np.exp(log_shift) - 1, "cut_off": np.exp(log_cut_off)}
     frequency = np.maximum(_frequencies(totals, *found).round().astype(int), 1)
