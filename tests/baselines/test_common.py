@@ -50,6 +50,7 @@ def make_data(seed=0, n_samples=200, n_labels=6):
 
 # They compare the predictions of two fits.
 TWO_FITS = (
+    "check_classifier_data_not_an_array",
     "check_classifiers_multilabel_representation_invariance",
     "check_fit_idempotent",
     "check_supervised_y_2d",
