@@ -104,7 +104,7 @@ def summarise(rows, *, by=("method", "base", "rule", "mode"), metrics=None, digi
     return groups.agg(lambda values: _mean_and_deviation(values, digits)).reset_index()
 
 
-def compare_table(config, name, rows, *, tolerance=0.01, columns=None):
+def compare_table(config, name, rows, *, tolerance=0.01, columns=None, where=None):
     """Print, in one line that does not change, how a table agrees with the published one.
 
     Call it before :func:`write_table`: in a run that regenerates the published folder, the table on disk is
@@ -122,8 +122,11 @@ def compare_table(config, name, rows, *, tolerance=0.01, columns=None):
         Largest absolute difference of a number that counts as agreement. Text and ``seed`` must be equal.
     columns : dict of str to float, optional
         Columns with a tolerance of their own, for what few pairs or labels decide.
+    where : str, optional
+        Which rows' numbers are compared, as :meth:`pandas.DataFrame.query` takes it; None for all. Both tables
+        must describe the same rows in any case.
     """
-    print(_comparison(config, name, rows, tolerance, columns or {}))
+    print(_comparison(config, name, rows, tolerance, columns or {}, where))
 
 
 def write_table(config, name, rows):
@@ -224,7 +227,7 @@ def _read_csv(source):
     return pd.read_csv(source, dtype={"fingerprint": str})
 
 
-def _comparison(config, name, rows, tolerance, columns):
+def _comparison(config, name, rows, tolerance, columns, where):
     """Return the line that :func:`compare_table` prints."""
     if config.reference_folder is None:
         return "no reference table: this adathresh is installed without its repository"
@@ -238,6 +241,8 @@ def _comparison(config, name, rows, tolerance, columns):
     mismatch = _mismatch(here, there, numeric)
     if mismatch:
         return f"not comparable with {shown}: {mismatch}"
+    if where is not None:
+        here, there, shown = here.query(where), there.query(where), f"{shown} where {where}"
     return _agreement(here[numeric], there[numeric], tolerance, columns, shown)
 
 
@@ -272,7 +277,7 @@ def _agreement(here, there, tolerance, columns, shown):
         return line
     row, column = np.unravel_index((difference - allowed).argmax(), difference.shape)
     farthest = (
-        f"{here.columns[column]} in row {row + 1}: {ours[row, column]:g} here, {theirs[row, column]:g} there"
+        f"{here.columns[column]} in row {here.index[row] + 1}: {ours[row, column]:g} here, {theirs[row, column]:g} there"
     )
     return f"{line}; farthest off: {farthest}"
 

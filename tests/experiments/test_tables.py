@@ -128,6 +128,19 @@ def test_columns_may_have_a_tolerance_of_their_own(published, capsys):
     assert "farthest off: micro_f1" in line(capsys, published, "headline", both, columns={"macro_f1": 0.1})
 
 
+def test_compare_some_rows_only(published, capsys):
+    write_table(published, "headline", ROWS)
+    rows = changed(1, macro_f1=0.3)
+    assert line(capsys, published, "headline", rows, where="rule == 'fixed'") == (
+        "2 of 2 values within 0.01 of results/pyapi/headline.csv where rule == 'fixed'"
+    )
+    assert line(capsys, published, "headline", rows, where="rule != 'fixed'") == (
+        "1 of 2 values within 0.01 of results/pyapi/headline.csv where rule != 'fixed'; "
+        "farthest off: macro_f1 in row 2: 0.3 here, 0.25 there"
+    )
+    assert line(capsys, published, "headline", rows[:1], where="rule == 'fixed'").startswith("not comparable")
+
+
 def test_compare_a_number_against_none(published, capsys):
     write_table(published, "headline", ROWS)
     assert line(capsys, published, "headline", changed(1, micro_f1=0.5)).startswith("3 of 4 values")
