@@ -123,8 +123,8 @@ def compare_table(config, name, rows, *, tolerance=0.01, columns=None, where=Non
     columns : dict of str to float, optional
         Columns with a tolerance of their own, for what few pairs or labels decide.
     where : str, optional
-        Which rows' numbers are compared, as :meth:`pandas.DataFrame.query` takes it; None for all. Both tables
-        must describe the same rows in any case.
+        Which rows' numbers are compared, as :meth:`pandas.DataFrame.query` takes it; None for all. Both
+        tables must describe the same rows in any case.
     """
     print(_comparison(config, name, rows, tolerance, columns or {}, where))
 
@@ -276,9 +276,8 @@ def _agreement(here, there, tolerance, columns, shown):
     if n_within == ours.size:
         return line
     row, column = np.unravel_index((difference - allowed).argmax(), difference.shape)
-    farthest = (
-        f"{here.columns[column]} in row {here.index[row] + 1}: {ours[row, column]:g} here, {theirs[row, column]:g} there"
-    )
+    place = f"{here.columns[column]} in row {here.index[row] + 1}"
+    farthest = f"{place}: {ours[row, column]:g} here, {theirs[row, column]:g} there"
     return f"{line}; farthest off: {farthest}"
 
 
