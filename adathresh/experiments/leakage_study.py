@@ -33,6 +33,9 @@ from adathresh.released import (
 EVALUATION_BATCHES = (1, 16, 128, 1024)
 """Evaluation batch sizes of the released protocol; 128 is its own."""
 
+SHOWN_BATCHES = EVALUATION_BATCHES[1:]
+"""Those in the table of :func:`leakage_rows`."""
+
 HALVES = (1, 2)
 """The dev rows in two parts, one to choose the epoch by and one to report."""
 
@@ -124,12 +127,10 @@ def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES,
 
 
 def leak_free_run(config, ds, *, seed):
-    """Train without leakage on the same rows: the released protocol with other signals, and our own training.
+    """Train the released model, loss and step with rarity and neighbours taken from the training rows.
 
-    The first takes rarity and neighbours from the training rows (a training row's own labels and those of its
-    group left out) and changes nothing else. The second is
-    :class:`adathresh.AdaptiveThresholdNetwork` with the paper's loss, which holds a tenth of the training
-    rows out to choose the epoch.
+    A training row's own labels, and those of its group, are left out of its neighbours'; nothing else differs
+    from :func:`released_run`.
 
     Parameters
     ----------
@@ -143,13 +144,35 @@ def leak_free_run(config, ds, *, seed):
     Returns
     -------
     ProtocolRun
-        The first's history, and label sets "leak-free signals" and "leak-free method".
+        History, and label sets "leak-free signals".
     """
     return _stored(config, ds, seed, lambda: _train_leak_free(config.numbers, ds, seed), what="leak-free run")
 
 
-def protocol_rows(config, ds, released, leak_free, *, seed):
-    """Compare what is reported with what the same weights do without, or with wrong, labels.
+def leak_free_method(config, ds, *, seed):
+    """Train :class:`adathresh.AdaptiveThresholdNetwork` with the paper's loss on the same rows.
+
+    It holds a tenth of the training rows out to choose the epoch.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the initialisation and the training.
+
+    Returns
+    -------
+    ProtocolRun
+        History of its own training, and label sets "leak-free".
+    """
+    return _stored(config, ds, seed, lambda: _train_method(config.numbers, ds, seed), what="leak-free method")
+
+
+def leakage_rows(config, ds, released, *leak_free, seed):
+    """Compare what is reported with what the same weights do in other batches, or without the labels.
 
     Parameters
     ----------
@@ -157,28 +180,27 @@ def protocol_rows(config, ds, released, leak_free, *, seed):
         The run.
     ds : Dataset
         The data set.
-    released, leak_free : ProtocolRun
-        As :func:`released_run` and :func:`leak_free_run` return them.
+    released : ProtocolRun
+        As :func:`released_run` returns it.
+    *leak_free : ProtocolRun
+        Runs to compare with.
     seed : int
         Of the training.
 
     Returns
     -------
     list of dict
-        Table rows: "as reported" is the released protocol's best epoch on these very rows; the others are the
-        last epoch's weights. "leak-free signals, best epoch" is chosen on these rows too.
+        Table rows with macro-F1 and micro-F1. "released, best epoch" is what the released protocol reports,
+        its best epoch on these very rows; all others are the last epoch's weights.
     """
-    ways = {
-        "released": released.predictions[f"released, batch {BATCH_SIZE}"],
-        "labels withheld": released.predictions[f"withheld, batch {BATCH_SIZE}"],
-        "labels of other rows": released.predictions["labels of other rows"],
-        **leak_free.predictions,
-    }
-    metrics = {
-        "as reported": _best(released.history, "released"),
-        "leak-free signals, best epoch": _best(leak_free.history, "leak_free"),
-    } | {name: _measures(ds.Y_dev, predicted) for name, predicted in ways.items()}
-    order = ("as reported", *ways, "leak-free signals, best epoch")
+    found = released.predictions
+    ways = {name: found[name] for name in (f"released, batch {size}" for size in SHOWN_BATCHES)}
+    ways["labels of other rows"] = found["labels of other rows"]
+    ways["labels withheld"] = found[f"withheld, batch {BATCH_SIZE}"]
+    for run in leak_free:
+        ways |= run.predictions
+    metrics = {"released, best epoch": _best(released.history, "released")}
+    metrics |= {name: _measures(ds.Y_dev, predicted) for name, predicted in ways.items()}
     return [
         table_row(
             config,
@@ -189,9 +211,9 @@ def protocol_rows(config, ds, released, leak_free, *, seed):
             rule="z > θ",
             mode="inductive",
             seed=seed,
-            metrics=metrics[name],
+            metrics={metric: values[metric] for metric in ("macro_f1", "micro_f1")},
         )
-        for name in order
+        for name, values in metrics.items()
     ]
 
 
@@ -548,12 +570,18 @@ def _train_released(numbers, ds, seed, n_epochs, batches, pos_weight, switches):
 
 
 def _train_leak_free(numbers, ds, seed):
-    """Train the released model with leak-free signals, and our own network; return both as arrays."""
+    """Train the released model with leak-free signals; return the history and label sets as arrays."""
     idf, shares = LabelIDF().fit(ds.Y_train).idf_, neighbour_shares(ds)
     signals = LeakFreeSignals(idf, shares.train), LeakFreeSignals(idf, shares.dev)
     model = _model(numbers, ds, seed)
     history = _train(model, numbers, ds, seed, numbers.released_epochs, leak_free=signals)
-    method = AdaptiveThresholdNetwork(
+    predicted = predict_released(model, ds.X_dev, ds.Y_dev, signals=signals[1])
+    return {"leak-free signals": predicted, **_as_arrays(history)}
+
+
+def _train_method(numbers, ds, seed):
+    """Train our own network; return the history and label sets as arrays."""
+    network = AdaptiveThresholdNetwork(
         hidden_layers=numbers.hidden_layers,
         learning_rate=numbers.learning_rate,
         batch_size=numbers.batch_size,
@@ -562,11 +590,7 @@ def _train_leak_free(numbers, ds, seed):
         random_state=seed,
         **PAPER,
     ).fit(ds.X_train, ds.Y_train, groups=ds.groups_train)
-    return {
-        "leak-free signals": predict_released(model, ds.X_dev, ds.Y_dev, signals=signals[1]),
-        "leak-free method": sp.csr_array(method.predict(ds.X_dev)),
-        **_as_arrays(history),
-    }
+    return {"leak-free": sp.csr_array(network.predict(ds.X_dev)), **_as_arrays(network.history_)}
 
 
 def _model(numbers, ds, seed, **switches):

@@ -1,20 +1,16 @@
 """What the notebooks compute from trained models: rows of the result tables."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-import torch
 from scipy.special import expit
 
 from adathresh._pairs import gather_pairs
 from adathresh.calibration import IsotonicCalibration, reliability_curve
 from adathresh.datasets import statistics
-from adathresh.end_to_end import AdaptiveThresholdNetwork
-from adathresh.experiments.cache import cached_arrays
-from adathresh.experiments.models import MODULES, PAPER, PLAIN, neighbour_shares, rows_key, train_network
+from adathresh.experiments.models import PAPER, PLAIN, neighbour_shares, train_network
 from adathresh.experiments.tables import table_row
 from adathresh.leakage import only_words
 from adathresh.metrics import (
@@ -25,7 +21,6 @@ from adathresh.metrics import (
     paired_bootstrap,
 )
 from adathresh.posthoc import AdaptiveThreshold
-from adathresh.released import LabelLeakageWarning, ReleasedModel, predict_released, train_released
 from adathresh.rules import ExpectedF1Cut, FixedCut, GlobalCut, PerLabelCut, TopK
 
 ABLATIONS = {
@@ -63,9 +58,6 @@ TRAINING_RUNS = {
     "plain cross-entropy": PLAIN,
 }
 """What the paper's method is compared with: its own loss without thresholds, and the plain network."""
-
-RELEASED_BATCHES = (16, 128, 1024)
-"""Evaluation batch sizes of the released protocol; 128 is its own."""
 
 
 class Prediction(NamedTuple):
@@ -451,86 +443,6 @@ def training_runs(config, ds, *, seed):
     }
 
 
-def released_study(config, ds, *, seed):
-    """Train by the released protocol and without leakage on the same rows; predict the dev rows with both.
-
-    Everything is measured on the dev rows, because the released protocol chooses its epoch on the rows that
-    it reports. The leak-free method holds its own tenth of the training rows out to choose the epoch.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    tuple of (pandas.DataFrame, dict of str to scipy.sparse.csr_array)
-        The released protocol's history, and the label sets of each way to evaluate.
-    """
-    numbers = config.numbers
-    key = {
-        "what": "released",
-        "data": ds.fingerprint,
-        "rows": rows_key(ds),
-        "seed": seed,
-        "hidden_layers": numbers.hidden_layers,
-        "learning_rate": numbers.learning_rate,
-        "epochs": numbers.released_epochs,
-        "batch_size": numbers.batch_size,
-        "patience": numbers.patience,
-    }
-    modules = (*MODULES, "adathresh.released", "adathresh.experiments.studies")
-    arrays = cached_arrays(key, lambda: _released_arrays(numbers, ds, seed), modules=modules)
-    names = [str(name) for name in arrays.pop("history_names")]
-    return pd.DataFrame(arrays.pop("history"), columns=names), arrays
-
-
-def leakage_rows(config, ds, history, predictions, *, seed):
-    """Evaluate every way to evaluate on the dev rows.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    history : pandas.DataFrame
-        As :func:`released_study` returns it.
-    predictions : dict of str to scipy.sparse.csr_array
-        Likewise.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    list of dict
-        Table rows; the first is what the released protocol reports, its best epoch on these very rows.
-    """
-    best = history.loc[history["macro_f1_released"].idxmax()]
-    reported = {"macro_f1": best["macro_f1_released"], "micro_f1": best["micro_f1_released"]}
-    metrics = {"released, best epoch": reported} | {
-        name: evaluate(ds.Y_dev, predicted) for name, predicted in predictions.items()
-    }
-    return [
-        table_row(
-            config,
-            ds,
-            split="dev",
-            method=name,
-            base="network",
-            rule="z > θ",
-            mode="inductive",
-            seed=seed,
-            metrics={metric: values[metric] for metric in ("macro_f1", "micro_f1")},
-        )
-        for name, values in metrics.items()
-    ]
-
-
 def calibrated_scores(ds, scores):
     """Return the probabilities whose calibration is compared: raw, isotonic, fused.
 
@@ -686,44 +598,3 @@ def _threshold_pairs(ds, labels, share, theta):
     """Put thresholds beside what they depend on; pairs that can never be predicted are left out."""
     pairs = pd.DataFrame({"frequency": train_frequency(ds)[labels], "share": share, "theta": theta})
     return pairs[np.isfinite(pairs["theta"])]
-
-
-def _released_arrays(numbers, ds, seed):
-    """Train both ways and return histories and label sets of the dev rows."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = ReleasedModel(ds.X_train.shape[1], ds.Y_train.shape[1], hidden_layers=numbers.hidden_layers)
-    history = train_released(
-        model,
-        ds.X_train,
-        ds.Y_train,
-        ds.X_dev,
-        ds.Y_dev,
-        n_epochs=numbers.released_epochs,
-        learning_rate=numbers.learning_rate,
-        seed=seed,
-    )
-    leak_free = AdaptiveThresholdNetwork(
-        hidden_layers=numbers.hidden_layers,
-        learning_rate=numbers.learning_rate,
-        batch_size=numbers.batch_size,
-        max_epochs=numbers.released_epochs,
-        patience=numbers.patience,
-        random_state=seed,
-        **PAPER,
-    ).fit(ds.X_train, ds.Y_train, groups=ds.groups_train)
-    others = ds.Y_dev[np.random.default_rng(seed).permutation(ds.Y_dev.shape[0])]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LabelLeakageWarning)
-        arrays = {
-            f"released, batch {size}": predict_released(model, ds.X_dev, ds.Y_dev, batch_size=size)
-            for size in RELEASED_BATCHES
-        }
-        arrays["labels of other rows"] = predict_released(model, ds.X_dev, others)
-        arrays["labels withheld"] = predict_released(model, ds.X_dev, ds.Y_dev, signals="withheld")
-    arrays["leak-free"] = sp.csr_array(leak_free.predict(ds.X_dev))
-    return {
-        **arrays,
-        "history": np.array([list(entry.values()) for entry in history], dtype=float),
-        "history_names": np.array(list(history[0])),
-    }

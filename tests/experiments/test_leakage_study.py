@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
+from adathresh import AdaptiveThresholdNetwork
 from adathresh.datasets import Dataset, make_longtail
 from adathresh.experiments import leakage_study as study
 from adathresh.experiments.config import PROFILES, RunConfig
@@ -70,6 +71,11 @@ def released(config, ds):
 @pytest.fixture(scope="module")
 def leak_free(config, ds):
     return study.leak_free_run(config, ds, seed=0)
+
+
+@pytest.fixture(scope="module")
+def method(config, ds):
+    return study.leak_free_method(config, ds, seed=0)
 
 
 def macro(Y, predicted):
@@ -144,17 +150,63 @@ def test_runs_are_kept_for_what_they_depend_on(config, ds, released, monkeypatch
     assert calls[4][3:] == (8, (1, 16, 128, 1024), 10.0, {"normalize_logits": False})
 
 
-def test_leak_free_runs_never_see_the_labels_of_dev_rows(config, ds, leak_free, monkeypatch, tmp_path):
+def test_a_stored_run_equals_a_fresh_one(config, ds, released, leak_free, method, monkeypatch, tmp_path):
+    monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LabelLeakageWarning)
+        fresh = [run(config, ds, seed=0) for run in (study.released_run, study.leak_free_run)]
+    fresh.append(study.leak_free_method(config, ds, seed=0))
+    for run, stored in zip(fresh, (released, leak_free, method), strict=True):
+        pd.testing.assert_frame_equal(run.history, stored.history)
+        assert list(run.predictions) == list(stored.predictions)
+        for name, predicted in run.predictions.items():
+            assert same(predicted, stored.predictions[name]), name
+
+
+def test_only_the_released_protocol_reads_the_labels_it_predicts(
+    config, ds, released, leak_free, method, monkeypatch, tmp_path
+):
     monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path))
     permuted = ds.Y_dev[np.random.default_rng(1).permutation(70)]
-    other = study.leak_free_run(config, dataclasses.replace(ds, Y_dev=permuted), seed=0)
-    for name in ("leak-free signals", "leak-free method"):
-        assert same(leak_free.predictions[name], other.predictions[name])
-        assert leak_free.predictions[name].nnz > 0
+    nothing = sp.csr_array(ds.X_test.shape, dtype=np.float32)
+    other = dataclasses.replace(ds, Y_dev=permuted, X_test=nothing, Y_test=ds.Y_test[::-1])
+    run = study.released_run(config, other, seed=0)
+    assert run.history["train_loss"].tolist() == released.history["train_loss"].tolist()
+    for size in (1, 16, 128, 1024):
+        assert not same(
+            run.predictions[f"released, batch {size}"], released.predictions[f"released, batch {size}"]
+        )
+        assert same(
+            run.predictions[f"withheld, batch {size}"], released.predictions[f"withheld, batch {size}"]
+        )
+    own, other_method = (
+        study.leak_free_run(config, other, seed=0),
+        study.leak_free_method(config, other, seed=0),
+    )
+    assert same(own.predictions["leak-free signals"], leak_free.predictions["leak-free signals"])
+    assert same(other_method.predictions["leak-free"], method.predictions["leak-free"])
+    assert leak_free.predictions["leak-free signals"].nnz > 0
+    assert method.predictions["leak-free"].nnz > 0
     last = leak_free.history.iloc[-1]
     assert last["macro_f1_leak_free"] == pytest.approx(
         macro(ds.Y_dev, leak_free.predictions["leak-free signals"])
     )
+
+
+def test_the_leak_free_method_is_fitted_on_training_rows_alone(config, ds, method, monkeypatch, tmp_path):
+    seen = []
+
+    class Spy(AdaptiveThresholdNetwork):
+        def fit(self, X, Y, **options):
+            seen.append((X is ds.X_train, Y is grouped.Y_train, options, self.max_epochs, self.pos_weight))
+            return super().fit(X, Y, **options)
+
+    monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path))
+    monkeypatch.setattr(study, "AdaptiveThresholdNetwork", Spy)
+    grouped = dataclasses.replace(ds, groups_train=np.arange(150) // 3, groups_dev=np.arange(70))
+    run = study.leak_free_method(config, grouped, seed=0)
+    assert seen == [(True, True, {"groups": grouped.groups_train}, 8, 10.0)]
+    assert not same(run.predictions["leak-free"], method.predictions["leak-free"])
 
 
 def test_leak_free_signals_come_from_the_training_rows(config, ds, monkeypatch):
@@ -176,37 +228,34 @@ def test_leak_free_signals_come_from_the_training_rows(config, ds, monkeypatch):
 # --- rows ---
 
 
-def test_protocol_rows(config, ds, released, leak_free):
-    rows = {r["method"]: r for r in study.protocol_rows(config, ds, released, leak_free, seed=4)}
-    assert list(rows) == [
-        "as reported",
-        "released",
-        "labels withheld",
-        "labels of other rows",
-        "leak-free signals",
-        "leak-free method",
-        "leak-free signals, best epoch",
-    ]
-    for row in rows.values():
-        assert (row["dataset"], row["split"], row["seed"]) == ("tiny", "dev", 4)
-    predicted = {
-        "released": released.predictions["released, batch 128"],
-        "labels withheld": released.predictions["withheld, batch 128"],
+def test_leakage_rows(config, ds, released, leak_free, method):
+    rows = study.leakage_rows(config, ds, released, leak_free, method, seed=4)
+    ways = {
+        "released, batch 16": released.predictions["released, batch 16"],
+        "released, batch 128": released.predictions["released, batch 128"],
+        "released, batch 1024": released.predictions["released, batch 1024"],
         "labels of other rows": released.predictions["labels of other rows"],
-        **leak_free.predictions,
+        "labels withheld": released.predictions["withheld, batch 128"],
+        "leak-free signals": leak_free.predictions["leak-free signals"],
+        "leak-free": method.predictions["leak-free"],
     }
-    present = ds.Y_dev.toarray().any(axis=0)
-    for name, sets in predicted.items():
-        by_label = f1_score(ds.Y_dev.toarray(), sets.toarray(), average=None, zero_division=0)
-        assert rows[name]["macro_f1"] == pytest.approx(by_label.mean())
-        assert rows[name]["macro_f1_present"] == pytest.approx(by_label[present].mean())
-        assert rows[name]["labels_per_row"] == pytest.approx(sets.toarray().sum() / 70)
-    best = released.history["macro_f1_released"].idxmax()
-    for metric in study.MEASURES:
-        assert rows["as reported"][metric] == released.history.loc[best, f"{metric}_released"]
-    assert rows["as reported"]["macro_f1"] >= rows["released"]["macro_f1"]
-    best = leak_free.history["macro_f1_leak_free"].max()
-    assert rows["leak-free signals, best epoch"]["macro_f1"] == best
+    assert [row["method"] for row in rows] == ["released, best epoch", *ways]
+    for row, predicted in zip(rows[1:], ways.values(), strict=True):
+        for average in ("macro", "micro"):
+            expected = f1_score(ds.Y_dev.toarray(), predicted.toarray(), average=average, zero_division=0)
+            assert row[f"{average}_f1"] == pytest.approx(expected)
+    assert {(row["dataset"], row["split"], row["mode"], row["base"], row["seed"]) for row in rows} == {
+        ("tiny", "dev", "inductive", "network", 4)
+    }
+
+
+def test_the_reported_figure_is_the_best_epochs(config, ds, released):
+    history = released.history.copy()
+    history["macro_f1_released"] = [0.1, 0.4, 0.3, 0.2, 0, 0, 0, 0]
+    history["micro_f1_released"] = [0.9, 0.5, 0.6, 0.7, 0, 0, 0, 0]
+    first, *_ = study.leakage_rows(config, ds, released._replace(history=history), seed=0)
+    assert first["macro_f1"] == 0.4
+    assert first["micro_f1"] == 0.5  # of the same epoch, not the greatest
 
 
 def test_selection_rows_by_hand(config, ds):

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from adathresh import AdaptiveThresholdNetwork, NeighborLabels
 from adathresh.datasets import Dataset, load_dataset, make_longtail, save_xc
 from adathresh.experiments import models
-from adathresh.experiments.config import PROFILES, Profile, RunConfig
+from adathresh.experiments.config import PROFILES, RunConfig
 from adathresh.experiments.models import (
     BASES,
     PAPER,
@@ -24,8 +24,8 @@ from adathresh.experiments.models import (
 )
 
 SIZES = {"train": 90, "dev": 40, "test": 50}
-TINY = Profile(
-    n_seeds=1,
+TINY = dataclasses.replace(
+    PROFILES["quick"],
     max_epochs=4,
     patience=4,
     hidden_layers=(8,),
@@ -33,9 +33,7 @@ TINY = Profile(
     batch_size=32,
     top_scores=6,
     ablation_rows=50,
-    released_epochs=3,
     n_bootstrap=50,
-    network_labels=100,
 )
 
 

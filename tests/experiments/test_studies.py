@@ -1,8 +1,7 @@
-"""What the notebooks compute: counts, rules, differences, calibration, thresholds, the leakage audit."""
+"""What the notebooks compute: counts, rules, differences, calibration, thresholds."""
 
 import dataclasses
 import re
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,14 +15,14 @@ from adathresh import AdaptiveThreshold, AdaptiveThresholdNetwork
 from adathresh.calibration import IsotonicCalibration
 from adathresh.datasets import Dataset, make_longtail
 from adathresh.experiments import studies
-from adathresh.experiments.config import PROFILES, Profile, RunConfig
+from adathresh.experiments.config import PROFILES, RunConfig
 from adathresh.experiments.models import PAPER, base_scores, neighbour_shares, train_network
 from adathresh.metrics import expected_calibration_error, macro_f1, micro_f1
 from adathresh.rules import FixedCut, PerLabelCut, TopK
 
 SIZES = {"train": 90, "dev": 60, "test": 50}
-TINY = Profile(
-    n_seeds=1,
+TINY = dataclasses.replace(
+    PROFILES["quick"],
     max_epochs=4,
     patience=4,
     hidden_layers=(8,),
@@ -31,7 +30,6 @@ TINY = Profile(
     batch_size=32,
     top_scores=6,
     ablation_rows=50,
-    released_epochs=4,
     n_bootstrap=50,
     network_labels=100,
 )
@@ -508,107 +506,3 @@ def test_labels_that_are_never_predicted_are_left_out_of_the_map(ds, scores, mon
     monkeypatch.setattr(studies, "AdaptiveThreshold", OneLabelNever)
     after = studies.posthoc_threshold_pairs(ds, scores)
     assert len(before) - len(after) == np.bincount(neighbour_shares(ds).test.indices).max()
-
-
-# --- leakage ---
-
-
-@pytest.fixture(scope="module")
-def audit(config, ds):
-    return studies.released_study(config, ds, seed=0)
-
-
-def test_released_study_evaluates_every_way(ds, audit):
-    history, predictions = audit
-    assert history["epoch"].tolist() == [1, 2, 3, 4]
-    assert list(history) == [
-        "epoch",
-        "train_loss",
-        *(f"{average}_f1_{way}" for way in ("released", "withheld") for average in ("macro", "micro")),
-    ]
-    assert set(predictions) == {
-        "released, batch 16",
-        "released, batch 128",
-        "released, batch 1024",
-        "labels of other rows",
-        "labels withheld",
-        "leak-free",
-    }
-    for predicted in predictions.values():
-        assert predicted.shape == ds.Y_dev.shape
-    # the last epoch's weights are what is evaluated
-    for name, way in (("released, batch 128", "released"), ("labels withheld", "withheld")):
-        assert macro_f1(ds.Y_dev, predictions[name]) == history[f"macro_f1_{way}"].iloc[-1]
-    # 60 rows fit into one batch of either size, and not into one of 16
-    one = predictions["released, batch 128"].toarray()
-    np.testing.assert_array_equal(one, predictions["released, batch 1024"].toarray())
-    assert (one != predictions["released, batch 16"].toarray()).any()
-
-
-def test_a_stored_study_equals_a_fresh_one(config, ds, audit, monkeypatch, empty_cache):
-    with monkeypatch.context() as patch:
-        patch.setattr(studies, "_released_arrays", lambda *_: pytest.fail("trained again"))
-        stored = studies.released_study(config, ds, seed=0)
-    empty_cache("second")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", studies.LabelLeakageWarning)
-        fresh = studies.released_study(config, ds, seed=0)
-    for history, predictions in (stored, fresh):
-        np.testing.assert_array_equal(history, audit[0])
-        assert list(history) == list(audit[0])
-        for name, predicted in predictions.items():
-            np.testing.assert_array_equal(predicted.toarray(), audit[1][name].toarray(), err_msg=name)
-    other = studies.released_study(config, ds, seed=1)
-    assert other[0]["train_loss"].tolist() != audit[0]["train_loss"].tolist()
-
-
-def test_only_the_released_protocol_reads_the_labels_it_predicts(config, ds, audit, empty_cache):
-    empty_cache("second")
-    other = dataclasses.replace(
-        ds,
-        Y_dev=permuted(ds.Y_dev),
-        X_test=sp.csr_array(ds.X_test.shape, dtype=np.float32),
-        Y_test=permuted(ds.Y_test),
-    )
-    history, predictions = studies.released_study(config, other, seed=0)
-    assert history["train_loss"].tolist() == audit[0]["train_loss"].tolist()
-    for name in ("labels withheld", "leak-free"):
-        np.testing.assert_array_equal(predictions[name].toarray(), audit[1][name].toarray(), err_msg=name)
-    for name in ("released, batch 16", "released, batch 128"):
-        assert (predictions[name] != audit[1][name]).nnz > 0, name
-
-
-def test_the_leak_free_method_is_fitted_on_training_rows_alone(config, ds, monkeypatch, empty_cache):
-    seen = []
-
-    class Spy(AdaptiveThresholdNetwork):
-        def fit(self, X, Y, **options):
-            seen.append((X is ds.X_train, Y is ds.Y_train, options))
-            return super().fit(X, Y, **options)
-
-    empty_cache("second")
-    monkeypatch.setattr(studies, "AdaptiveThresholdNetwork", Spy)
-    studies.released_study(config, ds, seed=0)
-    assert seen == [(True, True, {"groups": None})]
-
-
-def test_leakage_rows_report_the_best_epoch_first(config, ds, audit):
-    history, predictions = audit
-    history = history.copy()
-    history["macro_f1_released"] = [0.1, 0.4, 0.3, 0.2]
-    history["micro_f1_released"] = [0.9, 0.5, 0.6, 0.7]
-    rows = studies.leakage_rows(config, ds, history, predictions, seed=2)
-    assert [row["method"] for row in rows] == ["released, best epoch", *predictions]
-    assert rows[0]["macro_f1"] == history["macro_f1_released"].max() == 0.4
-    assert rows[0]["micro_f1"] == 0.5  # of the same epoch, not the greatest
-    truth = ds.Y_dev.toarray()
-    for row in rows[1:]:
-        for average in ("macro", "micro"):
-            predicted = predictions[row["method"]].toarray()
-            expected = f1_score(truth, predicted, average=average, zero_division=0)
-            assert row[f"{average}_f1"] == pytest.approx(expected)
-    assert {(row["split"], row["mode"], row["base"], row["seed"]) for row in rows} == {
-        ("dev", "inductive", "network", 2)
-    }
-    real = studies.leakage_rows(config, ds, *audit, seed=2)[0]
-    assert real["macro_f1"] == audit[0]["macro_f1_released"].max()
