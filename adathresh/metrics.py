@@ -781,10 +781,69 @@ def paired_bootstrap(Y_true, Y_pred_a, Y_pred_b, *, metric="macro_f1", n_draws=1
     >>> paired_bootstrap([[1], [1], [0]], [[1], [1], [0]], [[1], [1], [0]], n_draws=10)
     {'difference': 0.0, 'low': 0.0, 'high': 0.0}
     """
+    return repeated_paired_bootstrap(
+        Y_true, [Y_pred_a], [Y_pred_b], metric=metric, n_draws=n_draws, random_state=random_state
+    )
+
+
+def repeated_paired_bootstrap(
+    Y_true, Y_preds_a, Y_preds_b, *, metric="macro_f1", n_draws=1000, random_state=0
+):
+    """Interval of the mean difference between two methods that were repeated, for example with other seeds.
+
+    Each draw resamples both the rows, as in :func:`paired_bootstrap`, and the repetitions (Efron and
+    Tibshirani 1993, ch. 8, on data of two levels), so that the interval holds what rows and seeds leave open.
+    All repetitions of a draw take the same rows: what they all do to a row stays, what one of them does to it
+    averages out. With few repetitions their own part is somewhat too small, by
+    (n_repetitions - 1) / n_repetitions in variance.
+
+    Parameters
+    ----------
+    Y_true : array-like or sparse of shape (n_samples, n_labels)
+        True labels, 0 or 1; at least two rows.
+    Y_preds_a, Y_preds_b : sequence of array-like or sparse of shape (n_samples, n_labels)
+        The predictions of the two methods, 0 or 1, one a repetition; the i-th of both are compared.
+    metric : {"macro_f1", "micro_f1", "example_f1"}, default="macro_f1"
+        What is compared.
+    n_draws : int, default=1000
+        Number of resamples, at least 1.
+    random_state : int, RandomState instance or None, default=0
+        Source of the resamples.
+
+    Returns
+    -------
+    dict of str to float
+        ``difference``, the mean over the repetitions, ``low`` and ``high`` of its 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        As :func:`paired_bootstrap`, and if the two methods have different numbers of repetitions, or none.
+    """
     if metric not in _WITHOUT_EACH_ROW:
         raise ValueError(f"metric must be one of {', '.join(_WITHOUT_EACH_ROW)}; got {metric!r}.")
     if n_draws < 1:
         raise ValueError(f"n_draws must be at least 1; got {n_draws}.")
+    if len(Y_preds_a) != len(Y_preds_b) or not len(Y_preds_a):
+        raise ValueError(
+            f"both methods need equally many repetitions, at least one; "
+            f"got {len(Y_preds_a)} and {len(Y_preds_b)}."
+        )
+    pairs = zip(Y_preds_a, Y_preds_b, strict=True)
+    pseudo = np.array([_pseudo_values(Y_true, a, b, metric) for a, b in pairs])
+    n_repetitions, n_samples = pseudo.shape
+    random_state, draws = check_random_state(random_state), []
+    for _ in range(n_draws):
+        of_repetition = pseudo[:, random_state.randint(n_samples, size=n_samples)].mean(axis=1)
+        if n_repetitions > 1:
+            of_repetition = of_repetition[random_state.randint(n_repetitions, size=n_repetitions)]
+        draws.append(of_repetition.mean())
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"difference": float(pseudo.mean()), "low": float(low), "high": float(high)}
+
+
+def _pseudo_values(Y_true, Y_pred_a, Y_pred_b, metric):
+    """Return each row's contribution to metric(a) - metric(b); their mean is the difference."""
     Y_true, Y_pred_a = _check_pair(Y_true, Y_pred_a, pred_name="Y_pred_a")
     Y_true, Y_pred_b = _check_pair(Y_true, Y_pred_b, pred_name="Y_pred_b")
     n_samples = Y_true.shape[0]
@@ -793,12 +852,7 @@ def paired_bootstrap(Y_true, Y_pred_a, Y_pred_b, *, metric="macro_f1", n_draws=1
     value_of, without_row_of = _WITHOUT_EACH_ROW[metric]
     difference = value_of(Y_true, Y_pred_a) - value_of(Y_true, Y_pred_b)
     without_row = without_row_of(Y_true, Y_pred_a) - without_row_of(Y_true, Y_pred_b)
-    # the pseudo-values less their mean, so that the draws centre on the difference
-    pseudo = (n_samples - 1) * (without_row.mean() - without_row)
-    random_state = check_random_state(random_state)
-    draws = [pseudo[random_state.randint(n_samples, size=n_samples)].mean() for _ in range(n_draws)]
-    low, high = difference + np.quantile(draws, [0.025, 0.975])
-    return {"difference": difference, "low": float(low), "high": float(high)}
+    return difference + (n_samples - 1) * (without_row.mean() - without_row)
 
 
 def _macro_f1_without_each_row(Y_true, Y_pred):

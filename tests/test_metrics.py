@@ -411,7 +411,7 @@ def test_bootstrap_of_a_mean_is_the_plain_one():
     for _ in range(200):
         rows = rng.randint(len(Y), size=len(Y))
         draws.append(m.example_f1(Y[rows], A[rows]) - m.example_f1(Y[rows], B[rows]))
-    assert result["difference"] == m.example_f1(Y, A) - m.example_f1(Y, B)
+    assert result["difference"] == pytest.approx(m.example_f1(Y, A) - m.example_f1(Y, B))
     assert [result["low"], result["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
 
 
@@ -439,10 +439,40 @@ def test_bootstrap_is_antisymmetric_in_the_two_predictions_and_repeats_with_its_
     Y, A, *_ = make_case(0)
     B = make_case(9)[1]
     one, other = m.paired_bootstrap(Y, A, B, n_draws=101), m.paired_bootstrap(Y, B, A, n_draws=101)
-    assert one["difference"] == -other["difference"]
+    assert one["difference"] == pytest.approx(-other["difference"])
     assert [one["low"], one["high"]] == pytest.approx([-other["high"], -other["low"]])
     assert one == m.paired_bootstrap(sp.csr_array(Y), sp.csr_matrix(A), B, n_draws=101)
     assert one != m.paired_bootstrap(Y, A, B, n_draws=101, random_state=1)
+
+
+def test_repetitions_are_resampled_with_the_rows():
+    Y, A, *_ = make_case(0)
+    As, Bs = [A, make_case(5)[1], make_case(6)[1]], [make_case(seed)[1] for seed in (7, 8, 9)]
+    result = m.repeated_paired_bootstrap(Y, As, Bs, metric="example_f1", n_draws=300, random_state=3)
+    rng, draws = np.random.RandomState(3), []
+    for _ in range(300):
+        rows, repetitions = rng.randint(len(Y), size=len(Y)), rng.randint(3, size=3)
+        draws.append(
+            np.mean(
+                [m.example_f1(Y[rows], As[r][rows]) - m.example_f1(Y[rows], Bs[r][rows]) for r in repetitions]
+            )
+        )
+    assert [result["low"], result["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+    alone = [m.paired_bootstrap(Y, a, b, metric="example_f1") for a, b in zip(As, Bs, strict=True)]
+    assert result["difference"] == pytest.approx(np.mean([one["difference"] for one in alone]))
+
+
+def test_equal_repetitions_are_one_and_others_widen_nothing_but_their_spread():
+    Y, A, *_ = make_case(0)
+    B, C = make_case(9)[1], make_case(8)[1]
+    one = m.paired_bootstrap(Y, A, B, n_draws=2000)
+    same = m.repeated_paired_bootstrap(Y, [A] * 3, [B] * 3, n_draws=2000)
+    assert list(same.values()) == pytest.approx(list(one.values()), abs=0.02)
+    other = m.repeated_paired_bootstrap(Y, [A, A], [B, A], n_draws=2000)
+    assert other["difference"] == pytest.approx(one["difference"] / 2)
+    swapped = m.repeated_paired_bootstrap(Y, [B, C], [C, B], n_draws=2000)
+    assert swapped["difference"] == pytest.approx(0, abs=1e-12)
+    assert swapped["low"] < 0 < swapped["high"]
 
 
 ONE = [[1, 0], [0, 1]]
@@ -481,6 +511,8 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
         (lambda: m.paired_bootstrap(ONE, ONE, ONE, metric="f1"), "metric must be one of macro_f1, micro_f1"),
         (lambda: m.paired_bootstrap(ONE, ONE, ONE, n_draws=0), "n_draws must be at least 1"),
         (lambda: m.paired_bootstrap([[1]], [[1]], [[1]]), "at least two rows; Y_true has 1"),
+        (lambda: m.repeated_paired_bootstrap(ONE, [ONE], []), "equally many repetitions, .* got 1 and 0"),
+        (lambda: m.repeated_paired_bootstrap(ONE, [], []), "at least one; got 0 and 0"),
     ],
 )
 def test_errors(call, message):

@@ -2,9 +2,11 @@
 
 import time
 from copy import copy
+from itertools import product
 
 from adathresh.experiments.signals import fitting_labels, fitting_rows
 from adathresh.experiments.studies import Prediction, metrics_on_test
+from adathresh.metrics import repeated_paired_bootstrap
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -21,6 +23,9 @@ from adathresh.rules import (
 
 OURS = "adaptive"
 """The rule that all others are compared with."""
+
+WITH_TEXTS = "adaptive + label texts"
+"""The same rule with the likeness of row text and label name, on data sets that have both."""
 
 
 def rival_rules(Y):
@@ -83,9 +88,8 @@ def adaptive_rules(ds, seen, *, seed):
     }
     if seen.affinity is not None:
         texts = {**local, "affinity": seen.affinity}
-        rules["adaptive + label texts"] = AdaptiveThreshold(**options), texts
-        name = "adaptive + label texts, macro + micro"
-        rules[name] = AdaptiveThreshold("macro_micro_f1", **options), texts
+        rules[WITH_TEXTS] = AdaptiveThreshold(**options), texts
+        rules[f"{WITH_TEXTS}, macro + micro"] = AdaptiveThreshold("macro_micro_f1", **options), texts
     return rules
 
 
@@ -128,6 +132,42 @@ def all_predictions(ds, seen, *, seed):
             name, mode = f"{OURS}, transductive", "transductive"
             results[name] = Prediction(batch, probabilities, mode, time.perf_counter() - start)
     return results
+
+
+def compared_rows(config, ds, repeated, *, base):
+    """Compare our rule, and ours with label texts, with all others, over all seeds at once.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile has the number of draws.
+    ds : Dataset
+        The data set.
+    repeated : list of dict of str to Prediction
+        What :func:`all_predictions` returns, for each seed.
+    base : str
+        Name of the base model.
+
+    Returns
+    -------
+    list of dict
+        Mean difference over the seeds in macro-F1 and micro-F1, ours minus the other, with its 95 % interval.
+    """
+    label_sets = {rule: [found[rule].label_sets for found in repeated] for rule in repeated[0]}
+    rows = []
+    for ours in (OURS, WITH_TEXTS) if WITH_TEXTS in label_sets else (OURS,):
+        for rule, metric in product(label_sets, ("macro_f1", "micro_f1")):
+            if rule != ours:
+                interval = repeated_paired_bootstrap(
+                    ds.Y_test,
+                    label_sets[ours],
+                    label_sets[rule],
+                    metric=metric,
+                    n_draws=config.numbers.n_bootstrap,
+                    random_state=config.random_state,
+                )
+                rows.append({"base": base, "a": ours, "b": rule, "metric": metric, **interval})
+    return rows
 
 
 def crossfit_metrics(ds, prediction):

@@ -2,7 +2,8 @@
 
 The table ``summary.csv`` has one line for every data set, base model and rule of notebook 08, the figure
 ``figures/summary.png`` shows how often ``adaptive`` is better than each inductive rival, level with it, or
-worse. Both are made from the tables in ``results/<dataset>/``, without computing anything anew.
+worse. Both are made from the tables in ``results/<dataset>/full/``, or in ``results/<dataset>/`` where the
+full profile has none, without computing anything anew.
 """
 
 import argparse
@@ -13,10 +14,11 @@ import pandas as pd
 
 from adathresh._cache import whole_file
 from adathresh.experiments.config import repository_root
-from adathresh.experiments.decision_rules import OURS
+from adathresh.experiments.decision_rules import OURS, WITH_TEXTS
 from adathresh.experiments.plotting import plot_outcomes, use_style
 
 _ONE_LINE = ["dataset", "base", "rule", "mode"]
+_DIFFERENCES = "rules_differences.csv"
 
 
 def summary_table(folder):
@@ -25,27 +27,45 @@ def summary_table(folder):
     Parameters
     ----------
     folder : str or path-like
-        Holds ``<dataset>/rules.csv`` and ``<dataset>/rules_differences.csv``.
+        Holds ``rules.csv`` and ``rules_differences.csv`` in ``<dataset>/`` or ``<dataset>/full/``.
 
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, base, rule, mode, seeds, macro_f1, micro_f1; difference (macro-F1 of ``adaptive``
-        minus the rule's), low and high, each averaged over the seeds, which makes the interval at least as
-        wide as that of the averaged difference; and adaptive_is: "better" where the interval lies above 0,
-        "worse" where it lies below, else "level".
+        Columns dataset, profile, base, rule, mode, seeds, macro_f1, micro_f1 (means over the seeds);
+        adaptive_difference (macro-F1 of ``adaptive`` minus the rule's), adaptive_low and adaptive_high (its
+        95 % interval) and adaptive_is: "better" where the interval lies above 0, "worse" where it lies below,
+        else "level". texts_difference and so on are the same for ``adaptive + label texts``. Missing for the
+        rule itself, and the latter where there are no texts.
 
     Raises
     ------
     FileNotFoundError
         If no data set has both tables.
     """
-    files = sorted(Path(folder).glob("*/rules_differences.csv"))
-    if not files:
+    quick, full = (Path(folder).glob(f"{place}/{_DIFFERENCES}") for place in ("*", "*/full"))
+    sets = sorted({*(file.parent for file in quick), *(file.parent.parent for file in full)})
+    if not sets:
         raise FileNotFoundError(
-            f"{folder} holds no <dataset>/rules_differences.csv; run `adathresh reproduce --only 08` first."
+            f"{folder} holds no <dataset>/{_DIFFERENCES}; run `adathresh reproduce --only 08` first."
         )
-    return pd.concat([_one_set(file) for file in files], ignore_index=True)
+    return pd.concat([_one_set(one) for one in sets], ignore_index=True)
+
+
+def inductive_rivals(table):
+    """Select the rules that ``adaptive`` has to beat.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As :func:`summary_table` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of rules that are not ours and have not seen the rows to be predicted.
+    """
+    return table[(table["mode"] == "inductive") & ~table["rule"].str.startswith(OURS)]
 
 
 def outcomes(table):
@@ -61,7 +81,7 @@ def outcomes(table):
     pandas.DataFrame
         One row a rule, columns better, level and worse.
     """
-    rivals = table[(table["mode"] == "inductive") & ~table["rule"].str.startswith(OURS)]
+    rivals = inductive_rivals(table)
     counts = pd.crosstab(rivals["rule"], rivals["adaptive_is"])
     return counts.reindex(index=rivals["rule"].unique(), columns=["better", "level", "worse"], fill_value=0)
 
@@ -116,20 +136,30 @@ def main(arguments=None):
     return 0
 
 
-def _one_set(file):
+def _one_set(folder):
     """Summarise one data set."""
-    rows, differences = pd.read_csv(file.with_name("rules.csv")), pd.read_csv(file)
+    full = folder / "full"
+    profile, folder = ("full", full) if (full / _DIFFERENCES).is_file() else ("quick", folder)
+    rows, differences = pd.read_csv(folder / "rules.csv"), pd.read_csv(folder / _DIFFERENCES)
     means = rows.groupby(_ONE_LINE, sort=False).agg(
         seeds=("seed", "nunique"), macro_f1=("macro_f1", "mean"), micro_f1=("micro_f1", "mean")
     )
+    table = means.reset_index()
+    table.insert(1, "profile", profile)
     of_macro = differences[differences["metric"] == "macro_f1"].rename(columns={"b": "rule"})
-    compared = of_macro.groupby(["base", "rule"])[["difference", "low", "high"]].mean()
-    table = means.reset_index().join(compared, on=["base", "rule"])
-    table["adaptive_is"] = "level"
-    table.loc[table["low"] > 0, "adaptive_is"] = "better"
-    table.loc[table["high"] < 0, "adaptive_is"] = "worse"
-    table.loc[table["rule"] == OURS, "adaptive_is"] = ""
+    for ours, prefix in ((OURS, "adaptive_"), (WITH_TEXTS, "texts_")):
+        interval = of_macro[of_macro["a"] == ours].set_index(["base", "rule"])[["difference", "low", "high"]]
+        interval = interval.assign(**{"is": _verdicts(interval)}).add_prefix(prefix)
+        table = table.join(interval, on=["base", "rule"])
     return table
+
+
+def _verdicts(interval):
+    """Say of each interval on which side of 0 it lies."""
+    verdicts = pd.Series("level", index=interval.index)
+    verdicts[interval["low"] > 0] = "better"
+    verdicts[interval["high"] < 0] = "worse"
+    return verdicts
 
 
 if __name__ == "__main__":

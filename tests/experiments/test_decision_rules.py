@@ -143,6 +143,25 @@ def test_rows_of_the_table(config, ds, seen):
         assert row["macro_f1_6_20"] == pytest.approx(macro_f1(ds.Y_test[:, rare], label_sets[:, rare]))
 
 
+def test_ours_is_compared_with_every_rule_over_all_seeds(config, ds, seen):
+    repeated = [study.all_predictions(ds, seen, seed=seed) for seed in (0, 1)]
+    table = study.compared_rows(config, ds, repeated, base="linear")
+    for ours in ("adaptive", "adaptive + label texts"):
+        rows = [row for row in table if row["a"] == ours and row["metric"] == "macro_f1"]
+        assert [row["b"] for row in rows] == [rule for rule in repeated[0] if rule != ours]
+        for row in rows:
+            differences = [
+                macro_f1(ds.Y_test, found[ours].label_sets) - macro_f1(ds.Y_test, found[row["b"]].label_sets)
+                for found in repeated
+            ]
+            assert row["difference"] == pytest.approx(np.mean(differences))
+            assert row["low"] <= row["difference"] <= row["high"]
+    with_texts = next(row for row in table if row["a"] != "adaptive" and row["b"] == "adaptive")
+    assert with_texts["low"] > 0
+    without = [{k: v for k, v in found.items() if "texts" not in k} for found in repeated]
+    assert {row["a"] for row in study.compared_rows(config, ds, without, base="linear")} == {"adaptive"}
+
+
 def test_all_base_models_together(config, ds):
     *alone, (name, together) = source.all_signals(config, ds, seed=0)
     assert name == source.TOGETHER

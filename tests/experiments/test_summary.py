@@ -7,61 +7,90 @@ from adathresh.experiments.plotting import plot_outcomes
 from adathresh.experiments.summary import main, outcomes, summary_table
 
 
-def write(folder, name, macro, intervals):
-    """Write the two tables of a data set: macro-F1 by rule and seed, intervals by rule and seed."""
-    (folder / name).mkdir()
+def write(folder, macro, intervals):
+    """Write the two tables of a data set: macro-F1 by rule and seed, intervals by our rule and the other."""
+    folder.mkdir(parents=True)
     rows = [
-        {"dataset": name, "base": "linear", "rule": rule, "mode": mode, "seed": seed, "macro_f1": value}
+        {"dataset": "a set", "base": "linear", "rule": rule, "mode": mode, "seed": seed, "macro_f1": value}
         for (rule, mode), values in macro.items()
         for seed, value in enumerate(values)
     ]
-    pd.DataFrame(rows).assign(micro_f1=0.5).to_csv(folder / name / "rules.csv", index=False)
+    pd.DataFrame(rows).assign(micro_f1=0.5).to_csv(folder / "rules.csv", index=False)
     rows = [
-        {"base": "linear", "b": rule, "metric": metric, "seed": seed, "difference": sum(interval) / 2}
-        | dict(zip(("low", "high"), interval, strict=True))
-        for rule, both in intervals.items()
-        for seed, interval in enumerate(both)
+        {"base": "linear", "a": ours, "b": rule, "metric": metric}
+        | dict(zip(("difference", "low", "high"), interval, strict=True))
+        for (ours, rule), interval in intervals.items()
         for metric in ("macro_f1", "micro_f1")
     ]
     frame = pd.DataFrame(rows)
     frame.loc[frame["metric"] == "micro_f1", ["difference", "low", "high"]] = -9.0
-    frame.to_csv(folder / name / "rules_differences.csv", index=False)
+    frame.to_csv(folder / "rules_differences.csv", index=False)
+
+
+IN, TRANS = "inductive", "transductive"
+OURS, TEXTS = "adaptive", "adaptive + label texts"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    i, t = "inductive", "transductive"
-    macro = {("adaptive", i): [0.4, 0.6], ("PCut", i): [0.3, 0.3], ("SCut", i): [0.5, 0.5]}
-    batch = {("block coordinate", t): [0.9, 0.9], ("adaptive, transductive", t): [0.6, 0.6]}
+    macro = {(OURS, IN): [0.4, 0.6], ("PCut", IN): [0.3, 0.3], ("SCut", IN): [0.5, 0.5]}
+    batch = {("block coordinate", TRANS): [0.9, 0.9], ("adaptive, transductive", TRANS): [0.6, 0.6]}
+    texts = {(TEXTS, IN): [0.7, 0.8]}
     intervals = {
-        "PCut": [(0.1, 0.3), (-0.05, 0.2)],  # 0.025 to 0.25 on average
-        "SCut": [(-0.2, 0.1), (0.0, 0.1)],
-        "block coordinate": [(-0.5, -0.4)] * 2,
-        "adaptive, transductive": [(-0.2, 0.0), (-0.2, 0.1)],
+        (OURS, "PCut"): (0.2, 0.1, 0.3),
+        (OURS, "SCut"): (0.0, -0.1, 0.1),
+        (OURS, TEXTS): (-0.1, -0.2, 0.1),
+        (OURS, "block coordinate"): (-0.4, -0.5, -0.3),
+        (OURS, "adaptive, transductive"): (-0.1, -0.2, 0.0),
+        (TEXTS, "PCut"): (0.5, 0.4, 0.6),
+        (TEXTS, "SCut"): (0.3, -0.1, 0.5),
+        (TEXTS, OURS): (0.1, -0.1, 0.2),
     }
-    write(tmp_path, "one", {**macro, **batch}, intervals)
-    write(tmp_path, "two", macro, {"PCut": [(-0.3, -0.1)] * 2, "SCut": [(0.1, 0.2)] * 2})
+    write(tmp_path / "one", {**macro, **texts, **batch}, intervals)
+    write(tmp_path / "two", macro, {(OURS, "PCut"): (9, 8, 10), (OURS, "SCut"): (9, 8, 10)})
+    full = {(OURS, "PCut"): (-0.2, -0.3, -0.1), (OURS, "SCut"): (0.2, 0.1, 0.3)}
+    write(tmp_path / "two" / "full", {rule: [*values, 0.8] for rule, values in macro.items()}, full)
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "rules.csv").write_text("another table\n")
     return tmp_path
 
 
-def test_seeds_are_averaged(folder):
-    table = summary_table(folder).set_index(["dataset", "rule"])
-    assert table.loc[("one", "adaptive"), ["seeds", "macro_f1", "micro_f1"]].tolist() == [2, 0.5, 0.5]
-    assert table.loc[("one", "adaptive"), "adaptive_is"] == ""
-    pcut = table.loc[("one", "PCut")]
-    assert pcut[["difference", "low", "high"]].tolist() == pytest.approx([0.1375, 0.025, 0.25])
-    assert table["adaptive_is"].to_dict() == {
-        ("one", "adaptive"): "",
-        ("one", "PCut"): "better",
-        ("one", "SCut"): "level",
-        ("one", "block coordinate"): "worse",
-        ("one", "adaptive, transductive"): "level",
-        ("two", "adaptive"): "",
-        ("two", "PCut"): "worse",
-        ("two", "SCut"): "better",
+@pytest.fixture
+def table(folder):
+    table = summary_table(folder)
+    assert list(table["profile"]) == ["quick"] * 6 + ["full"] * 3
+    return table.set_index(["profile", "rule"])
+
+
+def test_seeds_are_averaged(table):
+    averages = ["seeds", "macro_f1", "micro_f1"]
+    assert table.loc[("quick", OURS), averages].tolist() == [2, 0.5, 0.5]
+    assert table.loc[("full", "PCut"), averages].tolist() == [3, pytest.approx(1.4 / 3), 0.5]
+
+
+def test_intervals_of_macro_f1_give_the_verdict(table):
+    columns = ["adaptive_difference", "adaptive_low", "adaptive_high"]
+    assert table.loc[("quick", "PCut"), columns].tolist() == [0.2, 0.1, 0.3]
+    assert table["adaptive_is"].dropna().to_dict() == {
+        ("quick", "PCut"): "better",
+        ("quick", "SCut"): "level",
+        ("quick", TEXTS): "level",
+        ("quick", "block coordinate"): "worse",
+        ("quick", "adaptive, transductive"): "level",
+        ("full", "PCut"): "worse",
+        ("full", "SCut"): "better",
     }
+    assert table["texts_is"].dropna().to_dict() == {
+        ("quick", "PCut"): "better",
+        ("quick", "SCut"): "level",
+        ("quick", OURS): "level",
+    }
+    assert table.loc[("quick", "PCut"), "texts_low"] == 0.4
+
+
+def test_the_full_profile_alone_will_do(folder):
+    (folder / "two" / "rules_differences.csv").unlink()
+    assert len(summary_table(folder)) == 9
 
 
 def test_inductive_rivals_are_counted(folder):
@@ -84,7 +113,7 @@ def test_the_command_writes_both_files_the_same_every_time(folder, capsys):
         contents.append([file.read_bytes() for file in files])
     assert contents[0] == contents[1]
     assert "PCut" in capsys.readouterr().out
-    assert len(pd.read_csv(files[0])) == 8
+    assert len(pd.read_csv(files[0])) == 9
 
 
 def test_no_results(tmp_path, capsys):
