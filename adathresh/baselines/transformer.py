@@ -23,6 +23,7 @@ from adathresh._checkpoint import (
     save_checkpoint,
 )
 from adathresh.baselines._base import TopScoresClassifier
+from adathresh.baselines._descent import label_loss, log_odds, share_of_rate
 from adathresh.baselines._encoder import (
     MINILM,
     cached_vectors,
@@ -275,7 +276,9 @@ class FineTunedTransformer(_TextClassifier):
     its step size rising linearly over the first tenth of the steps and falling linearly to 0 after it (as
     Devlin et al. 2019, arXiv:1810.04805, train BERT). The layer starts from w = 0 and from b_l = the
     log-odds of the label among the training rows, so that thousands of rare labels do not first have to be
-    unlearned (Lin et al. 2017, arXiv:1708.02002, section 3.3); it takes larger steps than the encoder.
+    unlearned (Lin et al. 2017, arXiv:1708.02002, section 3.3); it takes larger steps than the encoder. With
+    a ``head`` it starts from what that one has learnt on the frozen encoder's vectors of the same rows, which
+    a short fine-tuning needs and a long one profits from (Kumar et al. 2022, arXiv:2202.10054).
 
     Running is deterministic for one machine and seed, and a resumed run ends with the weights of an
     uninterrupted one. A GPU is used if there is one.
@@ -296,6 +299,10 @@ class FineTunedTransformer(_TextClassifier):
         Greatest step size of the encoder; greater than 0.
     head_learning_rate : float, default=1e-2
         Greatest step size of the linear layer; greater than 0.
+    head : classifier, optional
+        What the linear layer starts from, such as ``LogisticHead()``
+        (:mod:`adathresh.baselines.logistic`): a copy is fitted to the frozen encoder's vectors, and its
+        dense ``coef_`` and finite ``intercept_`` are taken over. None means w = 0 and the log-odds.
     checkpoint_dir : str or os.PathLike, optional
         Folder for interrupted runs, which go on when ``fit`` is called again with the same parameters, texts
         and labels, and for the weights of finished ones, which are then read instead of trained. Each fold of
@@ -351,6 +358,7 @@ class FineTunedTransformer(_TextClassifier):
         batch_size=32,
         learning_rate=1e-4,
         head_learning_rate=1e-2,
+        head=None,
         checkpoint_dir=None,
         random_state=None,
         verbose=False,
@@ -362,6 +370,7 @@ class FineTunedTransformer(_TextClassifier):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.head_learning_rate = head_learning_rate
+        self.head = head
         self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
@@ -391,11 +400,15 @@ class FineTunedTransformer(_TextClassifier):
         texts = check_texts(X)
         Y = self._encode(Y, len(texts))
         folder = model_folder(self.model)
+        network = _LabelNetwork(load_encoder(folder, self.max_length), Y)
+        if self.head is not None:
+            vectors = cached_vectors(texts, self.model, self.max_length, batch_size=self.batch_size)
+            network.start_from(clone(self.head).fit(vectors, Y))
         run = _Run(
-            _LabelNetwork(load_encoder(folder, self.max_length), Y),
+            network,
             n_samples=len(texts),
             seed=int(check_random_state(self.random_state).randint(2**31)),
-            settings={name: getattr(self, name) for name in _SETTINGS},
+            settings={name: getattr(self, name) for name in _SETTINGS} | {"head": repr(self.head)},
         )
         checkpoint = None
         if self.checkpoint_dir is not None:
@@ -434,8 +447,6 @@ class FineTunedTransformer(_TextClassifier):
 
 # The parameters of a fine-tuning that decide its weights.
 _SETTINGS = ("max_length", "max_epochs", "max_steps", "batch_size", "learning_rate", "head_learning_rate")
-# Share of the steps in which the step size rises.
-_WARM_UP = 0.1
 
 
 class _LabelNetwork(nn.Module):
@@ -448,10 +459,15 @@ class _LabelNetwork(nn.Module):
         self.head = nn.utils.skip_init(nn.Linear, n_dimensions, Y.shape[1], device=encoder.device)
         # the layer sees entries of about 1, whatever the number of dimensions; the step size is made for that
         self.scale = n_dimensions**0.5
-        frequency = torch.from_numpy(np.bincount(Y.indices, minlength=Y.shape[1]))
         with torch.no_grad():
             self.head.weight.zero_()
-            self.head.bias.copy_(torch.log((frequency + 0.5) / (Y.shape[0] - frequency + 0.5)))
+            self.head.bias.copy_(torch.from_numpy(log_odds(Y)))
+
+    def start_from(self, head):
+        """Take over the weights and intercepts of a linear classifier of vectors of unit length."""
+        with torch.no_grad():
+            self.head.weight.copy_(torch.as_tensor(head.coef_) / self.scale)
+            self.head.bias.copy_(torch.as_tensor(head.intercept_))
 
     def forward(self, texts):
         """Compute the logits of some texts, (n_texts, n_labels)."""
@@ -503,11 +519,11 @@ class _Run:
         rows = self.batch()
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.step]).generate_state(1)[0]))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * _share_of_rate(self.step, self.n_steps)
+            group["lr"] = rate * share_of_rate(self.step, self.n_steps)
         self.network.train()
         logits = self.network([texts[row] for row in rows])
         targets = torch.from_numpy(Y[rows].toarray()).to(logits.device)
-        loss = functional.binary_cross_entropy_with_logits(logits, targets) * Y.shape[1]
+        loss = label_loss(logits, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -565,12 +581,6 @@ def _where_it_stopped(run, checkpoint):
     """Say how far an interrupted run came and how to go on."""
     where = f"fine-tuning stopped after step {run.step} of {run.n_steps}"
     return f"{where}; {checkpoint} holds it, fit again to go on" if checkpoint else where
-
-
-def _share_of_rate(step, n_steps):
-    """Return the share of the greatest step size: a linear rise, then a linear fall."""
-    rise = max(1, round(_WARM_UP * n_steps))
-    return min((step + 1) / rise, (n_steps - step) / max(1, n_steps - rise))
 
 
 def _rows_digest(texts, Y):

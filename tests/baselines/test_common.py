@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from adathresh import AdaptiveThresholdClassifier
 from adathresh.baselines.forest import ExtraTrees
 from adathresh.baselines.linear import LinearOneVsRest
+from adathresh.baselines.logistic import LogisticHead
 from adathresh.baselines.neighbours import MLkNN, NeighborShares
 from adathresh.baselines.tree import LabelTree
 from adathresh.metrics import macro_f1, precision_at_k
@@ -25,6 +26,7 @@ ADAPTERS = [
     NeighborShares(20),
     MLkNN(),
     ExtraTrees(30, random_state=0),
+    LogisticHead(max_epochs=100, batch_size=50, random_state=0),
 ]
 UNSEEDED = (LabelTree,)
 

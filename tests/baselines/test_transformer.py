@@ -18,7 +18,9 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from adathresh.baselines import _encoder, transformer
+from adathresh.baselines._descent import share_of_rate
 from adathresh.baselines._encoder import MINILM, check_texts, fingerprint, model_folder
+from adathresh.baselines.logistic import LogisticHead
 from adathresh.baselines.neighbours import NeighborShares
 from adathresh.baselines.transformer import FineTunedTransformer, FrozenTransformer, SentenceEmbedder
 from adathresh.crossfit import draw_folds, out_of_fold_scores
@@ -459,6 +461,19 @@ def test_before_the_first_step_every_text_has_the_log_odds_of_the_labels(tiny, m
     np.testing.assert_allclose(scores, np.tile(expected, (60, 1)), rtol=1e-5)
 
 
+def test_with_a_head_training_starts_from_what_it_learnt_on_the_frozen_vectors(tiny, monkeypatch):
+    monkeypatch.setattr(transformer._Run, "take_step", lambda self, *_: self.losses.append(0.0))
+    texts, Y = make_data()
+    head = LogisticHead(random_state=0)
+    started = quick(tiny, head=head).fit(texts, Y)
+    alone = FrozenTransformer(head, model=tiny, max_length=16).fit(texts, Y)
+    np.testing.assert_allclose(
+        started.top_scores(texts, k=6).toarray(), alone.top_scores(texts, k=6).toarray(), rtol=1e-4
+    )
+    np.testing.assert_allclose(started.coef_, alone.head_.coef_, rtol=1e-5)
+    assert np.ptp(started.top_scores(texts, k=6).toarray(), axis=0).max() > 0.01
+
+
 def test_the_first_loss_is_binary_cross_entropy_summed_over_labels(tiny):
     texts, Y = make_data(8)
     p = expit(np.log((Y.sum(axis=0) + 0.5) / (8 - Y.sum(axis=0) + 0.5)))
@@ -478,9 +493,9 @@ def test_encoder_and_layer_are_both_trained_and_fit_leaves_the_folder_alone(tiny
 
 
 def test_the_step_size_rises_and_falls_linearly():
-    shares = [transformer._share_of_rate(step, 20) for step in range(20)]
+    shares = [share_of_rate(step, 20) for step in range(20)]
     np.testing.assert_allclose(shares, [0.5, 1.0, *np.arange(18, 0, -1) / 18])
-    assert transformer._share_of_rate(0, 1) == 1
+    assert share_of_rate(0, 1) == 1
 
 
 @pytest.mark.parametrize(("options", "n_steps"), [({}, 16), ({"max_steps": 5}, 5), ({"max_steps": 99}, 16)])
@@ -594,6 +609,7 @@ def test_other_texts_labels_or_parameters_are_another_run(tiny, tmp_path):
             ({"random_state": 1}, (texts, Y)),
             ({"max_length": 8}, (texts, Y)),
             ({"max_steps": 2}, (texts, Y)),
+            ({"head": LogisticHead(random_state=0)}, (texts, Y)),
         ],
         start=1,
     ):
