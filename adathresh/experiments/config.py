@@ -34,6 +34,10 @@ class Profile:
         Draws of the paired bootstrap over test rows.
     network_labels : int
         Labels up to which the network is cross-fitted, too, which takes four trainings.
+    text_tokens : int
+        Tokens of a text that a transformer reads.
+    tuning_steps : int
+        Steps of a fine-tuning at most, of 32 texts each; three epochs usually end before the full profile's.
     """
 
     n_seeds: int
@@ -47,6 +51,8 @@ class Profile:
     released_epochs: int
     n_bootstrap: int
     network_labels: int
+    text_tokens: int
+    tuning_steps: int
 
 
 PROFILES = {
@@ -62,6 +68,8 @@ PROFILES = {
         released_epochs=20,
         n_bootstrap=1_000,
         network_labels=1_000,
+        text_tokens=32,
+        tuning_steps=32,
     ),
     "full": Profile(
         n_seeds=3,
@@ -75,6 +83,8 @@ PROFILES = {
         released_epochs=40,
         n_bootstrap=10_000,
         network_labels=10_000,
+        text_tokens=256,
+        tuning_steps=5_000,
     ),
 }
 

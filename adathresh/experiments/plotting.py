@@ -296,6 +296,41 @@ def plot_outcomes(counts, *, xlabel="data sets × base models"):
     return figure
 
 
+def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
+    """Draw several values of each thing on one line, to show how far they lie apart.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row a thing and repetition; repetitions are averaged.
+    names : str
+        The column with the things' names.
+    points : dict of str to str
+        What the values are called, by column, in the order of the legend.
+    xlabel : str
+        What the values are, with their unit.
+    ylabel : str, optional
+        What the things are; None for the column's name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        In the order of the rows, the first on top; each kind of value has a colour and a marker of its own.
+    """
+    means = frame.groupby(names, sort=False)[list(points)].mean()
+    figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.6))
+    at = np.arange(len(means))
+    axes.hlines(at, means.min(axis=1), means.max(axis=1), color="0.75", linewidth=3, zorder=1)
+    for (column, label), colour, marker in zip(points.items(), COLOURS, ("o", "s", "D"), strict=False):
+        axes.scatter(means[column], at, s=45, color=colour, marker=marker, label=label, zorder=2)
+    axes.set_yticks(at, means.index)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set(xlabel=xlabel, ylabel=names if ylabel is None else ylabel)
+    figure.legend(loc="outside upper center", ncols=len(points))
+    return figure
+
+
 def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20):
     """Draw the mean threshold over label frequency and neighbour share.
 
@@ -354,6 +389,58 @@ def plot_explanation(explanation, *, title=None, neighbours=None):
         figure.suptitle(title, fontsize=plt.rcParams["axes.titlesize"], parse_math=False)
     if neighbours is not None:
         _draw_neighbours(panels[1, 0], neighbours)
+    return figure
+
+
+def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=None):
+    """Draw one line a name: small dots for repetitions, a large one for their mean, one panel a column.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row a name and repetition.
+    names : str
+        The column with the names.
+    panels : dict of str to str
+        The drawn columns, with what each is and its unit.
+    colour : str, optional
+        A column that tells points on one line apart, by colour and marker.
+    intervals : bool, default=False
+        Whether columns low and high hold intervals; of repetitions, their means are drawn.
+    ylabel : str, optional
+        What the names are; None for the column's name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        In the order of the rows, the first on top; panels side by side.
+    """
+    order = list(frame[names].unique())
+    kinds = [None] if colour is None else list(frame[colour].unique())
+    height = (0.3 if colour is None else 0.1 + 0.16 * len(kinds)) * len(order) + 1.5
+    size = (3.4 * len(panels) + 3.0, height)
+    figure, grid = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for axes, (column, label) in zip(grid.flat, panels.items(), strict=True):
+        for i, (kind, shade, marker) in enumerate(zip(kinds, _colours(len(kinds)), MARKERS, strict=False)):
+            part = frame if colour is None else frame[frame[colour] == kind]
+            shift = 0.7 * (i - (len(kinds) - 1) / 2) / len(kinds)
+            means = part.groupby(names, sort=False).mean(numeric_only=True)
+            at = np.array([order.index(name) for name in means.index]) + shift
+            if intervals:
+                axes.hlines(at, means["low"], means["high"], color=shade, linewidth=1.5)
+            else:
+                single = [order.index(name) + shift for name in part[names]]
+                axes.scatter(part[column], single, s=10, color=shade, alpha=0.5, linewidth=0)
+            axes.scatter(means[column], at, s=36, color=shade, marker=marker, label=kind)
+        axes.set(xlabel=label)
+        axes.grid(False, axis="y")
+    first = grid[0, 0]
+    first.set_yticks(range(len(order)), [str(name) for name in order])
+    first.set(ylabel=names if ylabel is None else ylabel, ylim=(len(order) - 0.5, -0.5))
+    if colour is not None:
+        figure.legend(
+            *first.get_legend_handles_labels(), loc="outside upper center", ncols=min(3, len(kinds))
+        )
     return figure
 
 

@@ -12,6 +12,7 @@ from adathresh.experiments.plotting import (
     MARKERS,
     plot_bars_by_bin,
     plot_differences,
+    plot_dumbbells,
     plot_explanation,
     plot_longtail,
     plot_reliability,
@@ -354,3 +355,24 @@ def test_explanation_whose_neighbours_are_all_of_one_kind():
     neighbours = pd.DataFrame({"weight": [1.0], "carries": [False], "shown": ["a"]})
     axes = plot_explanation(make_explanation(), neighbours=neighbours).axes[1]
     assert texts(axes) == ["carries the label", "does not"]
+
+
+def test_dumbbells_average_repetitions_and_span_all_values():
+    frame = pd.DataFrame(
+        {
+            "base": ["linear", "linear", "network"],
+            "low": [0.1, 0.3, 0.4],
+            "high": [0.5, 0.7, 0.35],
+        }
+    )
+    figure = plot_dumbbells(frame, names="base", points={"low": "fixed 0.5", "high": "adaptive"})
+    assert_labelled(figure)
+    (axes,) = figure.axes
+    segments, low, high = axes.collections
+    np.testing.assert_allclose(low.get_offsets(), [[0.2, 0], [0.4, 1]])
+    np.testing.assert_allclose(high.get_offsets(), [[0.6, 0], [0.35, 1]])
+    np.testing.assert_allclose([s[:, 0] for s in segments.get_segments()], [[0.2, 0.6], [0.35, 0.4]])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["linear", "network"]
+    assert axes.yaxis_inverted()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["fixed 0.5", "adaptive"]
+    assert (low.get_facecolor() != high.get_facecolor()).any()

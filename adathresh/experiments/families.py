@@ -1,0 +1,156 @@
+"""Every family of base models, trained on the same rows; each once for a data set, a profile and a seed."""
+
+import hashlib
+import shutil
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from adathresh._cache import cache_folder
+from adathresh.baselines.forest import ExtraTrees
+from adathresh.baselines.linear import LinearOneVsRest
+from adathresh.baselines.logistic import LogisticHead
+from adathresh.baselines.neighbours import MLkNN, NeighborShares
+from adathresh.baselines.transformer import FineTunedTransformer, FrozenTransformer
+from adathresh.baselines.tree import LabelTree
+from adathresh.experiments.cache import cached_arrays
+from adathresh.experiments.models import BASES, base_scores, rows_key
+from adathresh.experiments.tables import timed
+
+# Beyond this, one-vs-rest training on all rows takes too long, and a label tree makes sense.
+_MANY_LABELS = 100
+_MODULES = ("adathresh.baselines", "adathresh.knn", "adathresh.metrics", __name__)
+
+
+class FamilyScores(NamedTuple):
+    """Probabilities of one family on rows that it was not trained on, and what they cost when computed."""
+
+    dev: sp.csr_array
+    """Scores of the dev rows, the highest of each row."""
+    test: sp.csr_array
+    """Scores of the test rows."""
+    fit_seconds: float
+    """Training; of the bases of notebook 03 with the scoring in it."""
+    predict_seconds: float
+    """Scoring of dev and test rows; NaN where it is in the training's."""
+    peak_memory_mb: float
+    """The most that the process had held until then; NaN where it was not measured."""
+
+
+def more_families(config, ds, *, seed):
+    """Return the families of base models beyond those of :data:`adathresh.experiments.models.BASES`.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile says how many tokens a transformer reads and how many steps it is tuned.
+    ds : Dataset
+        As :func:`adathresh.experiments.models.prepare` returns it.
+    seed : int
+        Of the training; omikuji, which grows the label trees, takes none.
+
+    Returns
+    -------
+    dict of str to estimator
+        Not fitted. A label tree where there are many labels, else extremely randomised trees; sentence
+        transformers only where the rows have texts. A family whose optional package is missing is no less
+        part of the table: its ``fit`` raises ImportError and names the extra to install.
+    """
+    many, numbers = ds.Y_train.shape[1] > _MANY_LABELS, config.numbers
+    models = {
+        "linear SVM": LinearOneVsRest(shortlist=NeighborShares() if many else None, random_state=seed),
+        "ML-kNN": MLkNN(),
+    }
+    if many:
+        models["label tree"] = LabelTree()
+    else:
+        models["extra trees"] = ExtraTrees(random_state=seed)
+    if ds.text_train is not None:
+        head = LogisticHead(random_state=seed)
+        models["MiniLM, frozen"] = FrozenTransformer(head, max_length=numbers.text_tokens)
+        models["MiniLM, fine-tuned"] = FineTunedTransformer(
+            max_length=numbers.text_tokens,
+            max_steps=numbers.tuning_steps,
+            head_learning_rate=1e-3,  # the head has been trained already
+            head=head,
+            random_state=seed,
+        )
+    return models
+
+
+def family_names(config, ds):
+    """Name every family that is trained on a data set.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.models.prepare` returns it.
+
+    Returns
+    -------
+    list of str
+        The bases that other notebooks share first.
+    """
+    return [*BASES, *more_families(config, ds, seed=0)]
+
+
+def family_scores(config, ds, family, *, seed):
+    """Train one family on the training rows and score the dev and the test rows, once.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.models.prepare` returns it.
+    family : str
+        One of :func:`family_names`.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    FamilyScores
+        Probabilities.
+    """
+    if family in BASES:
+        scores = base_scores(config, ds, family, seed=seed)
+        return FamilyScores(scores.dev, scores.test, scores.seconds, np.nan, np.nan)
+    model, k = more_families(config, ds, seed=seed)[family], config.numbers.top_scores
+    key = {"what": "family", "family": family, "data": ds.fingerprint, "rows": rows_key(ds)}
+    key |= {"model": repr(model), "seed": seed, "k": k}
+    arrays = cached_arrays(key, lambda: _fit_and_score(ds, model, k), modules=_MODULES)
+    numbers = (float(arrays[name]) for name in FamilyScores._fields[2:])
+    return FamilyScores(arrays["dev"], arrays["test"], *numbers)
+
+
+def _fit_and_score(ds, model, k):
+    """Return a family's scores as arrays, with what they cost."""
+    what = "text" if isinstance(model, FrozenTransformer | FineTunedTransformer) else "X"
+    train, dev, test = (getattr(ds, f"{what}_{split}") for split in ("train", "dev", "test"))
+    measured = []
+    with _resumable(ds, model) as model:
+        with timed(measured, "fit"):
+            model.fit(train, ds.Y_train)
+        with timed(measured, "predict"):
+            scores = {"dev": model.top_scores(dev, k=k), "test": model.top_scores(test, k=k)}
+    fit, predict = (np.array(row["seconds"]) for row in measured)
+    memory = np.array(measured[-1]["peak_memory_mb"] or np.nan)
+    return {**scores, "fit_seconds": fit, "predict_seconds": predict, "peak_memory_mb": memory}
+
+
+@contextmanager
+def _resumable(ds, model):
+    """Let an interrupted fine-tuning go on when it is called again; once it is done nothing is left of it."""
+    if not isinstance(model, FineTunedTransformer):
+        yield model
+        return
+    name = hashlib.sha256(f"{ds.fingerprint} {model!r}".encode()).hexdigest()[:16]
+    folder = cache_folder() / "fine-tuning" / name
+    yield clone(model).set_params(checkpoint_dir=folder)
+    shutil.rmtree(folder)

@@ -1,0 +1,227 @@
+"""What part of a gap between two results is the model, and what part the cut: what notebook 02 computes."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from joblib import Parallel, delayed
+
+from adathresh.baselines.transformer import SentenceEmbedder
+from adathresh.crossfit import draw_folds
+from adathresh.experiments.families import family_names, family_scores
+from adathresh.experiments.models import neighbour_shares
+from adathresh.experiments.studies import decision_rules, difference_rows, rule_predictions, rule_rows
+from adathresh.metrics import macro_f1
+
+FIXED, OURS = "fixed 0.5", "adaptive"
+"""The cut that everybody starts from, and this package's rule."""
+
+N_PROCESSES = 2
+"""Processes that train and judge; each keeps to its share of the cores."""
+
+# Folds of the dev rows in which the rival rules are tried.
+_N_FOLDS = 3
+
+
+class Judged(NamedTuple):
+    """One family under every rule, for the tables of notebook 02."""
+
+    rows: list
+    """One row a rule, with every metric."""
+    differences: list
+    """Paired bootstrap of our rule against each other one."""
+    rivals: list
+    """Macro-F1 of each rival rule in a cross-validation on the dev rows."""
+    gap: dict
+    """Macro-F1 on the test rows at 0.5, under the rival that is best on the dev rows, and under our rule."""
+    timing: dict
+    """Seconds and memory."""
+
+
+def embed_texts(config, ds, *, n_processes=N_PROCESSES):
+    """Embed all texts of a data set, so that the transformers find their vectors in the cache.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile says how many tokens are read.
+    ds : Dataset
+        The data set; without texts there is nothing to do.
+    n_processes : int, default=2
+        Processes that share the texts.
+    """
+    texts = [*(ds.text_train or ()), *(ds.text_dev or ()), *(ds.text_test or ())]
+    parts = [texts[start::n_processes] for start in range(min(n_processes, len(texts)))]
+    Parallel(n_processes)(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
+
+
+def judge_families(config, ds, *, n_processes=N_PROCESSES):
+    """Train every family with every seed, cut its scores by every rule, and judge that on the test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.models.prepare` returns it.
+    n_processes : int, default=2
+        Families that are trained at a time: on two cores that takes little more than half the time. What is
+        computed is the same in any number of processes but for rounding.
+
+    Returns
+    -------
+    list of Judged
+        Family by family, and of each the seeds in order.
+    """
+    neighbour_shares(ds)  # every process needs them
+    jobs = [(family, seed) for family in family_names(config, ds) for seed in config.seed_list]
+    # The fine-tuning takes longest, so it begins.
+    judged = Parallel(n_processes)(
+        delayed(judge)(config, ds, family, seed=seed) for family, seed in reversed(jobs)
+    )
+    return judged[::-1]
+
+
+def judge(config, ds, family, *, seed):
+    """Train one family, cut its scores by every rule, and judge that on the test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.models.prepare` returns it.
+    family : str
+        One of :func:`family_names`.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    Judged
+        Parts of the tables.
+    """
+    scores = family_scores(config, ds, family, seed=seed)
+    start = time.perf_counter()
+    predictions = rule_predictions(ds, scores)
+    seconds = time.perf_counter() - start
+    rows = rule_rows(config, ds, family, predictions, seed=seed)
+    by_rule = {row["rule"]: row["macro_f1"] for row in rows}
+    on_dev = rivals_on_dev(ds, scores)
+    best = max(on_dev, key=on_dev.get)
+    timing = {
+        "step": f"{family}, seed {seed}",
+        "seconds": round(scores.fit_seconds, 2),
+        "predict_seconds": round(scores.predict_seconds, 2),
+        "rules_seconds": round(seconds, 2),
+        "peak_memory_mb": scores.peak_memory_mb,
+    }
+    return Judged(
+        rows=rows,
+        differences=difference_rows(config, ds, predictions, reference=OURS, base=family, seed=seed),
+        rivals=[
+            {"base": family, "rule": rule, "seed": seed, "dev_macro_f1": value}
+            for rule, value in on_dev.items()
+        ],
+        gap={
+            "base": family,
+            "seed": seed,
+            "fixed": by_rule[FIXED],
+            "best_rival": by_rule[best],
+            "adaptive": by_rule[OURS],
+        },
+        timing=timing,
+    )
+
+
+def rivals_on_dev(ds, scores):
+    """Try the rival rules on the dev rows: fitted on two thirds, judged on the other, in turn.
+
+    Judged on the rows that they were fitted on, rules with a cut of its own for every label would always win.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set; a group's rows stay together.
+    scores : FamilyScores
+        One family's probabilities.
+
+    Returns
+    -------
+    dict of str to float
+        Macro-F1 of every rule but ours, over all dev rows.
+    """
+    folds = draw_folds(ds.Y_dev.shape[0], _N_FOLDS, groups=ds.groups_dev, random_state=0)
+    order = np.argsort(folds, kind="stable")
+    found = {}
+    for name, rule in decision_rules(ds).items():
+        if name == OURS:
+            continue
+        parts = []
+        for fold in range(_N_FOLDS):
+            held_out = folds == fold
+            rule.fit(scores.dev[~held_out], ds.Y_dev[~held_out])
+            parts.append(sp.csr_array(rule.predict(scores.dev[held_out])))
+        found[name] = macro_f1(ds.Y_dev[order], sp.csr_array(sp.vstack(parts)))
+    return found
+
+
+def gap_parts(gap):
+    """Split the distance from the weakest family at 0.5 to the strongest with our rule.
+
+    Parameters
+    ----------
+    gap : list of dict
+        ``Judged.gap`` of every family and seed.
+
+    Returns
+    -------
+    list of dict
+        One row a seed, all in macro-F1 on the test rows: the weakest family at 0.5; what is gained from there
+        by another model alone (the strongest at 0.5), by another cut alone (the same scores under the rival
+        that is best on the dev rows), by the fusion alone (the same scores under our rule, which sees
+        neighbours and rarity, too), and by model and fusion; and how far the families lie apart under each.
+    """
+    rows = []
+    for seed, some in pd.DataFrame(gap).groupby("seed", sort=False):
+        weakest = some.loc[some["fixed"].idxmin()]
+        start = weakest["fixed"]
+        row = {"seed": seed, "weakest_fixed": start}
+        row |= {"gain_model": some["fixed"].max() - start, "gain_cut": weakest["best_rival"] - start}
+        row |= {"gain_fusion": weakest["adaptive"] - start, "gain_both": some["adaptive"].max() - start}
+        row |= {f"spread_{rule}": np.ptp(some[rule]) for rule in ("fixed", "best_rival", "adaptive")}
+        rows.append(row)
+    return rows
+
+
+def gap_sentence(gap):
+    """Say what part of the distance is the model and what part the cut.
+
+    Parameters
+    ----------
+    gap : list of dict
+        ``Judged.gap`` of every family and seed.
+
+    Returns
+    -------
+    str
+        One sentence; means over seeds.
+    """
+    families = pd.DataFrame(gap).groupby("base", sort=False).mean()
+    parts = pd.DataFrame(gap_parts(gap)).mean()
+    model, cut, fusion = (parts[f"gain_{name}"] / parts["gain_both"] for name in ("model", "cut", "fusion"))
+    weakest, strongest = families["fixed"].idxmin(), families["adaptive"].idxmax()
+    return (
+        f"from {weakest} at 0.5 ({parts['weakest_fixed']:.3f}) to {strongest} with adaptive "
+        f"({families['adaptive'].max():.3f}), the best model at 0.5 alone covers {model:.0%} of the way, "
+        f"the best rival cut of {weakest}'s own scores {cut:.0%}, adaptive on them {fusion:.0%}; "
+        f"the families lie {parts['spread_fixed']:.3f} apart at 0.5 and {parts['spread_adaptive']:.3f} "
+        "with adaptive."
+    )
+
+
+def _embed(texts, n_tokens):
+    """Put the vectors of some texts into the embedder's cache."""
+    SentenceEmbedder(max_length=n_tokens).transform(texts)
