@@ -15,6 +15,7 @@ from adathresh.experiments.model_or_cut import (
     judge,
     judge_families,
     rivals_on_dev,
+    trained_families,
 )
 from adathresh.experiments.models import BaseScores
 from adathresh.metrics import macro_f1
@@ -127,3 +128,11 @@ def test_every_text_is_embedded_once_and_none_where_there_are_none(config, make_
     ((texts, n_tokens),) = seen
     assert texts == [*ds.text_train, *ds.text_dev, *ds.text_test]
     assert n_tokens == 8
+
+
+def test_dense_one_vs_rest_weights_are_not_tried_where_they_do_not_fit(config, make_dataset, monkeypatch):
+    ds = make_dataset()  # 60 features, 12 labels
+    monkeypatch.setattr(model_or_cut, "_MAX_DENSE_WEIGHTS", 720)
+    assert trained_families(config, ds) == family_names(config, ds)
+    monkeypatch.setattr(model_or_cut, "_MAX_DENSE_WEIGHTS", 719)
+    assert trained_families(config, ds) == [name for name in family_names(config, ds) if name != "linear"]
