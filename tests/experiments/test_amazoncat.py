@@ -1,0 +1,76 @@
+"""AmazonCat-13K's way from the published file format to the tables, at its full width, with few rows."""
+
+import bz2
+import dataclasses
+import tracemalloc
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from adathresh.datasets import make_longtail, registry
+from adathresh.experiments.config import PROFILES, RunConfig
+from adathresh.experiments.families import family_names
+from adathresh.experiments.model_or_cut import judge, trained_families
+from adathresh.experiments.models import neighbour_shares, prepare
+
+N_FEATURES, N_LABELS = 203_882, 13_330
+ROWS = {"train": 400, "test": 100}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Write train and test files as they are published: LIBSVM's lines, features from 1, by bzip2."""
+    X, Y = make_longtail(sum(ROWS.values()), N_FEATURES, N_LABELS, labels_per_row=5.04, random_state=0)
+    X, Y = X.tolil(), Y.tolil()
+    X[0, N_FEATURES - 1], Y[0, N_LABELS - 1] = 1.0, 1.0  # the format has no header: the widest row tells
+    X, Y = X.tocsr(), Y.tocsr()
+    folder, start = tmp_path_factory.mktemp("published"), 0
+    for part, file in registry.SOURCES["amazoncat-13k"].files.items():
+        lines = [_line(X[[row]], Y[[row]]) for row in range(start, start + ROWS[part])]
+        (folder / file).write_bytes(bz2.compress("".join(lines).encode()))
+        start += ROWS[part]
+    return folder
+
+
+def _line(x, y):
+    """Return one row as a line."""
+    labels = ",".join(str(label) for label in sorted(y.indices))
+    features = " ".join(f"{i + 1}:{v:.6g}" for i, v in sorted(zip(x.indices, x.data, strict=True)))
+    return f"{labels} {features}\n"
+
+
+@pytest.fixture
+def data_dir(published, tmp_path, monkeypatch):
+    """Fetch the data set from the written files."""
+    monkeypatch.setattr(registry, "_download", lambda file, *_: published / file)
+    monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(PROFILES["quick"], n_bootstrap=5))
+    registry.fetch("amazoncat-13k", tmp_path, progress=False)
+    with threadpool_limits(1):
+        yield tmp_path
+
+
+def test_families_are_judged_at_full_width_without_dense_features(data_dir):
+    config = RunConfig(dataset="amazoncat-13k", data_dir=str(data_dir))
+    ds = prepare(config)
+    assert ds.X_train.shape == (340, N_FEATURES)
+    assert ds.Y_test.shape == (100, N_LABELS)
+    assert ds.text_train is None
+    neighbour_shares(ds)
+    tracemalloc.start()
+    judged = [judge(config, ds, family, seed=0) for family in ("neighbours", "ML-kNN")]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 340 * N_FEATURES * 4 / 2  # half of the dense training rows in float32
+    for family in judged:
+        assert len(family.rows) == 8
+        assert np.isfinite([row["macro_f1"] for row in family.rows]).all()
+
+
+def test_the_dense_linear_model_is_left_to_liblinear(data_dir):
+    config = RunConfig(dataset="amazoncat-13k", data_dir=str(data_dir))
+    ds = prepare(config)
+    expected = ["neighbours", "network", "linear SVM", "ML-kNN", "label tree"]
+    assert trained_families(config, ds) == expected
+    assert family_names(config, ds) == ["linear", *expected]
