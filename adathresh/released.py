@@ -328,7 +328,7 @@ def train_released(
     training, reported = ("released", {"released": "released", "withheld": "withheld"})
     if leak_free is not None:
         training, reported = leak_free[0], {"leak_free": leak_free[1]}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
     rng = np.random.default_rng(seed)
     history = []
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

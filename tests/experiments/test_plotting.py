@@ -15,6 +15,7 @@ from adathresh.experiments.plotting import (
     plot_dumbbells,
     plot_explanation,
     plot_longtail,
+    plot_points,
     plot_reliability,
     plot_threshold_map,
     plot_tradeoff,
@@ -376,3 +377,49 @@ def test_dumbbells_average_repetitions_and_span_all_values():
     assert axes.yaxis_inverted()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["fixed 0.5", "adaptive"]
     assert (low.get_facecolor() != high.get_facecolor()).any()
+
+
+def test_points_draw_repetitions_and_their_mean():
+    frame = pd.DataFrame(
+        {"way": ["b", "a", "b", "a"], "macro_f1": [0.1, 0.4, 0.3, 0.6], "micro_f1": [0.5, 0.6, 0.7, 0.8]}
+    )
+    panels = {"macro_f1": "macro-F1", "micro_f1": "micro-F1"}
+    figure = plot_points(frame, names="way", panels=panels)
+    figure.canvas.draw()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["macro-F1", "micro-F1"]
+    left, right = figure.axes
+    assert left.get_ylabel() == "way"
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["b", "a"]
+    bottom, top = left.get_ylim()
+    assert bottom > top  # the first name on top
+    single, means = (points.get_offsets().tolist() for points in left.collections)
+    assert single == [[0.1, 0], [0.4, 1], [0.3, 0], [0.6, 1]]
+    np.testing.assert_allclose(means, [[0.2, 0], [0.5, 1]])
+    np.testing.assert_allclose(right.collections[1].get_offsets(), [[0.6, 0], [0.7, 1]])
+
+
+def test_points_of_several_kinds_share_a_line_and_have_intervals():
+    frame = pd.DataFrame(
+        {
+            "band": ["x", "x", "y"],
+            "of": ["one", "two", "two"],
+            "value": [0.2, 0.5, 0.7],
+            "low": [0.1, 0.4, 0.6],
+            "high": [0.3, 0.6, 0.9],
+        }
+    )
+    options = {"names": "band", "colour": "of", "intervals": True, "ylabel": "rows"}
+    figure = plot_points(frame, panels={"value": "AUROC"}, **options)
+    assert_labelled(figure)
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "rows"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
+    lines, points = axes.collections[::2], axes.collections[1::2]
+    assert [segment[:, 0].tolist() for segment in lines[0].get_segments()] == [[0.1, 0.3]]
+    assert [segment[:, 0].tolist() for segment in lines[1].get_segments()] == [[0.4, 0.6], [0.6, 0.9]]
+    at = [offset[1] for part in points for offset in part.get_offsets()]
+    assert at[0] < 0 < at[1] < 0.5 < at[2]  # beside each other on the line of their name
+    assert at[2] - at[1] == pytest.approx(1)
+    colours = [to_hex(part.get_facecolor()[0]) for part in points]
+    assert colours == [colour.lower() for colour in COLOURS[:2]]

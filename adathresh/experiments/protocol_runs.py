@@ -1,0 +1,362 @@
+"""Training runs of the released protocol, and without leakage on the same rows; each computed once.
+
+Everything is evaluated on the dev rows, because the released protocol chooses its epoch on the rows that it
+reports; no test row is used. The rows, network and step size are the profile's; batches, loss, switches and
+signals are the released ones.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from adathresh.datasets.splits import group_split
+from adathresh.end_to_end import AdaptiveThresholdNetwork
+from adathresh.experiments.cache import cached_arrays
+from adathresh.experiments.models import MODULES, PAPER, neighbour_shares, rows_key
+from adathresh.idf import LabelIDF
+from adathresh.metrics import macro_f1, macro_f1_present, micro_f1, top_k
+from adathresh.network import SparseRows
+from adathresh.released import (
+    BATCH_SIZE,
+    LabelLeakageWarning,
+    LeakFreeSignals,
+    ReleasedModel,
+    label_signals,
+    predict_released,
+    train_released,
+)
+
+EVALUATION_BATCHES = (1, 16, 128, 1024)
+"""Evaluation batch sizes of the released protocol; 128 is its own."""
+
+HALVES = (1, 2)
+"""The dev rows in two parts, one to choose the epoch by and one to report."""
+
+LONGER = {"quick": 1, "full": 10}
+"""How many times the profile's ``released_epochs`` its long run takes; once is the same run."""
+
+
+class ProtocolRun(NamedTuple):
+    """One training run."""
+
+    history: pd.DataFrame
+    """One row an epoch: loss, and the measures of the dev rows, on all of them and on each half."""
+    predictions: dict
+    """Label sets of the dev rows by the last epoch's weights, by name of the way to evaluate."""
+    scores: dict
+    """σ(z−θ) of the dev rows by the same weights, the highest of each row, by name of the signals."""
+
+
+def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES, pos_weight=10.0, **switches):
+    """Train by the released protocol and predict the dev rows in every way.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the initialisation, the training and the wrong labels.
+    n_epochs : int, optional
+        Passes over the training rows; None: the profile's ``released_epochs``.
+    batches : sequence of int, default=EVALUATION_BATCHES
+        Evaluation batch sizes.
+    pos_weight : float, optional
+        Weight of a positive pair; None means 1.
+    **switches : bool
+        Of :class:`adathresh.released.ReleasedModel`.
+
+    Returns
+    -------
+    ProtocolRun
+        History; label sets "released, batch b" and "withheld, batch b" for every batch size and "labels of
+        other rows"; scores "released" and "withheld".
+    """
+    n_epochs = config.numbers.released_epochs if n_epochs is None else n_epochs
+    how = {"n_epochs": n_epochs, "pos_weight": pos_weight}
+    key = {"what": "released run", **how, "batches": batches, "switches": switches}
+    return _stored(config, ds, seed, key, lambda: _train_released(config, ds, seed, how, batches, switches))
+
+
+def long_run(config, ds, *, seed):
+    """Train by the released protocol for :data:`LONGER` times as many epochs.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the initialisation and the training.
+
+    Returns
+    -------
+    ProtocolRun
+        As :func:`released_run` returns it.
+    """
+    n_epochs = LONGER[config.profile] * config.numbers.released_epochs
+    return released_run(config, ds, seed=seed, n_epochs=n_epochs)
+
+
+def fixed_threshold_run(config, ds, *, seed, pos_weight, normalize_logits):
+    """Train as released, but with θ = 0.5 for all rows and labels, for half of the profile's epochs.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the initialisation and the training.
+    pos_weight : float
+        Weight of a positive pair.
+    normalize_logits : bool
+        Whether each row of logits is standardised.
+
+    Returns
+    -------
+    ProtocolRun
+        As :func:`released_run` returns it; labels can reach nothing, so all ways to evaluate are equal.
+    """
+    return released_run(
+        config,
+        ds,
+        seed=seed,
+        n_epochs=config.numbers.released_epochs // 2,
+        batches=(BATCH_SIZE,),
+        pos_weight=pos_weight,
+        normalize_logits=normalize_logits,
+        use_fixed_threshold=True,
+    )
+
+
+def leak_free_run(config, ds, *, seed):
+    """Train the released model, loss and step with rarity and neighbours taken from the training rows.
+
+    A training row's own labels, and those of its group, are left out of its neighbours'; nothing else differs
+    from :func:`released_run`.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the initialisation and the training.
+
+    Returns
+    -------
+    ProtocolRun
+        History; label sets and scores "leak-free signals".
+    """
+    key = {"what": "leak-free run", "n_epochs": config.numbers.released_epochs}
+    return _stored(config, ds, seed, key, lambda: _train_leak_free(config, ds, seed))
+
+
+def leak_free_method(config, ds, *, seed):
+    """Train :class:`adathresh.AdaptiveThresholdNetwork` with the paper's loss on the same rows.
+
+    It holds a tenth of the training rows out to choose the epoch.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the initialisation and the training.
+
+    Returns
+    -------
+    ProtocolRun
+        History of its own training; label sets and scores "leak-free".
+    """
+    numbers = config.numbers
+    parameters = {
+        "hidden_layers": numbers.hidden_layers,
+        "learning_rate": numbers.learning_rate,
+        "batch_size": numbers.batch_size,
+        "max_epochs": numbers.released_epochs,
+        "patience": numbers.patience,
+        **PAPER,
+    }
+    key = {"what": "leak-free method", "parameters": parameters}
+    return _stored(config, ds, seed, key, lambda: _train_method(config, ds, seed, parameters))
+
+
+def initial_model(config, ds, *, seed, **switches):
+    """Return the released model before training.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile has the hidden layers.
+    ds : Dataset
+        The data set.
+    seed : int
+        Of the initialisation.
+    **switches : bool
+        Of :class:`adathresh.released.ReleasedModel`.
+
+    Returns
+    -------
+    adathresh.released.ReleasedModel
+        The model that :func:`released_run` trains.
+    """
+    sizes = ds.X_train.shape[1], ds.Y_train.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ReleasedModel(*sizes, hidden_layers=config.numbers.hidden_layers, **switches)
+
+
+def measures(Y_true, predicted):
+    """Measure label sets as every epoch is measured.
+
+    Parameters
+    ----------
+    Y_true : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        True labels.
+    predicted : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Label sets.
+
+    Returns
+    -------
+    dict of str to float
+        Macro-F1, over all labels and over those present, micro-F1, and the labels predicted a row, which
+        tell predicting little from predicting much.
+    """
+    return {
+        "macro_f1": macro_f1(Y_true, predicted),
+        "macro_f1_present": macro_f1_present(Y_true, predicted),
+        "micro_f1": micro_f1(Y_true, predicted),
+        "labels_per_row": predicted.nnz / predicted.shape[0],
+    }
+
+
+def _stored(config, ds, seed, key, compute):
+    """Return a training run from the cache, or train."""
+    numbers = config.numbers
+    key |= {
+        "data": ds.fingerprint,
+        "rows": rows_key(ds),
+        "seed": seed,
+        "hidden_layers": numbers.hidden_layers,
+        "learning_rate": numbers.learning_rate,
+        "k": numbers.top_scores,
+    }
+    arrays = cached_arrays(
+        key, compute, modules=(*MODULES, "adathresh.released", "adathresh.metrics", __name__)
+    )
+    names = [str(name) for name in arrays.pop("history_names")]
+    history = pd.DataFrame(arrays.pop("history"), columns=names)
+    named = [name for name in arrays if name.startswith("scores: ")]
+    scores = {name.removeprefix("scores: "): arrays.pop(name) for name in named}
+    return ProtocolRun(history, arrays, scores)
+
+
+def _train_released(config, ds, seed, how, batches, switches):
+    """Train by the released protocol; return history, label sets and scores as arrays."""
+    model = initial_model(config, ds, seed=seed, **switches)
+    arrays = _as_arrays(_train(model, config, ds, seed, **how))
+    others = ds.Y_dev[np.random.default_rng(seed).permutation(ds.Y_dev.shape[0])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelLeakageWarning)
+        for signals in ("released", "withheld"):
+            arrays |= {
+                f"{signals}, batch {size}": predict_released(
+                    model, ds.X_dev, ds.Y_dev, signals=signals, batch_size=size
+                )
+                for size in batches
+            }
+        arrays["labels of other rows"] = predict_released(model, ds.X_dev, others)
+
+    def _truth(rows):
+        """Return the labels of a batch."""
+        return torch.from_numpy(ds.Y_dev[rows].toarray())
+
+    k = config.numbers.top_scores
+    arrays["scores: released"] = _top_scores(model, ds.X_dev, lambda rows: label_signals(_truth(rows)), k)
+    arrays["scores: withheld"] = _top_scores(model, ds.X_dev, lambda rows: label_signals(0 * _truth(rows)), k)
+    return arrays
+
+
+def _train_leak_free(config, ds, seed):
+    """Train the released model with leak-free signals; return history, label sets and scores as arrays."""
+    idf, shares = LabelIDF().fit(ds.Y_train).idf_, neighbour_shares(ds)
+    signals = LeakFreeSignals(idf, shares.train), LeakFreeSignals(idf, shares.dev)
+    model = initial_model(config, ds, seed=seed)
+    history = _train(model, config, ds, seed, n_epochs=config.numbers.released_epochs, leak_free=signals)
+    predicted = predict_released(model, ds.X_dev, ds.Y_dev, signals=signals[1])
+
+    def _of_batch(rows):
+        """Return rarity and shares of a batch."""
+        local = torch.from_numpy(shares.dev[rows].toarray())
+        return torch.as_tensor(idf).to(local).expand_as(local), local
+
+    scores = _top_scores(model, ds.X_dev, _of_batch, config.numbers.top_scores)
+    return {"leak-free signals": predicted, "scores: leak-free signals": scores, **_as_arrays(history)}
+
+
+def _train_method(config, ds, seed, parameters):
+    """Train our own network; return history, label sets and scores as arrays."""
+    network = AdaptiveThresholdNetwork(random_state=seed, **parameters)
+    network.fit(ds.X_train, ds.Y_train, groups=ds.groups_train)
+    return {
+        "leak-free": sp.csr_array(network.predict(ds.X_dev)),
+        "scores: leak-free": network.top_scores(ds.X_dev, k=config.numbers.top_scores),
+        **_as_arrays(network.history_),
+    }
+
+
+def _train(model, config, ds, seed, **options):
+    """Train a released model and measure every epoch on the dev rows and on their halves."""
+    groups = np.arange(ds.Y_dev.shape[0]) if ds.groups_dev is None else ds.groups_dev
+    halves = group_split(groups, (0.5, 0.5), random_state=seed)
+
+    def _measure(predicted):
+        """Measure the label sets of the dev rows."""
+        by_half = zip(HALVES, halves, strict=True)
+        return measures(ds.Y_dev, predicted) | {
+            f"macro_f1_half_{half}": macro_f1(ds.Y_dev[rows], predicted[rows]) for half, rows in by_half
+        }
+
+    return train_released(
+        model,
+        ds.X_train,
+        ds.Y_train,
+        ds.X_dev,
+        ds.Y_dev,
+        learning_rate=config.numbers.learning_rate,
+        measure=_measure,
+        seed=seed,
+        **options,
+    )
+
+
+def _top_scores(model, X, signals, k):
+    """Return the k highest σ(z−θ) of each row; ``signals`` returns those of a batch of rows."""
+    model.eval()
+    found = []
+    for start in range(0, X.shape[0], BATCH_SIZE):
+        rows = slice(start, start + BATCH_SIZE)
+        with torch.inference_mode():
+            z, theta = model(SparseRows.from_csr(X[rows]), *signals(rows))
+            found.append(top_k(torch.sigmoid(z - theta).numpy(), k))
+    return sp.csr_array(sp.vstack(found, format="csr"))
+
+
+def _as_arrays(history):
+    """Return a history as the cache keeps it."""
+    return {
+        "history": np.array([list(entry.values()) for entry in history], dtype=float),
+        "history_names": np.array(list(history[0])),
+    }
