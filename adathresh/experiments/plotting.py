@@ -433,6 +433,7 @@ def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=No
                 axes.scatter(part[column], single, s=10, color=shade, alpha=0.5, linewidth=0)
             axes.scatter(means[column], at, s=36, color=shade, marker=marker, label=kind)
         axes.set(xlabel=label)
+        axes.locator_params(axis="x", nbins=6)  # more would touch each other
         axes.grid(False, axis="y")
     first = grid[0, 0]
     first.set_yticks(range(len(order)), [str(name) for name in order])
