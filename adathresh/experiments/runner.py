@@ -195,7 +195,7 @@ class _RunRecord:
             "notebooks": {},
         }
         earlier = self._earlier() if continues else {}
-        if all(earlier.get(key) == self.content[key] for key in ("config", "versions")):
+        if earlier and all(_agree(earlier[key], self.content[key]) for key in ("config", "versions")):
             self.content |= {key: earlier[key] for key in ("fingerprint", "started", "notebooks")}
 
     def _earlier(self):
@@ -300,6 +300,13 @@ def _files(folder):
 def _written(before, after):
     """Name the files that are new or were written again."""
     return sorted(path for path, changed in after.items() if before.get(path) != changed)
+
+
+def _agree(earlier, now):
+    """Whether two descriptions say the same wherever both say something; a number may have been added."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        return all(_agree(earlier[key], now[key]) for key in earlier.keys() & now.keys())
+    return earlier == now
 
 
 def _fingerprints(written):

@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import signal
@@ -115,6 +116,24 @@ def test_going_on_with_only_continues_the_record(config, write_notebook):
     assert content["started"] == started
     assert [entry["status"] for entry in content["notebooks"].values()] == ["done", "done"]
     assert content["fingerprint"] == "0123456789abcdef"
+
+
+@pytest.mark.parametrize("place", [["config", "numbers"], ["versions"]])
+def test_only_a_number_or_package_that_changed_starts_a_new_record(config, write_notebook, place):
+    notebook = write_notebook("01_first", "1")
+    write_notebook("02_second", "1")
+    run(config, notebook, only=["01"])
+    content = record(config)
+    entries = functools.reduce(dict.get, place, content)
+    name, _ = entries.popitem()  # as if an earlier version had not known it
+    (config.folder / "run.json").write_text(json.dumps(content))
+    run(config, notebook, only=["02"])
+    assert list(record(config)["notebooks"]) == ["01_first", "02_second"]
+    assert name in functools.reduce(dict.get, place, record(config))
+    entries[name] = "another"
+    (config.folder / "run.json").write_text(json.dumps(content))
+    run(config, notebook, only=["02"])
+    assert list(record(config)["notebooks"]) == ["02_second"]
 
 
 def test_only_another_configuration_starts_a_new_record(config, write_notebook):
