@@ -224,7 +224,13 @@ def rules_table():
 
 def leakage_table():
     """Build the README's table of the released protocol: macro-F1 / micro-F1 on the dev rows."""
-    ways = ["released, best epoch", "labels withheld", "labels of other rows", "leak-free signals", "leak-free"]
+    ways = [
+        "released, best epoch",
+        "labels withheld",
+        "labels of other rows",
+        "leak-free signals",
+        "leak-free",
+    ]
     shown = ["as reported", *ways[1:4], "leak-free method"]
     lines = [f"| data set (seeds) | {' | '.join(shown)} |", f"| --- | {' | '.join(['---'] * len(shown))} |"]
     for file in sorted((ROOT / "results").glob("*/leakage.csv")):
