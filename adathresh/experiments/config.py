@@ -30,6 +30,8 @@ class Profile:
         Training rows used by the ablations and the leakage audit at most.
     released_epochs : int
         Epochs of the released protocol.
+    long_epochs : int
+        Epochs of its long run; as many as ``released_epochs`` is the same run.
     n_bootstrap : int
         Draws of the paired bootstrap over test rows.
     network_labels : int
@@ -49,6 +51,7 @@ class Profile:
     top_scores: int
     ablation_rows: int
     released_epochs: int
+    long_epochs: int
     n_bootstrap: int
     network_labels: int
     text_tokens: int
@@ -66,6 +69,7 @@ PROFILES = {
         top_scores=100,
         ablation_rows=4_000,
         released_epochs=20,
+        long_epochs=20,
         n_bootstrap=1_000,
         network_labels=1_000,
         text_tokens=32,
@@ -81,6 +85,7 @@ PROFILES = {
         top_scores=100,
         ablation_rows=4_000,
         released_epochs=40,
+        long_epochs=400,
         n_bootstrap=10_000,
         network_labels=10_000,
         text_tokens=256,

@@ -36,9 +36,6 @@ EVALUATION_BATCHES = (1, 16, 128, 1024)
 HALVES = (1, 2)
 """The dev rows in two parts, one to choose the epoch by and one to report."""
 
-LONGER = {"quick": 1, "full": 10}
-"""How many times the profile's ``released_epochs`` its long run takes; once is the same run."""
-
 
 class ProtocolRun(NamedTuple):
     """One training run."""
@@ -81,27 +78,6 @@ def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES,
     how = {"n_epochs": n_epochs, "pos_weight": pos_weight}
     key = {"what": "released run", **how, "batches": batches, "switches": switches}
     return _stored(config, ds, seed, key, lambda: _train_released(config, ds, seed, how, batches, switches))
-
-
-def long_run(config, ds, *, seed):
-    """Train by the released protocol for :data:`LONGER` times as many epochs.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the initialisation and the training.
-
-    Returns
-    -------
-    ProtocolRun
-        As :func:`released_run` returns it.
-    """
-    n_epochs = LONGER[config.profile] * config.numbers.released_epochs
-    return released_run(config, ds, seed=seed, n_epochs=n_epochs)
 
 
 def fixed_threshold_run(config, ds, *, seed, pos_weight, normalize_logits):

@@ -42,7 +42,7 @@ def compare_splits(config, ds, *, seed):
     Returns
     -------
     rows : list of dict
-        Label sets: the published split; where there are texts, :func:`duplicate_rows`; where there are
+        Label sets: the published split; where there are texts, :func:`near_duplicate_rows`; where there are
         groups, which the published split keeps together, the random split.
     auroc : list of dict
         The scores, by :func:`adathresh.experiments.leakage_study.auroc_rows`.
@@ -50,9 +50,10 @@ def compare_splits(config, ds, *, seed):
     scores, label_sets = cut_scores(config, ds, seed=seed)
     rows = split_rows(config, ds, AS_PUBLISHED, label_sets, seed=seed)
     auroc = _auroc(config, ds, AS_PUBLISHED, scores, slice(None), seed)
-    if ds.text_train is not None and known_texts(ds).any():
-        rows += duplicate_rows(config, ds, label_sets, seed=seed)
-        auroc += _auroc(config, ds, WITHOUT, scores, np.flatnonzero(~known_texts(ds)), seed)
+    known = np.zeros(0, dtype=bool) if ds.text_train is None else known_texts(ds)
+    if known.any():
+        rows += near_duplicate_rows(config, ds, label_sets, known, seed=seed)
+        auroc += _auroc(config, ds, WITHOUT, scores, np.flatnonzero(~known), seed)
     if ds.groups_train is not None:
         drawn = random_split(ds, seed=seed)
         scores, label_sets = cut_scores(config, drawn, seed=seed)
@@ -165,7 +166,7 @@ def split_rows(config, ds, variant, label_sets, *, seed):
     ]
 
 
-def duplicate_rows(config, ds, label_sets, *, seed):
+def near_duplicate_rows(config, ds, label_sets, known, *, seed):
     """Evaluate label sets with and without the test texts that the training rows know.
 
     Parameters
@@ -176,6 +177,8 @@ def duplicate_rows(config, ds, label_sets, *, seed):
         A data set with texts.
     label_sets : dict of str to scipy.sparse.csr_array
         As :func:`cut_scores` returns them.
+    known : numpy.ndarray of bool, shape (n_test_samples,)
+        As :func:`known_texts` returns it.
     seed : int
         Of folds and training, and of the rows left out at random.
 
@@ -185,7 +188,6 @@ def duplicate_rows(config, ds, label_sets, *, seed):
         For every rule: the test rows without near-duplicates; the mean over :data:`N_CONTROLS` draws of as
         many test rows, since fewer rows have fewer labels; the near-duplicates alone.
     """
-    known = known_texts(ds)
     rng, kept = np.random.default_rng(seed), int((~known).sum())
     draws = [np.sort(rng.permutation(len(known))[:kept]) for _ in range(N_CONTROLS)]
     rows = []

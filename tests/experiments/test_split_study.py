@@ -163,7 +163,7 @@ def test_rows_of_every_split(config, ds, cut, compared):
 def test_the_control_is_a_mean_over_draws(config, ds, cut, monkeypatch):
     monkeypatch.setattr(study, "N_CONTROLS", 3)
     predicted = {"fixed 0.5": cut[1]["fixed 0.5"]}
-    row = study.duplicate_rows(config, ds, predicted, seed=9)[1]
+    row = study.near_duplicate_rows(config, ds, predicted, study.known_texts(ds), seed=9)[1]
     rng = np.random.default_rng(9)
     draws = [rng.permutation(60)[:58] for _ in range(3)]
     expected = [macro(ds.Y_test[draw], predicted["fixed 0.5"][draw]) for draw in draws]

@@ -18,6 +18,7 @@ TINY = dataclasses.replace(
     learning_rate=3e-2,
     batch_size=32,
     released_epochs=8,
+    long_epochs=8,
 )
 
 

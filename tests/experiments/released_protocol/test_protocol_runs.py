@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from adathresh import AdaptiveThresholdNetwork
 from adathresh.experiments import protocol_runs as runs
-from adathresh.experiments.config import PROFILES, RunConfig
+from adathresh.experiments.config import PROFILES
 from adathresh.experiments.models import neighbour_shares
 from adathresh.released import LabelLeakageWarning, ReleasedModel, predict_released
 
@@ -96,12 +96,15 @@ def test_runs_are_kept_for_what_they_depend_on(config, ds, released, monkeypatch
     ]
 
 
-def test_the_long_run_is_longer_in_the_full_profile(config, ds, released, monkeypatch):
-    monkeypatch.setattr(runs, "released_run", lambda *args, **options: options)
-    assert runs.long_run(config, ds, seed=3) == {"seed": 3, "n_epochs": 8}
-    full = RunConfig(dataset="tiny", profile="full")
-    assert runs.long_run(full, ds, seed=3) == {"seed": 3, "n_epochs": 10 * PROFILES["full"].released_epochs}
-    assert PROFILES["full"].released_epochs == 40  # so that it takes 400
+def test_the_quick_long_run_is_no_second_training_and_the_full_one_is_ten_times_as_long(
+    config, ds, released, monkeypatch
+):
+    assert config.numbers.long_epochs == config.numbers.released_epochs
+    monkeypatch.setattr(runs, "_train_released", None)  # nothing is trained
+    again = runs.released_run(config, ds, seed=0, n_epochs=config.numbers.long_epochs)
+    pd.testing.assert_frame_equal(again.history, released.history)
+    full = PROFILES["full"]
+    assert full.long_epochs == 10 * full.released_epochs == 400
 
 
 def test_fixed_thresholds_are_trained_for_half_of_the_epochs(config, ds, monkeypatch):
