@@ -248,23 +248,40 @@ def predict_released(model, X, Y, *, signals="released", batch_size=BATCH_SIZE):
     LabelLeakageWarning
         When the true labels are read.
     """
-    if not isinstance(signals, LeakFreeSignals) and signals not in ("released", "withheld"):
-        raise ValueError(f"signals must be 'released', 'withheld' or LeakFreeSignals; got {signals!r}.")
-    if signals == "released":
-        warnings.warn(
-            "the released protocol reads the true labels of the rows that it predicts",
-            LabelLeakageWarning,
-            stacklevel=2,
-        )
-    model.eval()
-    found = []
-    for start in range(0, X.shape[0], batch_size):
-        batch = slice(start, start + batch_size)
-        truth = torch.from_numpy(Y[batch].toarray())
-        with torch.inference_mode():
-            z, theta = model(SparseRows.from_csr(X[batch]), *_batch_signals(signals, truth, batch))
-            found.append(sp.csr_array((torch.sigmoid(z - theta) > 0.5).numpy()))
-    return sp.vstack(found, format="csr")
+    return _predict(model, X, Y, [(signals, batch_size)])[0]
+
+
+def predict_each_way(model, X, Y, ways):
+    """Predict label sets in several ways; the network, which all of them share, sees every row once.
+
+    Parameters
+    ----------
+    model : ReleasedModel
+        The trained model.
+    X : scipy.sparse.csr_array of shape (n_samples, n_features)
+        Features.
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        True labels of the same rows, which the released signals are made of.
+    ways : list of tuple of ({"released", "withheld"} or LeakFreeSignals, int)
+        Signals and batch size of each way, as :func:`predict_released` takes them. The network's own batches
+        are as long as the least common multiple of the sizes.
+
+    Returns
+    -------
+    list of scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Predicted labels, one matrix a way.
+
+    Raises
+    ------
+    ValueError
+        If signals are unknown.
+
+    Warns
+    -----
+    LabelLeakageWarning
+        When the true labels are read.
+    """
+    return _predict(model, X, Y, ways)
 
 
 def train_released(
@@ -340,8 +357,10 @@ def train_released(
                 "epoch": epoch,
                 "train_loss": _train_epoch(model, X, Y, training, optimizer, order, pos_weight),
             }
-            for name, signals in reported.items():
-                measured = measure(predict_released(model, X_reported, Y_reported, signals=signals))
+            ways = [(signals, BATCH_SIZE) for signals in reported.values()]
+            predictions = predict_each_way(model, X_reported, Y_reported, ways)
+            for name, predicted in zip(reported, predictions, strict=True):
+                measured = measure(predicted)
                 entry |= {f"{metric}_{name}": value for metric, value in measured.items()}
             history.append(entry)
     return history
@@ -361,6 +380,39 @@ def reported_epoch(history):
         One entry of the history. Its weights are not those that the model is left with.
     """
     return max(history, key=lambda entry: entry["macro_f1_released"])
+
+
+def _predict(model, X, Y, ways):
+    """Predict as :func:`predict_each_way` says; the warning points at the caller's caller."""
+    for signals, _ in ways:
+        if not isinstance(signals, LeakFreeSignals) and signals not in ("released", "withheld"):
+            raise ValueError(f"signals must be 'released', 'withheld' or LeakFreeSignals; got {signals!r}.")
+    if any(signals == "released" for signals, _ in ways):
+        warnings.warn(
+            "the released protocol reads the true labels of the rows that it predicts",
+            LabelLeakageWarning,
+            stacklevel=3,
+        )
+    model.eval()
+    found, step = [[] for _ in ways], math.lcm(*(size for _, size in ways))
+    for start in range(0, X.shape[0], step):
+        rows = slice(start, start + step)
+        with torch.inference_mode():
+            z, truth = model.network(SparseRows.from_csr(X[rows])), torch.from_numpy(Y[rows].toarray())
+            for label_sets, (signals, size) in zip(found, ways, strict=True):
+                label_sets += _cut_batches(model, z, truth, signals, size, start)
+    return [sp.vstack(label_sets, format="csr") for label_sets in found]
+
+
+def _cut_batches(model, z, truth, signals, size, start):
+    """Return the label sets of consecutive batches of rows, from their logits; ``start`` is the first row."""
+    found = []
+    for first in range(0, len(z), size):
+        batch = slice(first, first + size)
+        here = slice(start + first, start + min(first + size, len(z)))
+        theta = model.threshold(*_batch_signals(signals, truth[batch], here))
+        found.append(sp.csr_array((torch.sigmoid(z[batch] - theta) > 0.5).numpy()))
+    return found
 
 
 def _batch_signals(signals, labels, rows):

@@ -4,7 +4,10 @@ import time
 from copy import copy
 from itertools import product
 
-from adathresh.experiments.signals import fitting_labels, fitting_rows
+from joblib import Parallel, delayed
+
+from adathresh.experiments.config import N_PROCESSES
+from adathresh.experiments.signals import all_signals, fitting_labels, fitting_rows
 from adathresh.experiments.studies import Prediction, metrics_on_test
 from adathresh.metrics import repeated_paired_bootstrap
 from adathresh.posthoc import AdaptiveThreshold
@@ -132,6 +135,36 @@ def all_predictions(ds, seen, *, seed):
             name, mode = f"{OURS}, transductive", "transductive"
             results[name] = Prediction(batch, probabilities, mode, time.perf_counter() - start)
     return results
+
+
+def every_prediction(config, ds):
+    """Score with every base model and cut by every rule, for every seed; the cutting is done side by side.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    list of tuple of (int, str, float, dict of str to Prediction)
+        Seed, name of the base model, the seconds that its scores took when they were computed, and what
+        :func:`all_predictions` says.
+    """
+    scored = []
+
+    def _jobs():
+        """Yield what is cut as soon as it is scored."""
+        for seed in config.seed_list:
+            for base, seen in all_signals(config, ds, seed=seed):
+                scored.append((seed, base, seen.seconds))
+                yield delayed(all_predictions)(ds, seen, seed=seed)
+
+    # All jobs are asked for in this thread: only here can an interruption keep what a training has reached.
+    predicted = Parallel(N_PROCESSES, pre_dispatch="all")(_jobs())
+    return [(*base, predictions) for base, predictions in zip(scored, predicted, strict=True)]
 
 
 def compared_rows(config, ds, repeated, *, base):

@@ -12,6 +12,7 @@ from adathresh.experiments.models import neighbour_shares
 from adathresh.experiments.protocol_runs import (
     EVALUATION_BATCHES,
     HALVES,
+    WITHOUT_LEARNT_THRESHOLD,
     fixed_threshold_run,
     initial_model,
     measures,
@@ -200,11 +201,9 @@ def attribution_rows(config, ds, released, *, seed):
         The four runs without a threshold, then the released one with its signals withheld and as released.
     """
     rows = []
-    for pos_weight in (1.0, 10.0):
-        for standardised in (False, True):
-            options = {"pos_weight": pos_weight, "normalize_logits": standardised}
-            run = fixed_threshold_run(config, ds, seed=seed, **options)
-            rows.append(_attribution(config, ds, seed, run.history, "withheld", "0.5", *options.values()))
+    for how in WITHOUT_LEARNT_THRESHOLD:
+        run = fixed_threshold_run(config, ds, seed=seed, **how)
+        rows.append(_attribution(config, ds, seed, run.history, "withheld", "0.5", *how.values()))
     shown = released.history.iloc[: len(run.history)]
     return rows + [
         _attribution(config, ds, seed, shown, signals, f"learnt, labels {signals}", 10.0, True)

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 
 from adathresh.baselines.transformer import SentenceEmbedder
 from adathresh.crossfit import draw_folds
+from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.families import family_names, family_scores
 from adathresh.experiments.models import neighbour_shares
 from adathresh.experiments.studies import decision_rules, difference_rows, rule_predictions, rule_rows
@@ -17,9 +18,6 @@ from adathresh.metrics import macro_f1
 
 FIXED, OURS = "fixed 0.5", "adaptive"
 """The cut that everybody starts from, and this package's rule."""
-
-N_PROCESSES = 2
-"""Processes that train and judge; each keeps to its share of the cores."""
 
 # Features times labels up to which the network's trainer takes on one-vs-rest models: it holds the weights
 # four times (themselves, gradient, two moments), here 16 GB. LIBLINEAR's are sparse and have no such limit.
@@ -43,7 +41,7 @@ class Judged(NamedTuple):
     """Seconds and memory."""
 
 
-def embed_texts(config, ds, *, n_processes=N_PROCESSES):
+def embed_texts(config, ds):
     """Embed all texts of a data set, so that the transformers find their vectors in the cache.
 
     Parameters
@@ -52,12 +50,10 @@ def embed_texts(config, ds, *, n_processes=N_PROCESSES):
         The run; its profile says how many tokens are read.
     ds : Dataset
         The data set; without texts there is nothing to do.
-    n_processes : int, default=2
-        Processes that share the texts.
     """
     texts = [*(ds.text_train or ()), *(ds.text_dev or ()), *(ds.text_test or ())]
-    parts = [texts[start::n_processes] for start in range(min(n_processes, len(texts)))]
-    Parallel(n_processes)(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
+    parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
+    Parallel(N_PROCESSES)(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
 
 
 def trained_families(config, ds):
@@ -80,7 +76,7 @@ def trained_families(config, ds):
     return [family for family in family_names(config, ds) if fits or family != "linear"]
 
 
-def judge_families(config, ds, *, n_processes=N_PROCESSES):
+def judge_families(config, ds):
     """Train every family with every seed, cut its scores by every rule, and judge that on the test rows.
 
     Parameters
@@ -89,9 +85,6 @@ def judge_families(config, ds, *, n_processes=N_PROCESSES):
         The run.
     ds : Dataset
         As :func:`adathresh.experiments.models.prepare` returns it.
-    n_processes : int, default=2
-        Families that are trained at a time: on two cores that takes little more than half the time. What is
-        computed is the same in any number of processes but for rounding.
 
     Returns
     -------
@@ -101,7 +94,7 @@ def judge_families(config, ds, *, n_processes=N_PROCESSES):
     neighbour_shares(ds)  # every process needs them
     jobs = [(family, seed) for family in trained_families(config, ds) for seed in config.seed_list]
     # The fine-tuning takes longest, so it begins.
-    judged = Parallel(n_processes)(
+    judged = Parallel(N_PROCESSES)(
         delayed(judge)(config, ds, family, seed=seed) for family, seed in reversed(jobs)
     )
     return judged[::-1]

@@ -6,16 +6,19 @@ signals are the released ones.
 """
 
 import warnings
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
+from joblib import Parallel, delayed
 
 from adathresh.datasets.splits import group_split
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.experiments.cache import cached_arrays
+from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.models import MODULES, PAPER, neighbour_shares, rows_key
 from adathresh.idf import LabelIDF
 from adathresh.metrics import macro_f1, macro_f1_present, micro_f1, top_k
@@ -26,6 +29,7 @@ from adathresh.released import (
     LeakFreeSignals,
     ReleasedModel,
     label_signals,
+    predict_each_way,
     predict_released,
     train_released,
 )
@@ -35,6 +39,12 @@ EVALUATION_BATCHES = (1, 16, 128, 1024)
 
 HALVES = (1, 2)
 """The dev rows in two parts, one to choose the epoch by and one to report."""
+
+WITHOUT_LEARNT_THRESHOLD = tuple(
+    {"pos_weight": weight, "normalize_logits": standardised}
+    for weight, standardised in product((1.0, 10.0), (False, True))
+)
+"""Switches of the runs with θ = 0.5: positives weighted or not, rows of logits standardised or not."""
 
 
 class ProtocolRun(NamedTuple):
@@ -46,6 +56,28 @@ class ProtocolRun(NamedTuple):
     """Label sets of the dev rows by the last epoch's weights, by name of the way to evaluate."""
     scores: dict
     """σ(z−θ) of the dev rows by the same weights, the highest of each row, by name of the signals."""
+
+
+def train_all(config, parts):
+    """Train what the other functions return, some runs side by side, so that each is found in the cache.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    parts : dict of int to Dataset
+        For each seed the data set, perhaps a subsample.
+    """
+    jobs = []
+    for seed, ds in parts.items():
+        neighbour_shares(ds)  # every process needs them
+        lengths = sorted({config.numbers.long_epochs, config.numbers.released_epochs}, reverse=True)
+        jobs += [delayed(released_run)(config, ds, seed=seed, n_epochs=n_epochs) for n_epochs in lengths]
+        jobs += [delayed(run)(config, ds, seed=seed) for run in (leak_free_run, leak_free_method)]
+        jobs += [
+            delayed(fixed_threshold_run)(config, ds, seed=seed, **how) for how in WITHOUT_LEARNT_THRESHOLD
+        ]
+    Parallel(N_PROCESSES)(jobs)
 
 
 def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES, pos_weight=10.0, **switches):
@@ -246,13 +278,9 @@ def _train_released(config, ds, seed, how, batches, switches):
     others = ds.Y_dev[np.random.default_rng(seed).permutation(ds.Y_dev.shape[0])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelLeakageWarning)
-        for signals in ("released", "withheld"):
-            arrays |= {
-                f"{signals}, batch {size}": predict_released(
-                    model, ds.X_dev, ds.Y_dev, signals=signals, batch_size=size
-                )
-                for size in batches
-            }
+        ways = list(product(("released", "withheld"), batches))
+        predictions = predict_each_way(model, ds.X_dev, ds.Y_dev, ways)
+        arrays |= {f"{way[0]}, batch {way[1]}": found for way, found in zip(ways, predictions, strict=True)}
         arrays["labels of other rows"] = predict_released(model, ds.X_dev, others)
 
     def _truth(rows):

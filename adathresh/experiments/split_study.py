@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 import scipy.sparse as sp
+from joblib import Parallel, delayed
 
+from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.leakage_study import auroc_rows, study_row
 from adathresh.experiments.signals import base_models, fitting_rows, signals
 from adathresh.leakage import only_words
@@ -47,16 +49,20 @@ def compare_splits(config, ds, *, seed):
     auroc : list of dict
         The scores, by :func:`adathresh.experiments.leakage_study.auroc_rows`.
     """
-    scores, label_sets = cut_scores(config, ds, seed=seed)
+    splits = {AS_PUBLISHED: ds}
+    if ds.groups_train is not None:
+        splits[AT_RANDOM] = random_split(ds, seed=seed)
+    found = Parallel(N_PROCESSES)(delayed(cut_scores)(config, split, seed=seed) for split in splits.values())
+    found = dict(zip(splits, found, strict=True))
+    scores, label_sets = found[AS_PUBLISHED]
     rows = split_rows(config, ds, AS_PUBLISHED, label_sets, seed=seed)
     auroc = _auroc(config, ds, AS_PUBLISHED, scores, slice(None), seed)
     known = np.zeros(0, dtype=bool) if ds.text_train is None else known_texts(ds)
     if known.any():
         rows += near_duplicate_rows(config, ds, label_sets, known, seed=seed)
         auroc += _auroc(config, ds, WITHOUT, scores, np.flatnonzero(~known), seed)
-    if ds.groups_train is not None:
-        drawn = random_split(ds, seed=seed)
-        scores, label_sets = cut_scores(config, drawn, seed=seed)
+    if AT_RANDOM in splits:
+        drawn, (scores, label_sets) = splits[AT_RANDOM], found[AT_RANDOM]
         rows += split_rows(config, drawn, AT_RANDOM, label_sets, seed=seed)
         auroc += _auroc(config, drawn, AT_RANDOM, scores, slice(None), seed)
     return rows, auroc

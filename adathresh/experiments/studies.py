@@ -5,11 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from joblib import Parallel, delayed
 from scipy.special import expit
 
 from adathresh._pairs import gather_pairs
 from adathresh.calibration import IsotonicCalibration, reliability_curve
 from adathresh.datasets import statistics
+from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.models import PAPER, PLAIN, neighbour_shares, train_network
 from adathresh.experiments.tables import table_row
 from adathresh.leakage import only_words
@@ -356,10 +358,9 @@ def ablation_runs(config, ds, *, seed):
         for name, switches in ABLATIONS.items()
         if ds.Y_train.shape[1] > 1 or not switches.get("normalize_logits")
     }
-    return {
-        name: train_network(config, ds, seed=seed, **{**PAPER, **switches})
-        for name, switches in feasible.items()
-    }
+    return _train_each(
+        config, ds, {name: {**PAPER, **switches} for name, switches in feasible.items()}, seed=seed
+    )
 
 
 def method_rows(config, ds, runs, *, seed):
@@ -438,9 +439,7 @@ def training_runs(config, ds, *, seed):
     dict of str to TrainedMethod
         One entry for each of :data:`TRAINING_RUNS`.
     """
-    return {
-        name: train_network(config, ds, seed=seed, **switches) for name, switches in TRAINING_RUNS.items()
-    }
+    return _train_each(config, ds, TRAINING_RUNS, seed=seed)
 
 
 def calibrated_scores(ds, scores):
@@ -592,6 +591,14 @@ def posthoc_threshold_pairs(ds, scores):
     empty = sp.csr_array(shares.test.shape)
     theta = rule.thresholds(empty, local=shares.test)
     return _threshold_pairs(ds, shares.test.indices, shares.test.data, theta.data)
+
+
+def _train_each(config, ds, variants, *, seed):
+    """Train the network with each set of switches, some side by side; return the methods by name."""
+    neighbour_shares(ds)  # every process needs them
+    train = delayed(train_network)
+    runs = Parallel(N_PROCESSES)(train(config, ds, seed=seed, **switches) for switches in variants.values())
+    return dict(zip(variants, runs, strict=True))
 
 
 def _threshold_pairs(ds, labels, share, theta):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
 from adathresh.datasets import Dataset, make_longtail
@@ -19,6 +20,13 @@ TINY = dataclasses.replace(
     text_tokens=8,
     tuning_steps=2,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_process():
+    """Compute in this process, where the small profile holds."""
+    with parallel_config(backend="sequential"):
+        yield
 
 
 @pytest.fixture
