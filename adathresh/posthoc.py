@@ -9,7 +9,7 @@ from math import factorial
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -195,33 +195,49 @@ class AdaptiveThreshold(BaseEstimator):
             If the scores are implausibly good for rows that the base model has not seen.
         """
         self._check_parameters()
-        Y = check_labels(Y)
-        self.n_labels_ = Y.shape[1]
-        if Y_train is not None and folds is not None:
-            raise ValueError(
-                "Give Y_train (a model trained on other rows) or folds (cross-fitted), not both."
-            )
-        self._uses = {"local": local is not None, "affinity": affinity is not None}
-        pairs = gather_pairs(scores, local, affinity, n_samples=Y.shape[0], n_labels=Y.shape[1])
-        self._n_models = pairs.logits.shape[1]
-        truth = np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
-        if truth.all() or not truth.any():
-            raise ValueError(
-                "The candidate pairs hold only one class; the fusion needs scored pairs that are true and "
-                "scored pairs that are not."
-            )
-        if Y_train is None:
-            _warn_if_in_sample(pairs, truth, Y)
-        labels_seen = Y if Y_train is None else check_labels(Y_train, name="Y_train", n_labels=Y.shape[1])
-        self.idf_ = LabelIDF().fit(labels_seen)
-        self._find_impossible(known=Y_train is not None or folds is not None)
-        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds)
-        self._fit_fusion(pairs, idf, truth)
-        raw = self.fusion_.decide(pairs, idf)
-        self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
-        fused = expit(self.effects_.apply(raw, pairs.labels))
-        self.cuts_ = self._label_cuts(pairs, fused, self.evaluation_rows or Y.shape[0])
+        pairs, fused = self._fit_fused(scores, Y, local, affinity, Y_train, folds)
+        self.cuts_ = self._label_cuts(pairs, fused, self.evaluation_rows or pairs.shape[0])
         return self
+
+    def fit_targets(self, targets, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
+        """Fit the fusion once, and the cuts for several targets: what ``fit`` gives for each, in less time.
+
+        Parameters
+        ----------
+        targets : dict of str to float or None
+            The targets, each with its ``target_value``; None where it takes none.
+        scores, Y : matrices of shape (n_samples, n_labels)
+            As in ``fit``.
+        local, affinity, Y_train, folds : optional
+            As in ``fit``.
+
+        Returns
+        -------
+        dict of str to AdaptiveThreshold
+            A fitted rule for each target; all share one fusion. This one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``, and for a target that is unknown or has a wrong value.
+
+        Warns
+        -----
+        InSampleScoresWarning
+            As in ``fit``.
+        """
+        fitted = clone(self)
+        rules = {
+            target: clone(self).set_params(target=target, target_value=value)
+            for target, value in targets.items()
+        }
+        for rule in rules.values():
+            rule._check_parameters()
+        pairs, fused = fitted._fit_fused(scores, Y, local, affinity, Y_train, folds)
+        for rule in rules.values():
+            vars(rule).update(vars(fitted) | rule.get_params())  # all that is fitted, its own parameters
+            rule.cuts_ = rule._label_cuts(pairs, fused, self.evaluation_rows or pairs.shape[0])
+        return rules
 
     def predict(self, scores, *, local=None, affinity=None):
         """Return the label sets.
@@ -364,6 +380,34 @@ class AdaptiveThreshold(BaseEstimator):
             raise ValueError(f'fusion must be "auto", "boosted" or "linear"; got {self.fusion!r}.')
         if self.evaluation_rows is not None and self.evaluation_rows < 1:
             raise ValueError(f"evaluation_rows must be at least 1; got {self.evaluation_rows!r}.")
+
+    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds):
+        """Fit everything but the cuts; return the pairs and their fused probabilities."""
+        Y = check_labels(Y)
+        self.n_labels_ = Y.shape[1]
+        if Y_train is not None and folds is not None:
+            raise ValueError(
+                "Give Y_train (a model trained on other rows) or folds (cross-fitted), not both."
+            )
+        self._uses = {"local": local is not None, "affinity": affinity is not None}
+        pairs = gather_pairs(scores, local, affinity, n_samples=Y.shape[0], n_labels=Y.shape[1])
+        self._n_models = pairs.logits.shape[1]
+        truth = np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
+        if truth.all() or not truth.any():
+            raise ValueError(
+                "The candidate pairs hold only one class; the fusion needs scored pairs that are true and "
+                "scored pairs that are not."
+            )
+        if Y_train is None:
+            _warn_if_in_sample(pairs, truth, Y)
+        labels_seen = Y if Y_train is None else check_labels(Y_train, name="Y_train", n_labels=Y.shape[1])
+        self.idf_ = LabelIDF().fit(labels_seen)
+        self._find_impossible(known=Y_train is not None or folds is not None)
+        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds)
+        self._fit_fusion(pairs, idf, truth)
+        raw = self.fusion_.decide(pairs, idf)
+        self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
+        return pairs, expit(self.effects_.apply(raw, pairs.labels))
 
     def _find_impossible(self, *, known):
         """Name the labels that can never be predicted, if it is known what the model was trained on."""
@@ -528,5 +572,5 @@ def _warn_if_in_sample(pairs, truth, Y):
             f"The scores look like those of rows that the base model was trained on ({signs.what}). Give "
             "out-of-fold scores (AdaptiveThresholdClassifier makes them), or those of rows held out.",
             InSampleScoresWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -182,6 +182,38 @@ def test_each_target_is_best_at_what_it_aims_at():
     assert cost["cost"] < cost["micro_f1"] / 2
 
 
+@pytest.mark.parametrize("with_folds", [False, True])
+def test_several_targets_share_one_fusion_and_equal_single_fits(with_folds, monkeypatch):
+    scores, Y, local = make_data()
+    options = {"local": local, "folds": np.arange(len(Y)) % 3 if with_folds else None}
+    rule, fits = AdaptiveThreshold(evaluation_rows=50, random_state=3), []
+    fit_fusion = AdaptiveThreshold._fit_fusion
+    monkeypatch.setattr(
+        AdaptiveThreshold, "_fit_fusion", lambda self, *args: fits.append(self) or fit_fusion(self, *args)
+    )
+    found = rule.fit_targets(dict(TARGETS), scores, Y, **options)
+    assert len(fits) == 1
+    assert not hasattr(rule, "cuts_")
+    assert rule.target == "macro_f1"
+    for target, value in TARGETS:
+        alone = clone(rule).set_params(target=target, target_value=value).fit(scores, Y, **options)
+        assert found[target].get_params() == alone.get_params()
+        np.testing.assert_array_equal(found[target].cuts_, alone.cuts_)
+        predicted = found[target].predict(scores, local=local)
+        np.testing.assert_array_equal(predicted, alone.predict(scores, local=local))
+    assert len({id(one.fusion_) for one in found.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [({"f1": None}, "target must be one of"), ({"macro_f1": None, "budget": 1.5}, "at least 1")],
+)
+def test_several_targets_are_checked_before_anything_is_fitted(targets, message, monkeypatch):
+    monkeypatch.setattr(AdaptiveThreshold, "_fit_fused", None)
+    with pytest.raises(ValueError, match=message):
+        AdaptiveThreshold().fit_targets(targets, *make_data()[:2])
+
+
 def test_fewer_evaluation_rows_lower_the_cut_of_rare_labels():
     scores, Y, _ = make_data()
     few, many = (linear(evaluation_rows=n).fit(scores, Y).cuts_ for n in (20, 10**6))

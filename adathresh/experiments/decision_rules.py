@@ -30,6 +30,9 @@ OURS = "adaptive"
 WITH_TEXTS = "adaptive + label texts"
 """The same rule with the likeness of row text and label name, on data sets that have both."""
 
+BOTH, FOR_BOTH = "macro_micro_f1", ", macro + micro"
+"""The target of the rules that aim at macro-F1 and micro-F1 at once, and the end of their names."""
+
 
 def rival_rules(Y):
     """Return the rules that ours is compared with.
@@ -87,12 +90,12 @@ def adaptive_rules(ds, seen, *, seed):
         OURS: (AdaptiveThreshold(**options), local),
         "adaptive, no neighbours": (AdaptiveThreshold(**options), {}),
         "adaptive, linear": (AdaptiveThreshold(fusion="linear", **options), local),
-        "adaptive, macro + micro": (AdaptiveThreshold("macro_micro_f1", **options), local),
+        OURS + FOR_BOTH: (AdaptiveThreshold(BOTH, **options), local),
     }
     if seen.affinity is not None:
         texts = {**local, "affinity": seen.affinity}
         rules[WITH_TEXTS] = AdaptiveThreshold(**options), texts
-        rules[f"{WITH_TEXTS}, macro + micro"] = AdaptiveThreshold("macro_micro_f1", **options), texts
+        rules[WITH_TEXTS + FOR_BOTH] = AdaptiveThreshold(BOTH, **options), texts
     return rules
 
 
@@ -122,9 +125,15 @@ def all_predictions(ds, seen, *, seed):
         predicted = rule.fit(fitting, rows.Y).predict(test)
         results[name] = Prediction(predicted, test, mode, time.perf_counter() - start)
     fitting, test = seen.scores
-    for name, (rule, others) in adaptive_rules(ds, seen, seed=seed).items():
+    rules, fitted = adaptive_rules(ds, seen, seed=seed), {}
+    for name, (rule, others) in rules.items():
         start = time.perf_counter()
-        rule.fit(fitting, rows.Y, folds=rows.folds, **{signal: both[0] for signal, both in others.items()})
+        if name not in fitted:
+            names = {rule.target: name} | ({BOTH: name + FOR_BOTH} if name + FOR_BOTH in rules else {})
+            at_fitting = {signal: both[0] for signal, both in others.items()}
+            found = rule.fit_targets(dict.fromkeys(names), fitting, rows.Y, folds=rows.folds, **at_fitting)
+            fitted |= {names[target]: of_target for target, of_target in found.items()}
+        rule = fitted[name]
         at_test = {signal: both[1] for signal, both in others.items()}
         predicted = rule.predict(test, **at_test)
         seconds = time.perf_counter() - start
