@@ -123,7 +123,8 @@ class LinearOneVsRest(TopScoresClassifier):
         )
         fitted = []
         with tqdm(total=self.n_labels_, desc="linear", unit="label", disable=not self.verbose) as bar:
-            for part in Parallel(self.n_jobs, return_as="generator")(tasks):
+            # Threads, which joblib takes inside a worker, would share the one random state of LIBLINEAR.
+            for part in Parallel(self.n_jobs, backend="loky", return_as="generator")(tasks):
                 fitted.append(part)
                 bar.update(len(part[1]))
         # by columns, so that its transpose, which scores rows, is by rows

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 N_PROCESSES = 2
-"""Processes that train and judge side by side; each keeps to its share of the cores. On two cores that takes
-about two thirds of the time of one after the other, and computes the same but for rounding."""
+"""Processes that train and judge side by side, each on its share of the cores, which takes less time than one
+after the other on all of them; the results differ by rounding, as between other numbers of threads."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 
 from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.leakage_study import auroc_rows, study_row
@@ -52,7 +52,7 @@ def compare_splits(config, ds, *, seed):
     splits = {AS_PUBLISHED: ds}
     if ds.groups_train is not None:
         splits[AT_RANDOM] = random_split(ds, seed=seed)
-    found = Parallel(N_PROCESSES)(delayed(_cut_alone)(config, split, seed) for split in splits.values())
+    found = Parallel(N_PROCESSES)(delayed(cut_scores)(config, split, seed=seed) for split in splits.values())
     found = dict(zip(splits, found, strict=True))
     scores, label_sets = found[AS_PUBLISHED]
     rows = split_rows(config, ds, AS_PUBLISHED, label_sets, seed=seed)
@@ -142,12 +142,6 @@ def cut_scores(config, ds, *, seed):
         "global cut": GlobalCut("macro_f1").fit(fitting, rows.Y).predict(test),
         "adaptive": ours.predict(test, local=local_test),
     }
-
-
-def _cut_alone(config, ds, seed):
-    """Return what :func:`cut_scores` does; LIBLINEAR's threads would share one random state."""
-    with parallel_config(backend="sequential"):
-        return cut_scores(config, ds, seed=seed)
 
 
 def split_rows(config, ds, variant, label_sets, *, seed):

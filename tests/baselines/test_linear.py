@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from joblib import parallel_config
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
@@ -131,6 +132,18 @@ def test_a_parallel_fit_is_the_same(monkeypatch):
     one, two = (LinearOneVsRest(n_jobs=n_jobs, random_state=0).fit(X, Y) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.coef_.toarray(), two.coef_.toarray())
     np.testing.assert_array_equal(one.intercept_, two.intercept_)
+
+
+def test_jobs_never_share_the_random_state_of_liblinear():
+    """Threads would: joblib takes them inside a worker, and where its user asks for them."""
+    rng = np.random.default_rng(0)
+    X = sp.csr_array(sp.random(400, 2000, 0.02, format="csr", rng=rng))  # wide: the dual solver draws
+    Y = (rng.random((400, 256)) < 0.1).astype(int)
+    alone = LinearOneVsRest(random_state=0).fit(X, Y)
+    with parallel_config("threading"):
+        side_by_side = LinearOneVsRest(n_jobs=2, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(side_by_side.coef_.toarray(), alone.coef_.toarray())
+    np.testing.assert_array_equal(side_by_side.intercept_, alone.intercept_)
 
 
 def test_positives_that_weigh_more_are_found_more_often():

@@ -59,6 +59,8 @@ def test_profiles_differ_in_numbers_only_and_full_is_never_the_smaller():
     assert full.n_seeds >= 3
     for field in fields(Profile):
         assert getattr(full, field.name) >= getattr(quick, field.name), field.name
+    assert quick.long_epochs == quick.released_epochs  # no second training
+    assert full.long_epochs == 10 * full.released_epochs == 400
 
 
 def test_folders_in_a_clone():

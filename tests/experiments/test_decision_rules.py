@@ -122,6 +122,25 @@ def test_every_rule_gets_what_its_name_says(ds, seen):
     assert with_texts > macro_f1(ds.Y_test, found["adaptive"].label_sets) + 0.1
 
 
+def test_every_base_model_is_cut_with_every_seed(config, ds, seen, monkeypatch):
+    def signals(config, ds, *, seed):
+        for base, seconds in (("first", 1.0), ("second", 2.0)):
+            yield base, seen._replace(seconds=seconds + seed)
+
+    monkeypatch.setattr(study, "all_signals", signals)
+    found = study.every_prediction(dataclasses.replace(config, seeds=2), ds)
+    assert [entry[:3] for entry in found] == [
+        (0, "first", 1.0),
+        (0, "second", 2.0),
+        (1, "first", 2.0),
+        (1, "second", 3.0),
+    ]
+    for seed, *_, predictions in found[::2]:
+        expected = study.all_predictions(ds, seen, seed=seed)
+        assert list(predictions) == list(expected)
+        assert all((predictions[name].label_sets != expected[name].label_sets).nnz == 0 for name in expected)
+
+
 def test_transductive_is_the_same_fusion_cut_for_the_batch(ds, seen):
     rows, found = source.fitting_rows(ds, seed=0), study.all_predictions(ds, seen, seed=0)
     batch = AdaptiveThreshold(evaluation_rows=90, transductive=True, random_state=0)

@@ -96,15 +96,18 @@ def test_runs_are_kept_for_what_they_depend_on(config, ds, released, monkeypatch
     ]
 
 
-def test_the_quick_long_run_is_no_second_training_and_the_full_one_is_ten_times_as_long(
-    config, ds, released, monkeypatch
-):
-    assert config.numbers.long_epochs == config.numbers.released_epochs
-    monkeypatch.setattr(runs, "_train_released", None)  # nothing is trained
-    again = runs.released_run(config, ds, seed=0, n_epochs=config.numbers.long_epochs)
-    pd.testing.assert_frame_equal(again.history, released.history)
-    full = PROFILES["full"]
-    assert full.long_epochs == 10 * full.released_epochs == 400
+def test_train_all_leaves_nothing_to_train(config, ds, monkeypatch):
+    monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(PROFILES["quick"], long_epochs=9))
+    runs.train_all(config, {5: ds})
+    for training in ("_train_released", "_train_leak_free", "_train_method"):
+        monkeypatch.setattr(runs, training, None)
+    assert [len(runs.released_run(config, ds, seed=5, n_epochs=n).history) for n in (None, 9)] == [8, 9]
+    assert runs.leak_free_run(config, ds, seed=5).predictions
+    assert runs.leak_free_method(config, ds, seed=5).predictions
+    for pos_weight in (1.0, 10.0):
+        for normalize_logits in (False, True):
+            how = {"pos_weight": pos_weight, "normalize_logits": normalize_logits}
+            assert len(runs.fixed_threshold_run(config, ds, seed=5, **how).history) == 4
 
 
 def test_fixed_thresholds_are_trained_for_half_of_the_epochs(config, ds, monkeypatch):
