@@ -85,9 +85,9 @@ class AdaptiveThreshold(BaseEstimator):
     IDF_l, its share k_l(x) among the nearest training rows and, where given, the likeness of row and label
     text, to a fused logit g_l(x). A label's own correction, shrunk the more the rarer the label, calibrates
     it. Label l is predicted where σ(g_l(x)) exceeds the cut that is best for the target in expectation; for
-    macro-F1 this is half of the greatest expected F1 (F*/2: Lipton et al. 2014, arXiv:1402.1892), with the
-    expectation taken over as many rows as F1 will be measured on. Because g never falls as the score rises,
-    the rule is z_l(x) > θ_l(x), with a threshold for every label and instance as in arXiv:2505.03118.
+    macro-F1 alone this is half of the greatest expected F1 (F*/2: Lipton et al. 2014, arXiv:1402.1892), with
+    the expectation taken over as many rows as F1 will be measured on. Because g never falls as the score
+    rises, the rule is z_l(x) > θ_l(x), with a threshold for every label and instance as in arXiv:2505.03118.
 
     Because model and cuts are pooled, a rare label borrows from all labels of its rarity and is never fitted
     on its own few positives.
@@ -97,11 +97,13 @@ class AdaptiveThreshold(BaseEstimator):
     Parameters
     ----------
     target : str, default="macro_f1"
-        What the label sets are to be good for: "macro_f1", "micro_f1", their sum "macro_micro_f1", a given
-        "precision" over all predicted pairs or "label_precision" in every label, at most a given "budget" of
-        labels a row, or the least "cost".
+        What the label sets are to be good for: "macro_f1", "micro_f1", "macro_micro_f1", a given "precision"
+        over all predicted pairs or "label_precision" in every label, at most a given "budget" of labels a
+        row, or the least "cost". Under "macro_f1", micro-F1 counts one hundredth: otherwise labels that
+        nothing is known about would be predicted for every row.
     target_value : float, optional
-        The precision, the number of labels a row, or the cost of a false positive in units of that of a false
+        The weight of micro-F1 beside macro-F1 under "macro_micro_f1" (default 1; 0 is macro-F1 alone), the
+        precision, the number of labels a row, or the cost of a false positive in units of that of a false
         negative.
     fusion : {"auto", "boosted", "linear"}, default="auto"
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose

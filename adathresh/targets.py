@@ -20,6 +20,14 @@ TARGETS = (
 )
 """What :func:`label_cuts` can aim at."""
 
+MICRO_WEIGHT = 0.01
+"""What micro-F1 counts beside macro-F1 under the target "macro_f1"; no more expected macro-F1 is given up.
+
+Without it a label whose scores tell nothing is predicted for very many rows, because any true positive raises
+its F1 by a little.
+"""
+
+_TAKES_VALUE = {"macro_micro_f1": "the weight of micro-F1 beside macro-F1, at least 0 (default 1)"}
 _NEEDS_VALUE = {
     "precision": "the precision to reach, in (0, 1]",
     "label_precision": "the precision that every label is to reach, in (0, 1]",
@@ -52,20 +60,21 @@ def check_target(target, value):
     """
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}.")
-    if (value is None) != (target not in _NEEDS_VALUE):
-        need = _NEEDS_VALUE.get(target)
-        raise ValueError(
-            f"target {target!r} needs target_value: {need}."
-            if need
-            else f"target {target!r} takes no target_value; got {value!r}."
-        )
+    meaning = _NEEDS_VALUE.get(target) or _TAKES_VALUE.get(target)
+    if value is None:
+        if target in _NEEDS_VALUE:
+            raise ValueError(f"target {target!r} needs target_value: {meaning}.")
+        return
+    if meaning is None:
+        raise ValueError(f"target {target!r} takes no target_value; got {value!r}.")
     wrong = (
         (target in ("precision", "label_precision") and not 0 < value <= 1)
         or (target == "budget" and not (value >= 1 and value % 1 == 0))
         or (target == "cost" and not 0 < value < np.inf)
+        or (target == "macro_micro_f1" and not 0 <= value < np.inf)
     )
     if wrong:
-        raise ValueError(f"target_value of {target!r} must be {_NEEDS_VALUE[target]}; got {value!r}.")
+        raise ValueError(f"target_value of {target!r} must be {meaning}; got {value!r}.")
 
 
 def label_cuts(target, value, labels, probability, *, n_labels, n_rows, evaluation_rows):
@@ -103,9 +112,10 @@ def label_cuts(target, value, labels, probability, *, n_labels, n_rows, evaluati
     path = _Path(labels, probability, n_labels)
     if target == "label_precision":
         return path.precision_cuts(value)
+    weight = MICRO_WEIGHT if target == "macro_f1" else 1.0 if value is None else value
     scale = evaluation_rows / n_rows
     cuts = path.f1_cuts(scale)
-    return cuts if target == "macro_f1" else path.compromise(cuts, scale)
+    return path.compromise(cuts, scale, weight) if weight else cuts
 
 
 def expected_f1(true, other):
@@ -187,8 +197,8 @@ class _Path:
         cuts[self.labels[last]] = (self.p[last] + following) / 2
         return cuts
 
-    def compromise(self, cuts, scale):
-        """Raise the sum of macro-F1 and micro-F1 from macro-F1's cuts on, one round after the other."""
+    def compromise(self, cuts, scale, weight):
+        """Raise macro-F1 + ``weight`` micro-F1 from macro-F1's cuts on, one round after the other."""
         best, reached = cuts, -np.inf
         if not self.totals.any():
             return best
@@ -199,14 +209,14 @@ class _Path:
             both = predicted + self.totals
             f1, by_true, by_other = self._label_f1(true * scale, (both - 2 * true) * scale)
             micro = 2 * true.sum() / both.sum()
-            if f1.mean() + micro > reached:
-                best, reached = cuts, f1.mean() + micro
+            if f1.mean() + weight * micro > reached:
+                best, reached = cuts, f1.mean() + weight * micro
             # what one more pair adds to either, as above; micro-F1 grows by (2p − micro) / Σ both
-            macro_weight = scale / self.n_labels
-            cuts = (micro / both.sum() - macro_weight * by_other) / (
-                2 / both.sum() + macro_weight * (by_true - 2 * by_other)
+            of_micro, of_macro = weight / both.sum(), scale / self.n_labels
+            cuts = (of_micro * micro - of_macro * by_other) / (
+                2 * of_micro + of_macro * (by_true - 2 * by_other)
             )
-        return best
+        return np.where(self.totals > 0, best, np.inf)
 
     def _label_f1(self, true, other):
         """Return expected F1 and derivatives of every label; quotients where many positives are expected."""

@@ -6,12 +6,13 @@ import scipy.sparse as sp
 from scipy.stats import poisson
 
 from adathresh.rules import ExpectedF1Cut
-from adathresh.targets import TARGETS, check_target, expected_f1, label_cuts
+from adathresh.targets import MICRO_WEIGHT, TARGETS, check_target, expected_f1, label_cuts
 
 WITH_CUTS = [
     ("macro_f1", None),
     ("micro_f1", None),
     ("macro_micro_f1", None),
+    ("macro_micro_f1", 0),
     ("precision", 0.7),
     ("label_precision", 0.7),
     ("cost", 2.0),
@@ -68,8 +69,10 @@ def test_expected_f1_tends_to_the_quotient_of_expectations():
 def test_macro_cut_is_half_the_greatest_f1_where_many_positives_are_expected():
     matrix = make_probabilities(0)
     expected = ExpectedF1Cut().fit(matrix).thresholds_
-    np.testing.assert_allclose(cuts_of("macro_f1", None, matrix, evaluation_rows=1e9), expected, rtol=1e-12)
-    few = cuts_of("macro_f1", None, matrix, evaluation_rows=20)
+    np.testing.assert_allclose(
+        cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=1e9), expected, rtol=1e-12
+    )
+    few = cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=20)
     assert (np.abs(few - expected) > 0.01).any()  # and only there
 
 
@@ -79,7 +82,7 @@ def test_macro_cut_for_few_rows_makes_the_best_of_all_sets(scale):
     for seed in range(40):
         rng = np.random.default_rng(seed)
         p = np.sort(rng.random(rng.integers(1, 10)) ** rng.integers(1, 5))[::-1]
-        cut = one_label("macro_f1", None, p, n_rows=50, evaluation_rows=50 * scale)
+        cut = one_label("macro_micro_f1", 0, p, n_rows=50, evaluation_rows=50 * scale)
         f1 = [
             summed_f1(scale * p[:m].sum(), scale * (m - p[:m].sum() + p[m:].sum()))
             for m in range(1, len(p) + 1)
@@ -102,7 +105,7 @@ def test_no_set_is_left_out_of_the_search_for_the_best(n_pairs, spread, scale):
     true, m = np.cumsum(p), np.arange(1, n_pairs + 1)
     f1, by_true, by_other = expected_f1(scale * true, scale * (m + p.sum() - 2 * true))
     best = np.argmax(f1)
-    cut = one_label("macro_f1", None, p, n_rows=1000, evaluation_rows=1000 * scale)
+    cut = one_label("macro_micro_f1", 0, p, n_rows=1000, evaluation_rows=1000 * scale)
     assert cut == pytest.approx(-by_other[best] / (by_true[best] - 2 * by_other[best]), rel=1e-9)
 
 
@@ -125,12 +128,12 @@ def test_micro_cut_is_one_and_the_best():
     assert cuts[0] == pytest.approx(micro(cuts[0]) / 2)
 
 
-def objective(matrix, cuts):
-    """Expected macro-F1, by Poisson sums, plus expected micro-F1."""
+def objective(matrix, cuts, weight=1.0):
+    """Expected macro-F1, by Poisson sums, plus weighted expected micro-F1."""
     p, above = matrix.toarray(), matrix.toarray() > cuts
     true, both = (p * above).sum(axis=0), above.sum(axis=0) + p.sum(axis=0)
     f1 = [summed_f1(t, b - 2 * t) for t, b in zip(true, both, strict=True)]
-    return np.mean(f1) + 2 * true.sum() / both.sum()
+    return np.mean(f1) + weight * 2 * true.sum() / both.sum()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -142,6 +145,29 @@ def test_macro_and_micro_is_better_than_either_alone(seed):
     }
     assert found["macro_micro_f1"] >= max(found["macro_f1"], found["micro_f1"]) - 1e-3
     assert found["macro_micro_f1"] > found["macro_f1"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_weight_of_micro_f1(seed):
+    matrix, weights = make_probabilities(seed), (0, 0.01, 0.1, 1, 10)
+    cuts = {weight: cuts_of("macro_micro_f1", weight, matrix) for weight in weights}
+    for weight in weights:
+        reached = {other: objective(matrix, cuts[other], weight) for other in weights}
+        assert reached[weight] >= max(reached.values()) - 1e-3 * max(1, weight)
+    np.testing.assert_array_equal(cuts[1], cuts_of("macro_micro_f1", None, matrix))
+    np.testing.assert_array_equal(cuts[MICRO_WEIGHT], cuts_of("macro_f1", None, matrix))
+    assert objective(matrix, cuts[MICRO_WEIGHT], 0) >= objective(matrix, cuts[0], 0) - MICRO_WEIGHT
+
+
+def test_macro_f1_does_not_spend_pairs_on_labels_that_nothing_is_known_about():
+    rng = np.random.default_rng(0)
+    little = rng.uniform(0.0005, 0.0006, size=(1000, 3))
+    p = np.column_stack([rng.random((1000, 4)) ** 4, little])
+    matrix = sp.csr_array(p)
+    alone, cuts = cuts_of("macro_micro_f1", 0, matrix), cuts_of("macro_f1", None, matrix)
+    assert ((little > alone[4:]).mean(axis=0) > 0.1).all()
+    assert not (little > cuts[4:]).any()
+    assert ((p[:, :4] > alone[:4]) == (p[:, :4] > cuts[:4])).mean() > 0.99
 
 
 def check_precision(p, cut, value):
@@ -203,9 +229,9 @@ def test_order_does_not_matter(target, value):
     np.testing.assert_allclose(shuffled, cuts_of(target, value, matrix), rtol=1e-9)
 
 
-@pytest.mark.parametrize("target", ["macro_f1", "label_precision"])
-def test_labels_do_not_touch_each_other(target):
-    matrix, value = make_probabilities(4), 0.5 if target == "label_precision" else None
+@pytest.mark.parametrize(("target", "value"), [("macro_micro_f1", 0), ("label_precision", 0.5)])
+def test_labels_do_not_touch_each_other(target, value):
+    matrix = make_probabilities(4)
     cuts = cuts_of(target, value, matrix)
     for label in range(6):
         p = matrix.data[matrix.indices == label]
@@ -219,8 +245,9 @@ def test_a_label_without_pairs_and_no_pairs_at_all(target, value):
     wider = matrix.copy()
     wider.resize(200, 8)
     cuts = cuts_of(target, value, wider)
-    if target in ("macro_f1", "label_precision"):
+    if target.startswith("macro") or target == "label_precision":
         assert (cuts[6:] == np.inf).all()
+    if (target, value) == ("macro_micro_f1", 0) or target == "label_precision":
         np.testing.assert_array_equal(cuts[:6], cuts_of(target, value, matrix))
     else:
         assert not np.isnan(cuts).any()
@@ -247,7 +274,9 @@ def test_check_target_accepts(target):
         ("f1", None, "target must be one of macro_f1, micro_f1, .*; got 'f1'"),
         ("macro_f1", 0.5, "takes no target_value; got 0.5"),
         ("micro_f1", 0, "takes no target_value"),
-        ("macro_micro_f1", 1, "takes no target_value"),
+        ("macro_micro_f1", -0.1, "must be the weight of micro-F1 .* at least 0 .*; got -0.1"),
+        ("macro_micro_f1", np.inf, "got inf"),
+        ("macro_micro_f1", np.nan, "got nan"),
         ("precision", None, "needs target_value: the precision to reach"),
         ("label_precision", None, "needs target_value: the precision that every label"),
         ("budget", None, "needs target_value: the greatest number of labels a row"),
