@@ -1,6 +1,7 @@
 """Adaptive thresholds around any scikit-learn classifier, or the paper's method where none is given."""
 
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,12 +12,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from adathresh._labels import LabelSetMixin
+from adathresh._texts import as_array, check_texts, holds_texts, label_vectorizer, word_vectorizer
 from adathresh._validation import like_input
 from adathresh.affinity import LabelAffinity
 from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.knn import NeighborLabels, row_softmax
 from adathresh.posthoc import AdaptiveThreshold, Explanation
+
+
+class _Rows(NamedTuple):
+    """Checked rows."""
+
+    data: Any
+    """Features or texts, as the base models take them."""
+    features: Any
+    """Features, by which neighbours are found."""
 
 
 class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
@@ -27,6 +38,9 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     rows. With ``estimator=None`` this is the paper's method (arXiv:2505.03118) without label leakage: a
     network and its thresholds trained together, as :class:`adathresh.AdaptiveThresholdNetwork` does, whose
     parameters hold all switches.
+
+    X may hold texts, where the base models take texts, such as pipelines that begin with a vectoriser.
+    Neighbours are then found by the words of the texts, which are the network's features, too.
 
     Parameters
     ----------
@@ -61,8 +75,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         The local signal; only with an estimator.
     affinity_ : LabelAffinity or None
         The signal of the label texts; only with an estimator.
+    vectorizer_ : sklearn.feature_extraction.text.TfidfVectorizer or None
+        The words of texts, by which neighbours are found; None where X held features.
     n_features_in_ : int
-        Number of features seen in ``fit``.
+        Number of features seen in ``fit``; not there where X held texts.
 
     Raises
     ------
@@ -105,48 +121,50 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Training features.
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Training features, or texts.
         Y : array-like or sparse of shape (n_samples, n_labels), or of shape (n_samples,)
             Training labels, 0 or 1; or one binary target.
         groups : array-like of shape (n_samples,), optional
             Rows of one group share a fold and are never each other's neighbours.
-        label_features : array-like or sparse of shape (n_labels, n_features), optional
-            The labels' own texts, put through the vectoriser that made X. They help rare labels, and keep
-            labels possible that no training row carries. Not used with ``estimator=None``.
+        label_features : array-like or sparse of shape (n_labels, n_features), or sequence of str, optional
+            The labels' own texts, put through the vectoriser that made X; where X holds texts, the texts
+            themselves, such as names. They help rare labels, and keep labels possible that no training row
+            carries. Not used with ``estimator=None``.
 
         Returns
         -------
         AdaptiveThresholdClassifier
             The fitted classifier.
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
-        labels = self._labels = self._encode(Y, X.shape[0])
+        rows = self._checked(X, reset=True)
+        n_samples = rows.features.shape[0]
+        labels = self._labels = self._encode(Y, n_samples)
         if self.estimator is None:
             self.estimator_ = AdaptiveThresholdNetwork(
                 n_neighbors=self.n_neighbors,
                 n_jobs=self.n_jobs,
                 random_state=self.random_state,
                 verbose=self.verbose,
-            ).fit(X, Y, groups=groups)
+            ).fit(rows.features, Y, groups=groups)
             return self
         # one label is a binary target: classifiers then agree on what predict_proba returns
         target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
         target = target.ravel() if self.n_labels_ == 1 else target
         rng = check_random_state(self.random_state)
-        folds = draw_folds(X.shape[0], self.cv, groups=groups, random_state=rng.randint(2**31))
+        folds = draw_folds(n_samples, self.cv, groups=groups, random_state=rng.randint(2**31))
         held_out = [
-            out_of_fold_scores(model, X, target, folds, n_labels=self.n_labels_, verbose=self.verbose)
+            out_of_fold_scores(model, rows.data, target, folds, n_labels=self.n_labels_, verbose=self.verbose)
             for model in self._models()
         ]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
-        local = self.neighbors_.fit_transform(X, labels, groups=groups)
-        self._fit_affinity(label_features)
+        local = self.neighbors_.fit_transform(rows.features, labels, groups=groups)
+        self._fit_affinity(label_features, rows)
         self.rule_ = AdaptiveThreshold() if self.rule is None else clone(self.rule)
         if self.rule_.random_state is None:
             self.rule_.set_params(random_state=rng.randint(2**31))
-        self.rule_.fit(held_out, labels, local=local, affinity=self._affinity(X), folds=folds)
-        fitted = [clone(model).fit(X, target) for model in self._models()]
+        self.rule_.fit(held_out, labels, local=local, affinity=self._affinity(rows), folds=folds)
+        fitted = [clone(model).fit(rows.data, target) for model in self._models()]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
 
@@ -155,8 +173,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Features.
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Features, or texts, as ``fit`` was given.
 
         Returns
         -------
@@ -164,10 +182,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             Margins; −inf for a pair without score, neighbour share and label text, and for a label that is
             never predicted.
         """
-        X = self._checked(X)
+        rows = self._checked(X)
         if self.estimator is None:
-            return self.estimator_.decision_function(X)
-        scores, others = self._signals(X)
+            return self.estimator_.decision_function(rows.features)
+        scores, others = self._signals(rows)
         return self._squeeze(_filled(self.rule_.margins(scores, **others), -np.inf))
 
     def predict_proba(self, X):
@@ -175,8 +193,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Features.
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Features, or texts, as ``fit`` was given.
 
         Returns
         -------
@@ -184,10 +202,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             Fused probabilities in [0, 1]. With an estimator they are cut at each label's own best value, so
             that "above 0.5" is not what ``predict`` does.
         """
-        X = self._checked(X)
+        rows = self._checked(X)
         if self.estimator is None:
-            return self.estimator_.predict_proba(X)
-        scores, others = self._signals(X)
+            return self.estimator_.predict_proba(rows.features)
+        scores, others = self._signals(rows)
         probability = _filled(self.rule_.predict_proba(scores, **others), 0.0)
         return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
 
@@ -196,8 +214,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Features.
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Features, or texts, as ``fit`` was given.
 
         Returns
         -------
@@ -205,10 +223,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             Thresholds of the (first) base model; inf for a pair that is no candidate or a label that is
             never predicted, −inf where the label is predicted at every score.
         """
-        X = self._checked(X)
+        rows = self._checked(X)
         if self.estimator is None:
-            return self.estimator_.thresholds(X)
-        scores, others = self._signals(X)
+            return self.estimator_.thresholds(rows.features)
+        scores, others = self._signals(rows)
         return self._squeeze(_filled(self.rule_.thresholds(scores, **others), np.inf))
 
     def predict(self, X):
@@ -216,18 +234,18 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Features.
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Features, or texts, as ``fit`` was given.
 
         Returns
         -------
         numpy.ndarray or sparse of shape (n_samples, n_labels)
             0/1, sparse where Y was; the classes, of shape (n_samples,), for a binary target.
         """
-        X = self._checked(X)
+        rows = self._checked(X)
         if self.estimator is None:
-            return self.estimator_.predict(X)
-        scores, others = self._signals(X)
+            return self.estimator_.predict(rows.features)
+        scores, others = self._signals(rows)
         return self._decode(sp.csr_array(self.rule_.predict(scores, **others)))
 
     def explain(self, x, label):
@@ -235,7 +253,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        x : array-like or sparse of shape (n_features,) or (1, n_features)
+        x : array-like or sparse of shape (n_features,) or (1, n_features), or str
             One row.
         label : int
             Index of the label.
@@ -252,55 +270,79 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         ValueError
             If x is not one row, or the label is out of range or no candidate of the row.
         """
-        x = x if sp.issparse(x) else np.atleast_2d(np.asarray(x))
-        X = self._checked(sp.csr_array(x.reshape(1, -1)) if sp.issparse(x) else x)
-        if X.shape[0] != 1:
-            raise ValueError(f"explain takes one row; got {X.shape[0]}.")
+        row = self._checked(_as_rows(x))
+        if row.features.shape[0] != 1:
+            raise ValueError(f"explain takes one row; got {row.features.shape[0]}.")
         if self.estimator is None:
-            network, explanation = self.estimator_, _explain_network(self.estimator_, X, label)
-            nearest = _named_neighbours(network.neighbors_, X, network.training_rows_, self._labels, label)
+            network, training_rows = self.estimator_, self.estimator_.training_rows_
+            explanation, neighbors = _explain_network(network, row.features, label), network.neighbors_
         else:
-            scores, others = self._signals(X)
+            scores, others = self._signals(row)
             explanation = self.rule_.explain(scores, label, **others)
-            rows = np.arange(self._labels.shape[0])
-            nearest = _named_neighbours(self.neighbors_, X, rows, self._labels, label)
+            neighbors, training_rows = self.neighbors_, np.arange(self._labels.shape[0])
+        nearest = _named_neighbours(neighbors, row.features, training_rows, self._labels, label)
         return replace(explanation, neighbours=nearest)
 
-    def _checked(self, X):
-        """Check the features of rows to be predicted."""
-        check_is_fitted(self, "estimator_")
-        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+    def _checked(self, X, *, reset=False):
+        """Check rows, and turn texts into features; with ``reset`` as the training rows."""
+        if reset:
+            self.vectorizer_ = word_vectorizer().fit(check_texts(X)) if holds_texts(X) else None
+        else:
+            check_is_fitted(self, "estimator_")
+        if self.vectorizer_ is not None:
+            texts = as_array(check_texts(X))
+            return _Rows(texts, self.vectorizer_.transform(texts))
+        if holds_texts(X):
+            raise ValueError("X holds texts, but fit was given features; give features of the same kind.")
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
+        return _Rows(X, X)
 
     def _models(self):
         """Return the base models, not fitted."""
         return self.estimator if isinstance(self.estimator, list | tuple) else [self.estimator]
 
-    def _fit_affinity(self, label_features):
+    def _fit_affinity(self, label_features, rows):
         """Fit the signal of the label texts, where there are any."""
-        self.affinity_ = None
+        self.affinity_ = self._label_vectorizer = None
         if label_features is None:
             return
+        if self.vectorizer_ is not None:
+            names = check_texts(label_features, name="label_features")
+            self._label_vectorizer = label_vectorizer(names, rows.data)
+            label_features = self._label_vectorizer.transform(names)
         if label_features.shape[0] != self.n_labels_:
             raise ValueError(
                 f"label_features has {label_features.shape[0]} rows but Y has {self.n_labels_} labels; give "
                 "one row a label."
             )
-        if label_features.shape[1] != self.n_features_in_:
+        if self.vectorizer_ is None and label_features.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"label_features has {label_features.shape[1]} features but X has {self.n_features_in_}; use "
                 "the vectoriser that made X."
             )
         self.affinity_ = LabelAffinity(n_jobs=self.n_jobs).fit(label_features)
 
-    def _affinity(self, X):
+    def _affinity(self, rows):
         """Return the likeness of rows and label texts, or None."""
-        return None if self.affinity_ is None else self.affinity_.transform(X)
+        if self.affinity_ is None:
+            return None
+        words = self._label_vectorizer
+        return self.affinity_.transform(rows.features if words is None else words.transform(rows.data))
 
-    def _signals(self, X):
+    def _signals(self, rows):
         """Return base scores and all other signals of new rows."""
         fitted = self.estimator_ if isinstance(self.estimator_, list) else [self.estimator_]
-        scores = [base_scores(model, X, n_labels=self.n_labels_) for model in fitted]
-        return scores, {"local": self.neighbors_.transform(X), "affinity": self._affinity(X)}
+        scores = [base_scores(model, rows.data, n_labels=self.n_labels_) for model in fitted]
+        return scores, {"local": self.neighbors_.transform(rows.features), "affinity": self._affinity(rows)}
+
+
+def _as_rows(x):
+    """Return one row as a matrix, or as a list of texts."""
+    if isinstance(x, str):
+        return [x]
+    if sp.issparse(x):
+        return sp.csr_array(x.reshape(1, -1))
+    return x if holds_texts(x) else np.atleast_2d(np.asarray(x))
 
 
 def _explain_network(network, X, label):

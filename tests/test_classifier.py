@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.multiclass import OneVsRestClassifier
@@ -17,6 +18,7 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.naive_bayes import BernoulliNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
@@ -28,7 +30,8 @@ from adathresh import (
     NeighborLabels,
     classifier,
 )
-from adathresh.crossfit import base_scores
+from adathresh.baselines.words import BagOfWords
+from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.metrics import macro_f1
 
 ONE_VS_REST = OneVsRestClassifier(LogisticRegression())
@@ -498,6 +501,82 @@ def test_label_texts_keep_unseen_labels_possible():
         make_classifier(base).fit(X[train], Y[train], label_features=np.eye(20)[:19])
     with pytest.raises(ValueError, match="label_features has 3 features but X has 20"):
         make_classifier(base).fit(X[train], Y[train], label_features=np.eye(20)[:, :3])
+
+
+ANIMALS = ["cat", "dog", "cow", "hen", "fox"]
+PIPELINE = make_pipeline(TfidfVectorizer(), ONE_VS_REST)
+
+
+def make_texts(seed=0, n_samples=150):
+    """Sentences of five words; the labels are the animals in them, the last ones rare."""
+    rng = np.random.default_rng(seed)
+    words = [*ANIMALS, "sits", "runs", "sleeps", "barks", "eats"]
+    share = np.array([0.2, 0.1, 0.05, 0.02, 0.02, *[0.122] * 5])
+    drawn = rng.choice(len(words), size=(n_samples, 5), p=share / share.sum())
+    Y = np.stack([(drawn == label).any(axis=1) for label in range(len(ANIMALS))], axis=1).astype(int)
+    return [" ".join(words[word] for word in row) for row in drawn], Y
+
+
+@pytest.mark.parametrize("as_given", [list, tuple, np.array, lambda texts: np.array(texts, dtype=object)])
+def test_texts_go_to_the_base_model_and_their_words_to_the_neighbours(as_given):
+    texts, Y = make_texts()
+    new, truth = make_texts(seed=1)
+    clf = make_classifier(PIPELINE).fit(as_given(texts), Y)
+    words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit(texts)
+    features = make_classifier(ONE_VS_REST).fit(words.transform(texts), Y)
+    shares = [fitted.neighbors_.transform(words.transform(new)).toarray() for fitted in (clf, features)]
+    np.testing.assert_array_equal(*shares)
+    assert macro_f1(truth, clf.predict(as_given(new))) > 0.9
+    assert clf.predict_proba(new).shape == clf.thresholds(new).shape == clf.decision_function(new).shape
+    found = clf.explain(new[0], 0)
+    assert found.margin == pytest.approx(clf.decision_function(new[:1])[0, 0])
+    assert clf.explain(new[:1], 0) == found
+
+
+def test_texts_are_cross_fitted():
+    texts, Y = make_texts()
+    base_models = [PIPELINE, BagOfWords(max_words=3)]
+    clf = make_classifier(base_models, rule=LINEAR).fit(texts, Y)
+    texts = np.array(texts, dtype=object)
+    folds = draw_folds(150, 3, random_state=np.random.RandomState(0).randint(2**31))
+    held_out = [out_of_fold_scores(model, texts, Y, folds, n_labels=5) for model in base_models]
+    local = NeighborLabels(10).fit_transform(clf.vectorizer_.transform(texts), Y)
+    rule = clone(LINEAR).fit(held_out, Y, local=local, folds=folds)
+    assert clf.rule_.fusion_.coef_ == rule.fusion_.coef_
+
+
+def test_names_keep_unseen_labels_possible():
+    texts, Y = make_texts(n_samples=300)
+    unseen = Y[:, 4] > 0
+    train = [text for text, out in zip(texts, unseen, strict=True) if not out]
+    test = [text for text, out in zip(texts, unseen, strict=True) if out]
+    clf = make_classifier(PIPELINE).fit(train, Y[~unseen], label_features=ANIMALS)
+    assert clf.rule_.impossible_.size == 0
+    assert np.isfinite(clf.decision_function(test)[:, 4]).all()
+    with pytest.raises(ValueError, match="label_features has 4 rows but Y has 5 labels"):
+        make_classifier(PIPELINE).fit(train, Y[~unseen], label_features=ANIMALS[:4])
+    with pytest.raises(ValueError, match="label_features must be plain texts"):
+        make_classifier(PIPELINE).fit(train, Y[~unseen], label_features=np.eye(5))
+
+
+def test_texts_and_features_do_not_mix():
+    texts, Y = make_texts()
+    with pytest.raises(ValueError, match="X must be plain texts"):
+        make_classifier(PIPELINE).fit(texts, Y).predict(np.eye(3))
+    with pytest.raises(ValueError, match="row 1 is a NoneType"):
+        make_classifier(PIPELINE).fit(["a cat", None], Y[:2])
+    with pytest.raises(ValueError, match="X holds texts, but fit was given features"):
+        make_classifier().fit(*make_data()).predict(texts)
+
+
+@pytest.mark.usefixtures("small_network")
+def test_the_papers_network_reads_the_words_of_texts():
+    texts, Y = make_texts()
+    words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit(texts)
+    of_texts = AdaptiveThresholdClassifier(random_state=0).fit(texts, Y)
+    features = words.transform(texts)
+    of_words = AdaptiveThresholdClassifier(random_state=0).fit(features, Y)
+    np.testing.assert_array_equal(of_texts.predict_proba(texts), of_words.predict_proba(features))
 
 
 def test_the_rule_holds_the_target():

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-import scipy.sparse as sp
 import torch
 from safetensors.numpy import save_file
 from tqdm.auto import tqdm
@@ -34,26 +33,6 @@ _FILES = ("*.json", "*.txt", "*.safetensors")
 _BLOCK = 512
 # Of the beginning, of the end, and one between them.
 _LEAST_TOKENS = 3
-
-
-def check_texts(X, *, name="X"):
-    """Return plain texts as a list, or raise ValueError."""
-    if X is None or isinstance(X, str | bytes) or sp.issparse(X) or getattr(X, "ndim", 1) != 1:
-        kind = "None" if X is None else f"a {type(X).__name__}"
-        raise ValueError(
-            f"{name} must be plain texts, a sequence of str; got {kind}. A data set of features only has no "
-            "texts: choose another baseline for it."
-        )
-    texts = list(X)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(
-                f"{name} must be plain texts, a sequence of str; row {row} is a {type(text).__name__}. A "
-                "data set of features only has no texts: choose another baseline for it."
-            )
-    if not texts:
-        raise ValueError(f"{name} holds no text; give at least one.")
-    return texts
 
 
 def model_folder(model):

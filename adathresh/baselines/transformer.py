@@ -10,7 +10,6 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
@@ -22,18 +21,17 @@ from adathresh._checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from adathresh.baselines._base import TopScoresClassifier
+from adathresh._texts import check_texts
 from adathresh.baselines._descent import label_loss, log_odds, share_of_rate
 from adathresh.baselines._encoder import (
     MINILM,
     cached_vectors,
-    check_texts,
     fingerprint,
     load_encoder,
     model_folder,
     unit_vectors,
 )
-from adathresh.baselines.linear import LinearOneVsRest
+from adathresh.baselines._texts import HeadedTextClassifier, TextClassifier, of_texts
 
 
 class SentenceEmbedder(TransformerMixin, BaseEstimator):
@@ -129,54 +127,10 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        return _of_texts(tags)
+        return of_texts(tags)
 
 
-class _TextClassifier(TopScoresClassifier):
-    """A classifier of label sets that embeds texts by ``_embed`` and scores vectors by ``_scores``."""
-
-    def top_scores(self, X, *, k=50):
-        """Return the k highest probabilities of each row.
-
-        Parameters
-        ----------
-        X : sequence of str
-            Plain texts.
-        k : int, default=50
-            Scores a row, at least 1; fewer where the model scores fewer labels.
-
-        Returns
-        -------
-        scipy.sparse.csr_array of shape (n_samples, n_labels)
-            Probabilities in [0, 1], float32; of equal ones the lower label number comes first.
-        """
-        return super().top_scores(X, k=k)
-
-    def predict(self, X):
-        """Return the labels whose probability exceeds 0.5.
-
-        Parameters
-        ----------
-        X : sequence of str
-            Plain texts.
-
-        Returns
-        -------
-        numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
-            0 or 1 in the container of the training labels; or classes.
-        """
-        return super().predict(X)
-
-    def _by_block(self, X, work):
-        """Embed all texts, and work through blocks of their vectors."""
-        check_is_fitted(self, "n_labels_")
-        return super()._by_block(self._embed(check_texts(X)), work)
-
-    def __sklearn_tags__(self):
-        return _of_texts(super().__sklearn_tags__())
-
-
-class FrozenTransformer(_TextClassifier):
+class FrozenTransformer(HeadedTextClassifier):
     """A linear classifier of the vectors of :class:`SentenceEmbedder`.
 
     Parameters
@@ -227,30 +181,6 @@ class FrozenTransformer(_TextClassifier):
         self.batch_size = batch_size
         self.verbose = verbose
 
-    def fit(self, X, Y):
-        """Fit the head.
-
-        Parameters
-        ----------
-        X : sequence of str
-            Training texts.
-        Y : array-like or sparse of shape (n_samples, n_labels), or of shape (n_samples,)
-            Training labels, 0 or 1; or one binary target.
-
-        Returns
-        -------
-        FrozenTransformer
-            The fitted model.
-
-        Raises
-        ------
-        ValueError
-            If X is not a sequence of str, Y is not 0/1, their lengths differ, or a parameter is out of range.
-        """
-        texts = check_texts(X)
-        self._encode(Y, len(texts))  # before the work of embedding, not after
-        return super().fit(self._embed(texts), Y)
-
     def _embed(self, texts):
         """Embed texts by the frozen model."""
         embedder = SentenceEmbedder(
@@ -258,17 +188,8 @@ class FrozenTransformer(_TextClassifier):
         )
         return embedder.transform(texts)
 
-    def _fit(self, X, Y):
-        """Fit a copy of the head."""
-        head = LinearOneVsRest(random_state=0) if self.head is None else clone(self.head)
-        self.head_ = head.fit(X, Y)
 
-    def _scores(self, X, k):
-        """Return the head's scores."""
-        return self.head_.top_scores(X, k=k)
-
-
-class FineTunedTransformer(_TextClassifier):
+class FineTunedTransformer(TextClassifier):
     """A sentence transformer trained further, together with a linear layer for the labels.
 
     The probability of label l is σ(w_l · e(x) + b_l), e(x) the encoder's vector of the text, scaled to unit
@@ -589,11 +510,3 @@ def _rows_digest(texts, Y):
     for array in (Y.indptr, Y.indices):
         digest.update(np.asarray(array, dtype=np.int64).tobytes() + str(Y.shape).encode())
     return digest.hexdigest()
-
-
-def _of_texts(tags):
-    """Say that X holds texts."""
-    tags.input_tags.string = True
-    tags.input_tags.two_d_array = False
-    tags.input_tags.sparse = False
-    return tags

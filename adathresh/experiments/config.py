@@ -40,6 +40,8 @@ class Profile:
         Draws of the paired bootstrap over test rows.
     network_labels : int
         Labels up to which the network is cross-fitted, too, which takes four trainings.
+    first_words : int
+        Words of a text's beginning on which a linear model of their own is cross-fitted, too; 0 for none.
     text_tokens : int
         Tokens of a text that a transformer reads.
     tuning_steps : int
@@ -58,6 +60,7 @@ class Profile:
     long_epochs: int
     n_bootstrap: int
     network_labels: int
+    first_words: int
     text_tokens: int
     tuning_steps: int
 
@@ -76,6 +79,7 @@ PROFILES = {
         long_epochs=20,
         n_bootstrap=1_000,
         network_labels=1_000,
+        first_words=0,
         text_tokens=32,
         tuning_steps=32,
     ),
@@ -92,6 +96,7 @@ PROFILES = {
         long_epochs=400,
         n_bootstrap=10_000,
         network_labels=10_000,
+        first_words=30,
         text_tokens=256,
         tuning_steps=5_000,
     ),

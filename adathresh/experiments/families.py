@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from adathresh._cache import cache_folder
+from adathresh.baselines._texts import TextClassifier
 from adathresh.baselines.forest import ExtraTrees
 from adathresh.baselines.linear import LinearOneVsRest
 from adathresh.baselines.logistic import LogisticHead
@@ -131,7 +132,7 @@ def family_scores(config, ds, family, *, seed):
 
 def _fit_and_score(ds, model, k):
     """Return a family's scores as arrays, with what they cost."""
-    what = "text" if isinstance(model, FrozenTransformer | FineTunedTransformer) else "X"
+    what = "text" if isinstance(model, TextClassifier) else "X"
     train, dev, test = (getattr(ds, f"{what}_{split}") for split in ("train", "dev", "test"))
     measured = []
     with _resumable(ds, model) as model:

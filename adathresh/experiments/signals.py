@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import TfidfVectorizer
 
+from adathresh._texts import as_array, label_vectorizer
 from adathresh.affinity import LabelAffinity
+from adathresh.baselines._texts import TextClassifier
 from adathresh.baselines.linear import LinearOneVsRest
 from adathresh.baselines.neighbours import NeighborShares
 from adathresh.baselines.tree import LabelTree
+from adathresh.baselines.words import BagOfWords
 from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.experiments.cache import cached_arrays
@@ -27,16 +29,21 @@ TOGETHER = "all together"
 
 # Beyond this, one-vs-rest training on all rows takes too long, and a label tree makes sense.
 _MANY_LABELS = 100
-_BASELINES = tuple(
-    f"adathresh.baselines.{name}" for name in ("_base", "linear", "neighbours", "tree", "_omikuji")
+_BASELINES = ("_base", "_texts", "linear", "neighbours", "tree", "_omikuji", "words")
+_MODULES = (
+    *MODULES,
+    *(f"adathresh.baselines.{name}" for name in _BASELINES),
+    *(f"adathresh.{name}" for name in ("_texts", "crossfit", "affinity")),
+    __name__,
 )
-_MODULES = (*MODULES, *_BASELINES, "adathresh.crossfit", "adathresh.affinity", __name__)
 
 
 class FittingRows(NamedTuple):
     """The rows that models and rules are fitted on: the training rows, then the dev rows."""
 
     X: sp.csr_array
+    texts: np.ndarray | None
+    """None where the rows have no texts."""
     Y: sp.csr_array
     groups: np.ndarray | None
     folds: np.ndarray
@@ -74,7 +81,8 @@ def base_models(config, ds, *, seed):
     Parameters
     ----------
     config : RunConfig
-        The run; its profile has the network's sizes, and the number of labels up to which it is trained.
+        The run; its profile has the network's sizes, the number of labels up to which it is trained, and the
+        number of words.
     ds : Dataset
         As :func:`adathresh.experiments.models.prepare` returns it.
     seed : int
@@ -84,12 +92,16 @@ def base_models(config, ds, *, seed):
     -------
     dict of str to estimator
         A one-vs-rest linear model, where there are many labels trained on the negatives that the neighbours
-        name; a label tree where there are many labels; the network.
+        name; where there are texts, perhaps another one of the words and pairs of words that they begin with;
+        a label tree where there are many labels; the network.
     """
     n_labels, numbers = ds.Y_train.shape[1], config.numbers
     many = n_labels > _MANY_LABELS
     shortlist = NeighborShares(n_jobs=2) if many else None
-    models = {"linear": LinearOneVsRest(shortlist=shortlist, n_jobs=2, random_state=seed)}
+    linear = LinearOneVsRest(shortlist=shortlist, n_jobs=2, random_state=seed)
+    models = {"linear": linear}
+    if ds.text_train is not None and numbers.first_words:
+        models["linear, first words"] = BagOfWords(linear, max_words=numbers.first_words)
     if many:
         models["label tree"] = LabelTree(n_jobs=2)
     if n_labels <= numbers.network_labels:
@@ -122,7 +134,8 @@ def fitting_rows(ds, *, seed):
     """
     groups = None if ds.groups_train is None else np.concatenate([ds.groups_train, ds.groups_dev])
     X, Y = sp.csr_array(sp.vstack([ds.X_train, ds.X_dev])), fitting_labels(ds)
-    return FittingRows(X, Y, groups, draw_folds(X.shape[0], N_FOLDS, groups=groups, random_state=seed))
+    texts = None if ds.text_train is None else as_array([*ds.text_train, *ds.text_dev])
+    return FittingRows(X, texts, Y, groups, draw_folds(X.shape[0], N_FOLDS, groups=groups, random_state=seed))
 
 
 def fitting_labels(ds):
@@ -205,8 +218,10 @@ def signals(ds, base, model, *, seed):
 def _cross_fit(ds, rows, model):
     """Return the base model's scores as arrays."""
     start, n_labels = time.perf_counter(), rows.Y.shape[1]
-    found = out_of_fold_scores(model, rows.X, rows.Y, rows.folds, n_labels=n_labels)
-    test = base_scores(model.fit(rows.X, rows.Y), ds.X_test, n_labels=n_labels)
+    of_texts = isinstance(model, TextClassifier)
+    fitting, test = (rows.texts, as_array(ds.text_test)) if of_texts else (rows.X, ds.X_test)
+    found = out_of_fold_scores(model, fitting, rows.Y, rows.folds, n_labels=n_labels)
+    test = base_scores(model.fit(fitting, rows.Y), test, n_labels=n_labels)
     seconds = np.array(time.perf_counter() - start)
     return {"fitting": sp.csr_array(found), "test": sp.csr_array(test), "seconds": seconds}
 
@@ -220,10 +235,8 @@ def _shares(ds, rows):
 
 def _affinity(ds):
     """Return the likeness of row texts to label names, by words and pairs of words."""
-    words = {"sublinear_tf": True, "ngram_range": (1, 2), "token_pattern": r"[^\W\d_]{2,}"}
-    known = TfidfVectorizer(**words).fit(ds.label_names).vocabulary_
     texts = [*ds.text_train, *ds.text_dev]
-    vectoriser = TfidfVectorizer(vocabulary=known, **words).fit(texts)
+    vectoriser = label_vectorizer(ds.label_names, texts)
     likeness = LabelAffinity(n_jobs=2).fit(vectoriser.transform(ds.label_names))
     return {
         "fitting": likeness.transform(vectoriser.transform(texts)),

@@ -17,9 +17,10 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from adathresh._texts import check_texts
 from adathresh.baselines import _encoder, transformer
 from adathresh.baselines._descent import share_of_rate
-from adathresh.baselines._encoder import MINILM, check_texts, fingerprint, model_folder
+from adathresh.baselines._encoder import MINILM, fingerprint, model_folder
 from adathresh.baselines.logistic import LogisticHead
 from adathresh.baselines.neighbours import NeighborShares
 from adathresh.baselines.transformer import FineTunedTransformer, FrozenTransformer, SentenceEmbedder

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 
 from adathresh import NeighborLabels
 from adathresh.baselines.linear import LinearOneVsRest
@@ -199,6 +200,20 @@ def test_all_base_models_together(config, ds):
     ours.fit(together.scores[0], rows.Y, folds=rows.folds, local=together.local[0])
     expected = ours.predict(together.scores[1], local=together.local[1])
     np.testing.assert_array_equal(found["adaptive"].label_sets.toarray(), expected.toarray())
+
+
+def test_the_full_profile_reads_the_first_words_of_texts(ds):
+    full = RunConfig(dataset="tiny", profile="full")
+    model = source.base_models(full, ds, seed=0)["linear, first words"]
+    assert model.max_words == full.numbers.first_words
+    seen = source.signals(ds, "linear, first words", model, seed=0)
+    rows = source.fitting_rows(ds, seed=0)
+    held_out = out_of_fold_scores(model, rows.texts, rows.Y, rows.folds, n_labels=12)
+    np.testing.assert_array_equal(seen.scores[0].toarray(), held_out.toarray())
+    on_all = clone(model).fit([*ds.text_train, *ds.text_dev], rows.Y).top_scores(ds.text_test)
+    np.testing.assert_array_equal(seen.scores[1].toarray(), on_all.toarray())
+    wordless = dataclasses.replace(ds, text_train=None, text_dev=None, text_test=None)
+    assert "linear, first words" not in source.base_models(full, wordless, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ TINY = dataclasses.replace(
     ablation_rows=50,
     n_bootstrap=50,
     network_labels=100,
+    first_words=0,
 )
 
 
