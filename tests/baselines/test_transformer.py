@@ -17,6 +17,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from adathresh import AdaptiveThresholdClassifier
 from adathresh._texts import check_texts
 from adathresh.baselines import _encoder, transformer
 from adathresh.baselines._descent import share_of_rate
@@ -406,6 +407,15 @@ def test_scores_do_not_depend_on_the_rows_beside(classifier, monkeypatch):
     monkeypatch.setattr("adathresh.baselines._base._BLOCK_ENTRIES", 42)
     np.testing.assert_allclose(model.top_scores(texts, k=6).toarray(), scores, atol=1e-6)
     np.testing.assert_allclose(model.top_scores(texts[[3]], k=6).toarray(), scores[[3]], atol=1e-5)
+
+
+def test_it_is_the_estimator_of_adaptive_thresholds(classifier):
+    texts, Y = make_data()
+    clf = AdaptiveThresholdClassifier(classifier, random_state=0).fit(texts, Y, label_features=WORDS[:6])
+    assert clf.predict(texts).shape == Y.shape
+    scores = clf.estimator_.top_scores(texts[:5])
+    above = scores.toarray() > expit(clf.thresholds(texts[:5]))
+    np.testing.assert_array_equal(above, clf.predict(texts[:5]))
 
 
 def test_cross_fitting_scores_every_row_by_another_fold(classifier):
