@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 
 from adathresh._validation import candidate_pairs, check_labels, check_scores, falling_by_label
 from adathresh.calibration import n_absent_pairs, reliability_curve
@@ -24,6 +24,8 @@ _FREQUENCY_BINS = {
 }
 # of the normal distribution, for intervals of 95 %
 _QUANTILE_95 = 1.959964
+# resamples of a bootstrap that are averaged together; bounds the working memory
+_DRAWS_AT_ONCE = 256
 # the log-loss of one pair never exceeds −log of this
 _LEAST_PROBABILITY = 1e-7
 
@@ -820,26 +822,92 @@ def repeated_paired_bootstrap(
     ValueError
         As :func:`paired_bootstrap`, and if the two methods have different numbers of repetitions, or none.
     """
+    rivals = {"b": Y_preds_b}
+    return paired_bootstraps(
+        Y_true, Y_preds_a, rivals, metric=metric, n_draws=n_draws, random_state=random_state
+    )["b"]
+
+
+def paired_bootstraps(Y_true, Y_preds, rivals, *, metric="macro_f1", n_draws=1000, random_state=0):
+    """Intervals of the differences between one method and several others, all from the same resamples.
+
+    Each is what :func:`repeated_paired_bootstrap` returns for that pair; together they take a fraction of the
+    time, because the rows are drawn once.
+
+    Parameters
+    ----------
+    Y_true : array-like or sparse of shape (n_samples, n_labels)
+        True labels, 0 or 1; at least two rows.
+    Y_preds : sequence of array-like or sparse of shape (n_samples, n_labels)
+        The predictions of the method, 0 or 1, one a repetition.
+    rivals : dict of str to sequence of array-like or sparse of shape (n_samples, n_labels)
+        The predictions of each other method by name; the i-th of both are compared.
+    metric : {"macro_f1", "micro_f1", "example_f1"}, default="macro_f1"
+        What is compared.
+    n_draws : int, default=1000
+        Number of resamples, at least 1.
+    random_state : int, RandomState instance or None, default=0
+        Source of the resamples.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        For each rival ``difference``, the method's mean minus the rival's, ``low`` and ``high`` of its 95 %
+        interval.
+
+    Raises
+    ------
+    ValueError
+        As :func:`repeated_paired_bootstrap`.
+    """
     if metric not in _WITHOUT_EACH_ROW:
         raise ValueError(f"metric must be one of {', '.join(_WITHOUT_EACH_ROW)}; got {metric!r}.")
     if n_draws < 1:
         raise ValueError(f"n_draws must be at least 1; got {n_draws}.")
-    if len(Y_preds_a) != len(Y_preds_b) or not len(Y_preds_a):
-        raise ValueError(
-            f"both methods need equally many repetitions, at least one; "
-            f"got {len(Y_preds_a)} and {len(Y_preds_b)}."
-        )
-    pairs = zip(Y_preds_a, Y_preds_b, strict=True)
-    pseudo = np.array([_pseudo_values(Y_true, a, b, metric) for a, b in pairs])
-    n_repetitions, n_samples = pseudo.shape
-    random_state, draws = check_random_state(random_state), []
-    for _ in range(n_draws):
-        of_repetition = pseudo[:, random_state.randint(n_samples, size=n_samples)].mean(axis=1)
-        if n_repetitions > 1:
-            of_repetition = of_repetition[random_state.randint(n_repetitions, size=n_repetitions)]
-        draws.append(of_repetition.mean())
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return {"difference": float(pseudo.mean()), "low": float(low), "high": float(high)}
+    for others in rivals.values():
+        if len(Y_preds) != len(others) or not len(others):
+            raise ValueError(
+                f"both methods need equally many repetitions, at least one; "
+                f"got {len(Y_preds)} and {len(others)}."
+            )
+    if not rivals:
+        return {}
+    pseudo = np.array(
+        [
+            [_pseudo_values(Y_true, a, b, metric) for a, b in zip(Y_preds, others, strict=True)]
+            for others in rivals.values()
+        ]
+    )
+    low, high = np.quantile(_resampled_means(pseudo, n_draws, random_state), [0.025, 0.975], axis=0)
+    return {
+        name: {"difference": float(values.mean()), "low": float(low[i]), "high": float(high[i])}
+        for i, (name, values) in enumerate(zip(rivals, pseudo, strict=True))
+    }
+
+
+def _resampled_means(values, n_draws, random_state):
+    """Resample rows, and repetitions, of values of shape (n_rivals, n_repetitions, n_samples).
+
+    Returns the means, of shape (n_draws, n_rivals); every rival's values take the same rows.
+    """
+    n_rivals, n_repetitions, n_samples = values.shape
+    by_row = values.reshape(-1, n_samples).T
+    random_state, means = check_random_state(random_state), []
+    for part in gen_batches(n_draws, _DRAWS_AT_ONCE):
+        times_row = np.empty((part.stop - part.start, n_samples))
+        times_repetition = np.ones((part.stop - part.start, n_repetitions))
+        for rows, repetitions in zip(times_row, times_repetition, strict=True):
+            rows[:] = _times_drawn(random_state, n_samples)
+            if n_repetitions > 1:
+                repetitions[:] = _times_drawn(random_state, n_repetitions)
+        of_repetition = (times_row @ by_row).reshape(-1, n_rivals, n_repetitions) / n_samples
+        means.append(np.einsum("drs,ds->dr", of_repetition, times_repetition) / n_repetitions)
+    return np.concatenate(means)
+
+
+def _times_drawn(random_state, n):
+    """Draw n of n things with replacement; return how often each is drawn."""
+    return np.bincount(random_state.randint(n, size=n), minlength=n)
 
 
 def _pseudo_values(Y_true, Y_pred_a, Y_pred_b, metric):

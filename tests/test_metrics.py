@@ -462,6 +462,20 @@ def test_repetitions_are_resampled_with_the_rows():
     assert result["difference"] == pytest.approx(np.mean([one["difference"] for one in alone]))
 
 
+def test_several_rivals_take_the_same_draws():
+    Y, *_ = make_case(0)
+    ours, *others = ([make_case(10 * name + seed)[1] for seed in range(3)] for name in range(1, 5))
+    rivals = dict(zip("abc", others, strict=True))
+    options = {"n_draws": 300, "random_state": 5}  # more than are averaged at once
+    for metric in ("macro_f1", "micro_f1"):
+        together = m.paired_bootstraps(Y, ours, rivals, metric=metric, **options)
+        assert list(together) == ["a", "b", "c"]
+        for name, found in together.items():
+            alone = m.repeated_paired_bootstrap(Y, ours, rivals[name], metric=metric, **options)
+            assert found == pytest.approx(alone, abs=1e-12)
+    assert m.paired_bootstraps(Y, ours, {}) == {}
+
+
 def test_equal_repetitions_are_one_and_others_widen_nothing_but_their_spread():
     Y, A, *_ = make_case(0)
     B, C = make_case(9)[1], make_case(8)[1]

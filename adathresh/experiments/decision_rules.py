@@ -2,14 +2,12 @@
 
 import time
 from copy import copy
-from itertools import product
 
 from joblib import Parallel, delayed
 
 from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.signals import all_signals, fitting_labels, fitting_rows
-from adathresh.experiments.studies import Prediction, metrics_on_test
-from adathresh.metrics import repeated_paired_bootstrap
+from adathresh.experiments.studies import Prediction, interval_rows, metrics_on_test
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -198,17 +196,7 @@ def compared_rows(config, ds, repeated, *, base):
     label_sets = {rule: [found[rule].label_sets for found in repeated] for rule in repeated[0]}
     rows = []
     for ours in (OURS, WITH_TEXTS) if WITH_TEXTS in label_sets else (OURS,):
-        for rule, metric in product(label_sets, ("macro_f1", "micro_f1")):
-            if rule != ours:
-                interval = repeated_paired_bootstrap(
-                    ds.Y_test,
-                    label_sets[ours],
-                    label_sets[rule],
-                    metric=metric,
-                    n_draws=config.numbers.n_bootstrap,
-                    random_state=config.random_state,
-                )
-                rows.append({"base": base, "a": ours, "b": rule, "metric": metric, **interval})
+        rows += interval_rows(config, ds, label_sets, ours, random_state=config.random_state, base=base)
     return rows
 
 

@@ -1,5 +1,6 @@
 """What the notebooks compute from trained models: rows of the result tables."""
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from adathresh.metrics import (
     evaluate,
     expected_calibration_error,
     log_loss,
-    paired_bootstrap,
+    paired_bootstraps,
 )
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import ExpectedF1Cut, FixedCut, GlobalCut, PerLabelCut, TopK
@@ -321,19 +322,45 @@ def difference_rows(config, ds, predictions, *, reference, base, seed):
     list of dict
         Difference in macro-F1 and micro-F1, ``reference`` minus the other, with its 95 % interval.
     """
-    rows = []
-    for rule, prediction in predictions.items():
-        for metric in ("macro_f1", "micro_f1") if rule != reference else ():
-            interval = paired_bootstrap(
-                ds.Y_test,
-                predictions[reference].label_sets,
-                prediction.label_sets,
-                metric=metric,
-                n_draws=config.numbers.n_bootstrap,
-                random_state=seed,
-            )
-            rows.append({"base": base, "a": reference, "b": rule, "metric": metric, "seed": seed, **interval})
-    return rows
+    label_sets = {rule: [found.label_sets] for rule, found in predictions.items()}
+    return interval_rows(config, ds, label_sets, reference, random_state=seed, base=base, seed=seed)
+
+
+def interval_rows(config, ds, label_sets, reference, *, random_state, base, **more):
+    """Compare one rule's repeated label sets with those of all others, by a paired bootstrap over test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile has the number of draws.
+    ds : Dataset
+        The data set.
+    label_sets : dict of str to list of scipy.sparse.csr_array
+        Label sets of the test rows by rule, one for each repetition.
+    reference : str
+        The rule that the others are compared with.
+    random_state : int
+        Of the draws.
+    base : str
+        Name of the base model.
+    **more : object
+        Further columns.
+
+    Returns
+    -------
+    list of dict
+        As :func:`difference_rows`, the mean over the repetitions.
+    """
+    others = {rule: found for rule, found in label_sets.items() if rule != reference}
+    options = {"n_draws": config.numbers.n_bootstrap, "random_state": random_state}
+    intervals = {
+        metric: paired_bootstraps(ds.Y_test, label_sets[reference], others, metric=metric, **options)
+        for metric in ("macro_f1", "micro_f1")
+    }
+    return [
+        {"base": base, "a": reference, "b": rule, "metric": metric, **more, **intervals[metric][rule]}
+        for rule, metric in product(others, intervals)
+    ]
 
 
 def ablation_runs(config, ds, *, seed):

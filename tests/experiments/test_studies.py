@@ -294,7 +294,9 @@ def test_a_better_reference_gives_positive_differences(config, ds):
 
 def test_differences_use_the_profiles_draws_and_the_seed(config, ds, monkeypatch):
     seen = []
-    monkeypatch.setattr(studies, "paired_bootstrap", lambda *args, **options: seen.append(options) or {})
+    monkeypatch.setattr(
+        studies, "paired_bootstraps", lambda *args, **options: seen.append(options) or {"b": {}}
+    )
     predictions = {name: studies.Prediction(ds.Y_test, None) for name in ("a", "b")}
     studies.difference_rows(config, ds, predictions, reference="a", base="network", seed=7)
     assert seen == [
