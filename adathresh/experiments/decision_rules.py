@@ -160,18 +160,16 @@ def every_prediction(config, ds):
         Seed, name of the base model, the seconds that its scores took when they were computed, and what
         :func:`all_predictions` says.
     """
-    scored = []
-
-    def _jobs():
-        """Yield what is cut as soon as it is scored."""
-        for seed in config.seed_list:
-            for base, seen in all_signals(config, ds, seed=seed):
-                scored.append((seed, base, seen.seconds))
-                yield delayed(all_predictions)(ds, seen, seed=seed)
-
-    # All jobs are asked for in this thread: only here can an interruption keep what a training has reached.
-    predicted = Parallel(N_PROCESSES, pre_dispatch="all")(_jobs())
-    return [(*base, predictions) for base, predictions in zip(scored, predicted, strict=True)]
+    found = []
+    for seed in config.seed_list:
+        # joblib asks for jobs with a lock held, on which a training with jobs of its own would wait for ever
+        scored = list(all_signals(config, ds, seed=seed))
+        cut = Parallel(N_PROCESSES)(delayed(all_predictions)(ds, seen, seed=seed) for _, seen in scored)
+        found += [
+            (seed, base, seen.seconds, predictions)
+            for (base, seen), predictions in zip(scored, cut, strict=True)
+        ]
+    return found
 
 
 def compared_rows(config, ds, repeated, *, base):

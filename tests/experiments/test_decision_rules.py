@@ -1,10 +1,13 @@
 """Every rule on the same cross-fitted scores: what is fitted, what each rule is given, no test label."""
 
 import dataclasses
+import time
+from threading import Thread
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from joblib import Parallel, delayed
 from sklearn.base import clone
 
 from adathresh import NeighborLabels
@@ -140,6 +143,24 @@ def test_every_base_model_is_cut_with_every_seed(config, ds, seen, monkeypatch):
         expected = study.all_predictions(ds, seen, seed=seed)
         assert list(predictions) == list(expected)
         assert all((predictions[name].label_sets != expected[name].label_sets).nnz == 0 for name in expected)
+
+
+def test_base_models_may_train_in_processes_of_their_own(config, ds, seen, monkeypatch):
+    """A training that starts while another base model is cut must not wait for ever."""
+
+    def signals(config, ds, *, seed):
+        for base in ("first", "second", "third", "fourth"):
+            time.sleep(1)  # what was asked for before is done
+            assert Parallel(2, backend="loky")(delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+            yield base, seen
+
+    monkeypatch.setattr(study, "all_signals", signals)
+    monkeypatch.setattr(study, "all_predictions", lambda ds, seen, *, seed: seed)
+    found = []
+    work = Thread(target=lambda: found.extend(study.every_prediction(config, ds)), daemon=True)
+    work.start()
+    work.join(timeout=60)
+    assert [entry[1] for entry in found] == ["first", "second", "third", "fourth"]
 
 
 def test_transductive_is_the_same_fusion_cut_for_the_batch(ds, seen):
