@@ -829,7 +829,7 @@ def repeated_paired_bootstrap(
 
 
 def paired_bootstraps(Y_true, Y_preds, rivals, *, metric="macro_f1", n_draws=1000, random_state=0):
-    """Intervals of the differences between one method and several others, all from the same resamples.
+    """Compare one method with several others by intervals that come from the same resamples.
 
     Each is what :func:`repeated_paired_bootstrap` returns for that pair; together they take a fraction of the
     time, because the rows are drawn once.
