@@ -3,9 +3,9 @@
 import time
 from copy import copy
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
-from adathresh.experiments.config import N_PROCESSES
+from adathresh.experiments.parallel import side_by_side
 from adathresh.experiments.signals import all_signals, fitting_labels, fitting_rows
 from adathresh.experiments.studies import Prediction, interval_rows, metrics_on_test
 from adathresh.posthoc import AdaptiveThreshold
@@ -164,7 +164,7 @@ def every_prediction(config, ds):
     for seed in config.seed_list:
         # joblib asks for jobs with a lock held, on which a training with jobs of its own would wait for ever
         scored = list(all_signals(config, ds, seed=seed))
-        cut = Parallel(N_PROCESSES)(delayed(all_predictions)(ds, seen, seed=seed) for _, seen in scored)
+        cut = side_by_side(delayed(all_predictions)(ds, seen, seed=seed) for _, seen in scored)
         found += [
             (seed, base, seen.seconds, predictions)
             for (base, seen), predictions in zip(scored, cut, strict=True)

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from adathresh.baselines.transformer import SentenceEmbedder
 from adathresh.crossfit import draw_folds
 from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.families import family_names, family_scores
 from adathresh.experiments.models import neighbour_shares
+from adathresh.experiments.parallel import side_by_side
 from adathresh.experiments.studies import decision_rules, difference_rows, rule_predictions, rule_rows
 from adathresh.metrics import macro_f1
 
@@ -53,7 +54,7 @@ def embed_texts(config, ds):
     """
     texts = [*(ds.text_train or ()), *(ds.text_dev or ()), *(ds.text_test or ())]
     parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
-    Parallel(N_PROCESSES)(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
+    side_by_side(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
 
 
 def trained_families(config, ds):
@@ -94,9 +95,7 @@ def judge_families(config, ds):
     neighbour_shares(ds)  # every process needs them
     jobs = [(family, seed) for family in trained_families(config, ds) for seed in config.seed_list]
     # The fine-tuning takes longest, so it begins.
-    judged = Parallel(N_PROCESSES)(
-        delayed(judge)(config, ds, family, seed=seed) for family, seed in reversed(jobs)
-    )
+    judged = side_by_side(delayed(judge)(config, ds, family, seed=seed) for family, seed in reversed(jobs))
     return judged[::-1]
 
 

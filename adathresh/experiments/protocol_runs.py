@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from adathresh.datasets.splits import group_split
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.experiments.cache import cached_arrays
-from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.models import MODULES, PAPER, neighbour_shares, rows_key
+from adathresh.experiments.parallel import side_by_side
 from adathresh.idf import LabelIDF
 from adathresh.metrics import macro_f1, macro_f1_present, micro_f1, top_k
 from adathresh.network import SparseRows
@@ -77,7 +77,7 @@ def train_all(config, parts):
         jobs += [
             delayed(fixed_threshold_run)(config, ds, seed=seed, **how) for how in WITHOUT_LEARNT_THRESHOLD
         ]
-    Parallel(N_PROCESSES)(jobs)
+    side_by_side(jobs)
 
 
 def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES, pos_weight=10.0, **switches):

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import Parallel, delayed
+from joblib import delayed
 
-from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.leakage_study import auroc_rows, study_row
+from adathresh.experiments.parallel import side_by_side
 from adathresh.experiments.signals import base_models, fitting_rows, signals
 from adathresh.leakage import only_words
 from adathresh.metrics import macro_f1, macro_f1_present, micro_f1
@@ -52,7 +52,7 @@ def compare_splits(config, ds, *, seed):
     splits = {AS_PUBLISHED: ds}
     if ds.groups_train is not None:
         splits[AT_RANDOM] = random_split(ds, seed=seed)
-    found = Parallel(N_PROCESSES)(delayed(cut_scores)(config, split, seed=seed) for split in splits.values())
+    found = side_by_side(delayed(cut_scores)(config, split, seed=seed) for split in splits.values())
     found = dict(zip(splits, found, strict=True))
     scores, label_sets = found[AS_PUBLISHED]
     rows = split_rows(config, ds, AS_PUBLISHED, label_sets, seed=seed)

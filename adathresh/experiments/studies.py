@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.special import expit
 
 from adathresh._pairs import gather_pairs
 from adathresh.calibration import IsotonicCalibration, reliability_curve
 from adathresh.datasets import statistics
-from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.models import PAPER, PLAIN, neighbour_shares, train_network
+from adathresh.experiments.parallel import side_by_side
 from adathresh.experiments.tables import table_row
 from adathresh.leakage import only_words
 from adathresh.metrics import (
@@ -624,7 +624,7 @@ def _train_each(config, ds, variants, *, seed):
     """Train the network with each set of switches, some side by side; return the methods by name."""
     neighbour_shares(ds)  # every process needs them
     train = delayed(train_network)
-    runs = Parallel(N_PROCESSES)(train(config, ds, seed=seed, **switches) for switches in variants.values())
+    runs = side_by_side(train(config, ds, seed=seed, **switches) for switches in variants.values())
     return dict(zip(variants, runs, strict=True))
 
 
