@@ -12,13 +12,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from adathresh._labels import LabelSetMixin
-from adathresh._texts import as_array, check_texts, holds_texts, label_vectorizer, word_vectorizer
+from adathresh._texts import (
+    as_array,
+    check_texts,
+    holds_texts,
+    label_vectorizer,
+    learn_words,
+    word_vectorizer,
+)
 from adathresh._validation import like_input
 from adathresh.affinity import LabelAffinity
 from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.knn import NeighborLabels, row_softmax
 from adathresh.posthoc import AdaptiveThreshold, Explanation
+
+_TEXTS_THROUGHOUT = "Where fit is given texts, every row and every label is a text."
 
 
 class _Rows(NamedTuple):
@@ -286,12 +295,13 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     def _checked(self, X, *, reset=False):
         """Check rows, and turn texts into features; with ``reset`` as the training rows."""
         if reset:
-            self.vectorizer_ = word_vectorizer().fit(check_texts(X)) if holds_texts(X) else None
+            self.vectorizer_ = word_vectorizer() if holds_texts(X) else None
         else:
             check_is_fitted(self, "estimator_")
         if self.vectorizer_ is not None:
-            texts = as_array(check_texts(X))
-            return _Rows(texts, self.vectorizer_.transform(texts))
+            texts = as_array(check_texts(X, advice=_TEXTS_THROUGHOUT))
+            words = self.vectorizer_
+            return _Rows(texts, learn_words(words, texts) if reset else words.transform(texts))
         if holds_texts(X):
             raise ValueError("X holds texts, but fit was given features; give features of the same kind.")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
@@ -307,7 +317,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         if label_features is None:
             return
         if self.vectorizer_ is not None:
-            names = check_texts(label_features, name="label_features")
+            names = check_texts(label_features, name="label_features", advice=_TEXTS_THROUGHOUT)
             self._label_vectorizer = label_vectorizer(names, rows.data)
             label_features = self._label_vectorizer.transform(names)
         if label_features.shape[0] != self.n_labels_:

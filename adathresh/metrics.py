@@ -872,12 +872,12 @@ def paired_bootstraps(Y_true, Y_preds, rivals, *, metric="macro_f1", n_draws=100
             )
     if not rivals:
         return {}
-    pseudo = np.array(
-        [
-            [_pseudo_values(Y_true, a, b, metric) for a, b in zip(Y_preds, others, strict=True)]
-            for others in rivals.values()
-        ]
+    ours = np.array([_pseudo_values(Y_true, Y_pred, metric, "Y_pred_a") for Y_pred in Y_preds])
+    theirs = (
+        [_pseudo_values(Y_true, Y_pred, metric, "Y_pred_b") for Y_pred in others]
+        for others in rivals.values()
     )
+    pseudo = np.array([ours - np.array(values) for values in theirs])
     low, high = np.quantile(_resampled_means(pseudo, n_draws, random_state), [0.025, 0.975], axis=0)
     return {
         name: {"difference": float(values.mean()), "low": float(low[i]), "high": float(high[i])}
@@ -910,17 +910,15 @@ def _times_drawn(random_state, n):
     return np.bincount(random_state.randint(n, size=n), minlength=n)
 
 
-def _pseudo_values(Y_true, Y_pred_a, Y_pred_b, metric):
-    """Return each row's contribution to metric(a) - metric(b); their mean is the difference."""
-    Y_true, Y_pred_a = _check_pair(Y_true, Y_pred_a, pred_name="Y_pred_a")
-    Y_true, Y_pred_b = _check_pair(Y_true, Y_pred_b, pred_name="Y_pred_b")
+def _pseudo_values(Y_true, Y_pred, metric, pred_name):
+    """Return each row's contribution to a metric; their mean is the metric."""
+    Y_true, Y_pred = _check_pair(Y_true, Y_pred, pred_name=pred_name)
     n_samples = Y_true.shape[0]
     if n_samples < 2:
         raise ValueError(f"resampling needs at least two rows; Y_true has {n_samples}.")
     value_of, without_row_of = _WITHOUT_EACH_ROW[metric]
-    difference = value_of(Y_true, Y_pred_a) - value_of(Y_true, Y_pred_b)
-    without_row = without_row_of(Y_true, Y_pred_a) - without_row_of(Y_true, Y_pred_b)
-    return difference + (n_samples - 1) * (without_row.mean() - without_row)
+    without_row = without_row_of(Y_true, Y_pred)
+    return value_of(Y_true, Y_pred) + (n_samples - 1) * (without_row.mean() - without_row)
 
 
 def _macro_f1_without_each_row(Y_true, Y_pred):

@@ -77,11 +77,11 @@ class HeadedTextClassifier(TextClassifier):
         """
         texts = check_texts(X)
         self._encode(Y, len(texts))  # before the work of embedding, not after
-        self._prepare(texts)
-        return super().fit(self._embed(texts), Y)
+        return super().fit(self._fit_embed(texts), Y)
 
-    def _prepare(self, texts):
-        """Learn from the training texts how texts become vectors."""
+    def _fit_embed(self, texts):
+        """Learn from the training texts how texts become vectors, where that is learnt, and embed them."""
+        return self._embed(texts)
 
     def _fit(self, X, Y):
         """Fit a copy of the head."""

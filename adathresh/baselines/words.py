@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from adathresh._texts import word_vectorizer
+from adathresh._texts import learn_words, word_vectorizer
 from adathresh.baselines._texts import HeadedTextClassifier
 
 
@@ -56,15 +56,16 @@ class BagOfWords(HeadedTextClassifier):
         self.ngram_range = ngram_range
         self.min_df = min_df
 
-    def _prepare(self, texts):
-        """Learn the words."""
+    def _fit_embed(self, texts):
+        """Learn the words and count them."""
         if self.max_words is not None and not (self.max_words >= 1 and self.max_words % 1 == 0):
             raise ValueError(f"max_words must be a whole number, at least 1; got {self.max_words!r}.")
         self.vectorizer_ = word_vectorizer(
             ngram_range=self.ngram_range,
             min_df=self.min_df,
             preprocessor=partial(_first_words, max_words=self.max_words),
-        ).fit(texts)
+        )
+        return learn_words(self.vectorizer_, texts)
 
     def _embed(self, texts):
         """Count the words."""

@@ -5,10 +5,6 @@ import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-N_PROCESSES = 2
-"""Processes that train and judge side by side, each on its share of the cores, which takes less time than one
-after the other on all of them; the results differ by rounding, as between other numbers of threads."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:

@@ -10,10 +10,9 @@ from joblib import delayed
 
 from adathresh.baselines.transformer import SentenceEmbedder
 from adathresh.crossfit import draw_folds
-from adathresh.experiments.config import N_PROCESSES
 from adathresh.experiments.families import family_names, family_scores
 from adathresh.experiments.models import neighbour_shares
-from adathresh.experiments.parallel import side_by_side
+from adathresh.experiments.parallel import N_PROCESSES, side_by_side
 from adathresh.experiments.studies import decision_rules, difference_rows, rule_predictions, rule_rows
 from adathresh.metrics import macro_f1
 
