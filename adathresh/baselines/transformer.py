@@ -199,7 +199,8 @@ class FineTunedTransformer(TextClassifier):
     log-odds of the label among the training rows, so that thousands of rare labels do not first have to be
     unlearned (Lin et al. 2017, arXiv:1708.02002, section 3.3); it takes larger steps than the encoder. With
     a ``head`` it starts from what that one has learnt on the frozen encoder's vectors of the same rows, which
-    a short fine-tuning needs and a long one profits from (Kumar et al. 2022, arXiv:2202.10054).
+    a short fine-tuning needs and a long one profits from (Kumar et al. 2022, arXiv:2202.10054). The texts of
+    a step are of similar length, which saves the work of padding them.
 
     Running is deterministic for one machine and seed, and a resumed run ends with the weights of an
     uninterrupted one. A GPU is used if there is one.
@@ -327,7 +328,7 @@ class FineTunedTransformer(TextClassifier):
             network.start_from(clone(self.head).fit(vectors, Y))
         run = _Run(
             network,
-            n_samples=len(texts),
+            lengths=_token_counts(network.encoder, texts),
             seed=int(check_random_state(self.random_state).randint(2**31)),
             settings={name: getattr(self, name) for name in _SETTINGS} | {"head": repr(self.head)},
         )
@@ -368,6 +369,8 @@ class FineTunedTransformer(TextClassifier):
 
 # The parameters of a fine-tuning that decide its weights.
 _SETTINGS = ("max_length", "max_epochs", "max_steps", "batch_size", "learning_rate", "head_learning_rate")
+# Enough that the batches of a stretch differ in length, few enough that equal ones mix anew in every epoch.
+_BATCHES_A_STRETCH = 50
 
 
 class _LabelNetwork(nn.Module):
@@ -406,15 +409,15 @@ class _LabelNetwork(nn.Module):
 class _Run:
     """The state of one fine-tuning: what a checkpoint holds, and the steps that change it."""
 
-    def __init__(self, network, *, n_samples, seed, settings):
-        self.network, self.n_samples, self.seed, self.settings = network, n_samples, seed, settings
+    def __init__(self, network, *, lengths, seed, settings):
+        self.network, self.lengths, self.seed, self.settings = network, lengths, seed, settings
         self.identity = {**settings, "seed": seed}
         self.rates = settings["learning_rate"], settings["head_learning_rate"]
         parts = network.encoder, network.head
         groups = [{"params": part.parameters(), "lr": 0.0} for part in parts]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
         self.losses = []
-        self.steps_an_epoch = -(-n_samples // settings["batch_size"])
+        self.steps_an_epoch = -(-len(lengths) // settings["batch_size"])
         self.n_steps = settings["max_epochs"] * self.steps_an_epoch
         if settings["max_steps"] is not None:
             self.n_steps = min(self.n_steps, settings["max_steps"])
@@ -431,9 +434,7 @@ class _Run:
     def batch(self):
         """Return the row numbers of the next step, in the seeded order of its epoch."""
         epoch, position = divmod(self.step, self.steps_an_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.n_samples)
-        size = self.settings["batch_size"]
-        return order[position * size : (position + 1) * size]
+        return _batches(self.lengths, self.settings["batch_size"], seed=[self.seed, epoch])[position]
 
     def take_step(self, texts, Y):
         """Take one optimiser step."""
@@ -475,6 +476,25 @@ class _Run:
     def _identity(self):
         """Return what tells this run from others."""
         return json.dumps(self.identity, sort_keys=True, default=float)  # numpy's numbers, too
+
+
+def _batches(lengths, size, *, seed):
+    """Part all rows at random into batches of similar lengths: a batch costs what its longest row does.
+
+    Rows are shuffled and sorted by length within stretches of some batches, and the batches are shuffled.
+    """
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(lengths))
+    stretch = np.arange(len(order)) // (size * _BATCHES_A_STRETCH)
+    order = order[np.lexsort((lengths[order], stretch))]
+    batches = np.split(order, range(size, len(order), size))
+    return [batches[position] for position in draw.permutation(len(batches))]
+
+
+def _token_counts(encoder, texts):
+    """Return how many tokens an encoder reads of each text."""
+    tokens = encoder.tokenizer(texts, truncation=True, max_length=encoder.max_seq_length)
+    return np.array([len(ids) for ids in tokens["input_ids"]])
 
 
 def _train(run, texts, Y, checkpoint, *, verbose):

@@ -517,7 +517,7 @@ def test_steps_end_with_the_epochs_or_before(tiny, options, n_steps):
 def test_every_epoch_takes_every_row_once(tiny):
     run = transformer._Run(
         torch.nn.ModuleDict({"encoder": torch.nn.Linear(1, 1), "head": torch.nn.Linear(1, 1)}),
-        n_samples=20,
+        lengths=np.arange(20) % 7,
         seed=0,
         settings={"batch_size": 8, "max_epochs": 2, "max_steps": None}
         | dict.fromkeys(transformer._SETTINGS[-2:], 1.0),
@@ -526,10 +526,25 @@ def test_every_epoch_takes_every_row_once(tiny):
     while not run.is_finished():
         rows.append(run.batch())
         run.losses.append(0.0)
-    assert [len(some) for some in rows] == [8, 8, 4, 8, 8, 4]
     for epoch in (rows[:3], rows[3:]):
+        assert sorted(len(some) for some in epoch) == [4, 8, 8]
         assert sorted(np.concatenate(epoch)) == list(range(20))
-    assert (rows[0] != rows[3]).any()
+    assert np.concatenate(rows[:3]).tolist() != np.concatenate(rows[3:]).tolist()
+
+
+def test_a_batch_holds_rows_of_similar_length_in_a_random_order():
+    lengths = np.random.default_rng(0).integers(1, 100, size=16 * 200)
+    batches, others = (transformer._batches(lengths, 16, seed=[0, epoch]) for epoch in (0, 1))
+    assert sum(np.ptp(lengths[rows]) for rows in batches) < 5 * len(batches)
+    means = np.array([lengths[rows].mean() for rows in batches])
+    assert abs(np.corrcoef(means[1:], means[:-1])[0, 1]) < 0.2
+    assert not {frozenset(rows) for rows in batches} & {frozenset(rows) for rows in others}
+
+
+def test_lengths_are_those_of_the_tokens_that_are_read(tiny):
+    encoder = transformer.load_encoder(tiny, 8)
+    counts = transformer._token_counts(encoder, ["cat", "cat dog", "cat " * 50])
+    assert counts.tolist() == [3, 4, 8]
 
 
 def test_seeds_repeat_and_differ(tiny):
