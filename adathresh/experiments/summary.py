@@ -1,9 +1,11 @@
-"""Put the rules of all data sets into one table and one figure: ``python -m adathresh.experiments.summary``.
+"""Put all data sets into two tables with their figures: ``python -m adathresh.experiments.summary``.
 
 The table ``summary.csv`` has one line for every data set, base model and rule of notebook 08, the figure
 ``figures/summary.png`` shows how often ``adaptive`` is better than each inductive rival, level with it, or
-worse. Both are made from the tables in ``results/<dataset>/full/``, or in ``results/<dataset>/`` where the
-full profile has none, without computing anything anew.
+worse. ``summary_models.csv`` has one line for every data set and family of base models of notebook 02,
+``figures/summary_models.png`` and ``summary_models_texts.png`` show their mean ranks over all data sets and
+over those with texts. All of it is made from the tables in ``results/<dataset>/full/``, or in
+``results/<dataset>/`` where the full profile has none, without computing anything anew.
 """
 
 import argparse
@@ -15,10 +17,12 @@ import pandas as pd
 from adathresh._cache import whole_file
 from adathresh.experiments.config import repository_root
 from adathresh.experiments.decision_rules import OURS, WITH_TEXTS
-from adathresh.experiments.plotting import plot_outcomes, use_style
+from adathresh.experiments.model_ranks import CUTS, critical_difference, mean_ranks, models_table
+from adathresh.experiments.plotting import plot_dumbbells, plot_outcomes, use_style
 
 _ONE_LINE = ["dataset", "base", "rule", "mode"]
 _DIFFERENCES = "rules_differences.csv"
+_TRANSFORMER = "MiniLM, frozen"
 
 
 def summary_table(folder):
@@ -86,8 +90,24 @@ def outcomes(table):
     return counts.reindex(index=rivals["rule"].unique(), columns=["better", "level", "worse"], fill_value=0)
 
 
+def with_texts(models):
+    """Select the data sets on which transformers were trained.
+
+    Parameters
+    ----------
+    models : pandas.DataFrame
+        As :func:`adathresh.experiments.model_ranks.models_table` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All families of those sets.
+    """
+    return models[models["dataset"].isin(models.loc[models["family"] == _TRANSFORMER, "dataset"])]
+
+
 def write_summary(folder):
-    """Write the table and the figure.
+    """Write the tables and figures.
 
     Parameters
     ----------
@@ -96,17 +116,32 @@ def write_summary(folder):
 
     Returns
     -------
-    pandas.DataFrame
-        The table.
+    list of pathlib.Path
+        What was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no data set has the tables of notebooks 02 and 08.
     """
-    table = summary_table(folder)
-    with whole_file(Path(folder) / "summary.csv") as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6f")
+    folder = Path(folder)
+    tables = {"summary": summary_table(folder), "summary_models": models_table(folder)}
     use_style()
-    figure = plot_outcomes(outcomes(table))
-    with whole_file(Path(folder) / "figures" / "summary.png") as temporary:
-        figure.savefig(temporary, dpi=120, metadata={"Software": None})
-    return table
+    figures = {
+        "summary": plot_outcomes(outcomes(tables["summary"])),
+        "summary_models": _plot_ranks(tables["summary_models"]),
+    }
+    if len(texts := with_texts(tables["summary_models"])):
+        figures["summary_models_texts"] = _plot_ranks(texts)
+    files = [folder / f"{name}.csv" for name in tables]
+    for file, table in zip(files, tables.values(), strict=True):
+        with whole_file(file) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6f")
+    for name, figure in figures.items():
+        files.append(folder / "figures" / f"{name}.png")
+        with whole_file(files[-1]) as temporary:
+            figure.savefig(temporary, dpi=120, metadata={"Software": None})
+    return files
 
 
 def main(arguments=None):
@@ -127,13 +162,28 @@ def main(arguments=None):
     parser.add_argument("--results", type=Path, default=default, help="the folder of results")
     folder = parser.parse_args(arguments).results
     try:
-        table = write_summary(folder)
+        files = write_summary(folder)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
-    print(outcomes(table).to_string())
-    print(f"{folder / 'summary.csv'}, {folder / 'figures' / 'summary.png'}")
+    print(outcomes(pd.read_csv(folder / "summary.csv")).to_string())
+    print(mean_ranks(pd.read_csv(folder / "summary_models.csv")).to_string(float_format="%.1f"))
+    print(*files, sep="\n")
     return 0
+
+
+def _plot_ranks(models):
+    """Draw the mean ranks of families and cuts."""
+    ranks = mean_ranks(models)
+    n_sets = models["dataset"].nunique()
+    difference = f"critical difference {critical_difference(ranks.size, n_sets):.1f}"
+    return plot_dumbbells(
+        ranks.reset_index(),
+        names="family",
+        points=CUTS,
+        xlabel=f"mean rank of macro-F1 on {n_sets} data sets\n(1 is best; {difference})",
+        ylabel="base model",
+    )
 
 
 def _one_set(folder):

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
+from adathresh.experiments.model_ranks import CUTS, critical_difference, mean_ranks, models_table
 from adathresh.experiments.plotting import plot_outcomes
-from adathresh.experiments.summary import main, outcomes, summary_table
+from adathresh.experiments.summary import main, outcomes, summary_table, with_texts
 
 
 def write(folder, macro, intervals):
@@ -25,6 +26,16 @@ def write(folder, macro, intervals):
     frame = pd.DataFrame(rows)
     frame.loc[frame["metric"] == "micro_f1", ["difference", "low", "high"]] = -9.0
     frame.to_csv(folder / "rules_differences.csv", index=False)
+
+
+def write_gap(folder, families):
+    """Write the table of a data set's families: macro-F1 at 0.5, under the best rival and with ours."""
+    rows = [
+        {"base": family, "seed": seed} | dict(zip(CUTS, (value + wobble for value in values), strict=True))
+        for family, values in families.items()
+        for seed, wobble in enumerate((-0.01, 0.01))
+    ]
+    pd.DataFrame(rows).to_csv(folder / "gap.csv", index=False)
 
 
 IN, TRANS = "inductive", "transductive"
@@ -50,6 +61,10 @@ def folder(tmp_path):
     write(tmp_path / "two", macro, {(OURS, "PCut"): (9, 8, 10), (OURS, "SCut"): (9, 8, 10)})
     full = {(OURS, "PCut"): (-0.2, -0.3, -0.1), (OURS, "SCut"): (0.2, 0.1, 0.3)}
     write(tmp_path / "two" / "full", {rule: [*values, 0.8] for rule, values in macro.items()}, full)
+    write_gap(tmp_path / "one", {"linear": [0.1, 0.3, 0.4], "label tree": [0.2, 0.3, 0.6]})
+    write_gap(tmp_path / "two", {"linear": [0.1, 0.1, 0.1]})
+    best_in_full = {"linear": [0.2, 0.5, 0.4], "extra trees": [0.0, 0.1, 0.6], "MiniLM, frozen": [0.7] * 3}
+    write_gap(tmp_path / "two" / "full", best_in_full)
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "rules.csv").write_text("another table\n")
     return tmp_path
@@ -105,17 +120,57 @@ def test_inductive_rivals_are_counted(folder):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["PCut", "SCut"]
 
 
+def test_families_are_averaged_and_the_full_profile_goes_before(folder):
+    models = models_table(folder)
+    assert models["profile"].tolist() == ["quick"] * 2 + ["full"] * 3
+    assert models["family"].tolist() == ["linear", "label tree", "linear", "extra trees", "MiniLM, frozen"]
+    assert (models["seeds"] == 2).all()
+    assert models.loc[0, list(CUTS)].tolist() == pytest.approx([0.1, 0.3, 0.4])
+    assert set(with_texts(models)["dataset"]) == {"two"}
+
+
+def test_ranks_are_those_of_the_families_that_all_sets_have(folder):
+    ranks = mean_ranks(models_table(folder))
+    assert ranks.to_dict("index") == {
+        "trees": {"fixed": (5 + 6) / 2, "best_rival": (3.5 + 5) / 2, "adaptive": 1},
+        "linear": {"fixed": (6 + 4) / 2, "best_rival": (3.5 + 2) / 2, "adaptive": (2 + 3) / 2},
+    }
+    assert ranks.index.tolist() == ["trees", "linear"]
+
+
+@pytest.mark.parametrize(("n_methods", "level", "q"), [(2, 0.05, 1.960), (10, 0.05, 3.164), (5, 0.10, 2.459)])
+def test_critical_differences_are_those_of_the_published_table(n_methods, level, q):
+    expected = q * (n_methods * (n_methods + 1) / (6 * 20)) ** 0.5
+    assert critical_difference(n_methods, 20, level=level) == pytest.approx(
+        expected, rel=3e-4
+    )  # of three decimals
+
+
 def test_the_command_writes_both_files_the_same_every_time(folder, capsys):
-    files = [folder / "summary.csv", folder / "figures" / "summary.png"]
+    tables = [folder / f"{name}.csv" for name in ("summary", "summary_models")]
+    names = ("summary", "summary_models", "summary_models_texts")
+    files = [*tables, *(folder / "figures" / f"{name}.png" for name in names)]
     contents = []
     for _ in range(2):
         assert main(["--results", str(folder)]) == 0
         contents.append([file.read_bytes() for file in files])
     assert contents[0] == contents[1]
-    assert "PCut" in capsys.readouterr().out
-    assert len(pd.read_csv(files[0])) == 9
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("PCut", "trees", *map(str, files)))
+    assert [len(pd.read_csv(table)) for table in tables] == [9, 5]
 
 
-def test_no_results(tmp_path, capsys):
-    assert main(["--results", str(tmp_path)]) == 1
-    assert "adathresh reproduce --only 08" in capsys.readouterr().err
+@pytest.mark.parametrize("number", ["02", "08"])
+def test_no_results(folder, capsys, number):
+    for file in folder.glob("**/gap.csv" if number == "02" else "**/rules*.csv"):
+        file.unlink()
+    assert main(["--results", str(folder)]) == 1
+    assert f"adathresh reproduce --only {number}" in capsys.readouterr().err
+    assert not list(folder.glob("summary*"))
+    assert not (folder / "figures").exists()
+
+
+def test_a_summary_without_texts(folder):
+    (folder / "two" / "full" / "gap.csv").unlink()
+    assert main(["--results", str(folder)]) == 0
+    assert not (folder / "figures" / "summary_models_texts.png").exists()

@@ -1,0 +1,102 @@
+"""How the families of base models rank over all data sets: at 0.5, under the best rival rule, with ours."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import studentized_range
+
+CUTS = {"fixed": "fixed 0.5", "best_rival": "best rival rule", "adaptive": "adaptive"}
+"""The columns of notebook 02's gap table, and what they are called in figures."""
+
+_TREES = ("label tree", "extra trees")
+
+
+def models_table(folder):
+    """Average the seeds of every data set and family of base models.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Holds notebook 02's ``gap.csv`` in ``<dataset>/`` or ``<dataset>/full/``, which goes before.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns dataset, profile, family, seeds, and the family's macro-F1 on the test rows: fixed (at 0.5),
+        best_rival (under the rival rule that is best on the dev rows), adaptive.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no data set has the table.
+    """
+    folder = Path(folder)
+    files = {file.parent.name: ("quick", file) for file in sorted(folder.glob("*/gap.csv"))}
+    files |= {file.parent.parent.name: ("full", file) for file in sorted(folder.glob("*/full/gap.csv"))}
+    if not files:
+        raise FileNotFoundError(
+            f"{folder} holds no <dataset>/gap.csv; run `adathresh reproduce --only 02` first."
+        )
+    return pd.concat([_one_set(name, *files[name]) for name in sorted(files)], ignore_index=True)
+
+
+def mean_ranks(table):
+    """Rank all pairs of a family and a cut on each data set, and average the ranks over the sets.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As :func:`models_table` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a family that every set has, the best with ``adaptive`` first; a column for each of
+        :data:`CUTS`. 1 is the best rank, ties share theirs. Label trees and extra trees, of which each set
+        has one, count as one family.
+    """
+    families = table["family"].where(~table["family"].isin(_TREES), "trees")
+    values = table.assign(family=families).pivot(index="dataset", columns="family", values=list(CUTS))
+    ranks = values.dropna(axis=1).rank(axis=1, ascending=False).mean()
+    return ranks.unstack(level=0).dropna()[list(CUTS)].sort_values("adaptive")
+
+
+def critical_difference(n_methods, n_sets, *, level=0.05):
+    """Return by how much two mean ranks have to differ, by the Nemenyi test.
+
+    q √(k (k + 1) / 6N) for k methods on N data sets, q the studentised range's quantile over √2 (Demšar 2006,
+    "Statistical Comparisons of Classifiers over Multiple Data Sets", section 3.2.2).
+
+    Parameters
+    ----------
+    n_methods : int
+        Methods that are ranked, at least 2.
+    n_sets : int
+        Data sets, at least 1.
+    level : float, default=0.05
+        Probability of any false finding, in (0, 1).
+
+    Returns
+    -------
+    float
+        In ranks.
+
+    Examples
+    --------
+    >>> round(critical_difference(4, 14), 2)
+    1.25
+    """
+    quantile = studentized_range.ppf(1 - level, n_methods, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(n_methods * (n_methods + 1) / (6 * n_sets)))
+
+
+def _one_set(name, profile, file):
+    """Average one data set's seeds."""
+    families = pd.read_csv(file).groupby("base", sort=False)
+    table = families[list(CUTS)].mean()
+    table.insert(0, "seeds", families["seed"].nunique())
+    table = table.rename_axis("family").reset_index()
+    table.insert(0, "dataset", name)
+    table.insert(1, "profile", profile)
+    return table
