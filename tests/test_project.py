@@ -172,12 +172,14 @@ def result(path, column, metric, names):
 
 
 def results_table():
-    """Build the README's table: one line a folder of results, macro-F1 / micro-F1."""
+    """Build the README's table: one line a folder with results of 02 and 03, macro-F1 / micro-F1."""
     lines = [
         f"| data set (profile) | paper's method | {' | '.join(RULES)} |",
         f"| --- | {' | '.join(['---'] * (len(RULES) + 1))} |",
     ]
     for file in sorted((ROOT / "results").rglob("headline.csv")):
+        if not file.with_name("training.csv").is_file():
+            continue
         folder = file.parent.relative_to(ROOT / "results").as_posix()
         columns = [
             [
