@@ -31,14 +31,39 @@ def models_table(folder):
     FileNotFoundError
         If no data set has the table.
     """
-    folder = Path(folder)
-    files = {file.parent.name: ("quick", file) for file in sorted(folder.glob("*/gap.csv"))}
-    files |= {file.parent.parent.name: ("full", file) for file in sorted(folder.glob("*/full/gap.csv"))}
-    if not files:
+    return pd.concat([_one_set(*place) for place in places_with(folder, "gap.csv", "02")], ignore_index=True)
+
+
+def places_with(folder, file, notebook):
+    """Find the results of each data set that has a table: those of the full profile, else the quick ones.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The results.
+    file : str
+        Name of the table.
+    notebook : str
+        Number of the notebook that writes it.
+
+    Returns
+    -------
+    list of tuple of (str, str, pathlib.Path)
+        Data set, profile and folder, in the order of the names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no data set has the table.
+    """
+    quick, full = (Path(folder).glob(f"{place}/{file}") for place in ("*", "*/full"))
+    found = {path.parent.name: ("quick", path.parent) for path in quick}
+    found |= {path.parent.parent.name: ("full", path.parent) for path in full}
+    if not found:
         raise FileNotFoundError(
-            f"{folder} holds no <dataset>/gap.csv; run `adathresh reproduce --only 02` first."
+            f"{folder} holds no <dataset>/{file}; run `adathresh reproduce --only {notebook}` first."
         )
-    return pd.concat([_one_set(name, *files[name]) for name in sorted(files)], ignore_index=True)
+    return [(name, *found[name]) for name in sorted(found)]
 
 
 def mean_ranks(table):
@@ -91,9 +116,9 @@ def critical_difference(n_methods, n_sets, *, level=0.05):
     return float(quantile * np.sqrt(n_methods * (n_methods + 1) / (6 * n_sets)))
 
 
-def _one_set(name, profile, file):
+def _one_set(name, profile, folder):
     """Average one data set's seeds."""
-    families = pd.read_csv(file).groupby("base", sort=False)
+    families = pd.read_csv(folder / "gap.csv").groupby("base", sort=False)
     table = families[list(CUTS)].mean()
     table.insert(0, "seeds", families["seed"].nunique())
     table = table.rename_axis("family").reset_index()

@@ -17,7 +17,13 @@ import pandas as pd
 from adathresh._cache import whole_file
 from adathresh.experiments.config import repository_root
 from adathresh.experiments.decision_rules import OURS, WITH_TEXTS
-from adathresh.experiments.model_ranks import CUTS, critical_difference, mean_ranks, models_table
+from adathresh.experiments.model_ranks import (
+    CUTS,
+    critical_difference,
+    mean_ranks,
+    models_table,
+    places_with,
+)
 from adathresh.experiments.plotting import plot_dumbbells, plot_outcomes, use_style
 
 _ONE_LINE = ["dataset", "base", "rule", "mode"]
@@ -47,13 +53,8 @@ def summary_table(folder):
     FileNotFoundError
         If no data set has both tables.
     """
-    quick, full = (Path(folder).glob(f"{place}/{_DIFFERENCES}") for place in ("*", "*/full"))
-    sets = sorted({*(file.parent for file in quick), *(file.parent.parent for file in full)})
-    if not sets:
-        raise FileNotFoundError(
-            f"{folder} holds no <dataset>/{_DIFFERENCES}; run `adathresh reproduce --only 08` first."
-        )
-    return pd.concat([_one_set(one) for one in sets], ignore_index=True)
+    places = places_with(folder, _DIFFERENCES, "08")
+    return pd.concat([_one_set(profile, place) for _, profile, place in places], ignore_index=True)
 
 
 def inductive_rivals(table):
@@ -186,10 +187,8 @@ def _plot_ranks(models):
     )
 
 
-def _one_set(folder):
+def _one_set(profile, folder):
     """Summarise one data set."""
-    full = folder / "full"
-    profile, folder = ("full", full) if (full / _DIFFERENCES).is_file() else ("quick", folder)
     rows, differences = pd.read_csv(folder / "rules.csv"), pd.read_csv(folder / _DIFFERENCES)
     means = rows.groupby(_ONE_LINE, sort=False).agg(
         seeds=("seed", "nunique"), macro_f1=("macro_f1", "mean"), micro_f1=("micro_f1", "mean")
