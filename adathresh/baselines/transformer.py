@@ -417,6 +417,7 @@ class _Run:
         groups = [{"params": part.parameters(), "lr": 0.0} for part in parts]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
         self.losses = []
+        self.epoch, self.batches = None, []
         self.steps_an_epoch = -(-len(lengths) // settings["batch_size"])
         self.n_steps = settings["max_epochs"] * self.steps_an_epoch
         if settings["max_steps"] is not None:
@@ -434,7 +435,10 @@ class _Run:
     def batch(self):
         """Return the row numbers of the next step, in the seeded order of its epoch."""
         epoch, position = divmod(self.step, self.steps_an_epoch)
-        return _batches(self.lengths, self.settings["batch_size"], seed=[self.seed, epoch])[position]
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.batches = _batches(self.lengths, self.settings["batch_size"], seed=[self.seed, epoch])
+        return self.batches[position]
 
     def take_step(self, texts, Y):
         """Take one optimiser step."""

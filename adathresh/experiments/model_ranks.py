@@ -10,6 +10,7 @@ CUTS = {"fixed": "fixed 0.5", "best_rival": "best rival rule", "adaptive": "adap
 """The columns of notebook 02's gap table, and what they are called in figures."""
 
 _TREES = ("label tree", "extra trees")
+_TRANSFORMER = "MiniLM, frozen"
 
 
 def models_table(folder):
@@ -64,6 +65,22 @@ def places_with(folder, file, notebook):
             f"{folder} holds no <dataset>/{file}; run `adathresh reproduce --only {notebook}` first."
         )
     return [(name, *found[name]) for name in sorted(found)]
+
+
+def with_texts(models):
+    """Select the data sets on which transformers were trained.
+
+    Parameters
+    ----------
+    models : pandas.DataFrame
+        As :func:`models_table` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All families of those sets.
+    """
+    return models[models["dataset"].isin(models.loc[models["family"] == _TRANSFORMER, "dataset"])]
 
 
 def mean_ranks(table):

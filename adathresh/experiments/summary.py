@@ -23,12 +23,12 @@ from adathresh.experiments.model_ranks import (
     mean_ranks,
     models_table,
     places_with,
+    with_texts,
 )
 from adathresh.experiments.plotting import plot_dumbbells, plot_outcomes, use_style
 
 _ONE_LINE = ["dataset", "base", "rule", "mode"]
 _DIFFERENCES = "rules_differences.csv"
-_TRANSFORMER = "MiniLM, frozen"
 
 
 def summary_table(folder):
@@ -89,22 +89,6 @@ def outcomes(table):
     rivals = inductive_rivals(table)
     counts = pd.crosstab(rivals["rule"], rivals["adaptive_is"])
     return counts.reindex(index=rivals["rule"].unique(), columns=["better", "level", "worse"], fill_value=0)
-
-
-def with_texts(models):
-    """Select the data sets on which transformers were trained.
-
-    Parameters
-    ----------
-    models : pandas.DataFrame
-        As :func:`adathresh.experiments.model_ranks.models_table` returns it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        All families of those sets.
-    """
-    return models[models["dataset"].isin(models.loc[models["family"] == _TRANSFORMER, "dataset"])]
 
 
 def write_summary(folder):

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from adathresh.experiments.model_ranks import CUTS, critical_difference, mean_ranks, models_table
+from adathresh.experiments.model_ranks import CUTS, critical_difference, mean_ranks, models_table, with_texts
 from adathresh.experiments.plotting import plot_outcomes
-from adathresh.experiments.summary import main, outcomes, summary_table, with_texts
+from adathresh.experiments.summary import main, outcomes, summary_table
 
 
 def write(folder, macro, intervals):
@@ -141,9 +141,8 @@ def test_ranks_are_those_of_the_families_that_all_sets_have(folder):
 @pytest.mark.parametrize(("n_methods", "level", "q"), [(2, 0.05, 1.960), (10, 0.05, 3.164), (5, 0.10, 2.459)])
 def test_critical_differences_are_those_of_the_published_table(n_methods, level, q):
     expected = q * (n_methods * (n_methods + 1) / (6 * 20)) ** 0.5
-    assert critical_difference(n_methods, 20, level=level) == pytest.approx(
-        expected, rel=3e-4
-    )  # of three decimals
+    # the table has three decimals
+    assert critical_difference(n_methods, 20, level=level) == pytest.approx(expected, rel=3e-4)
 
 
 def test_the_command_writes_both_files_the_same_every_time(folder, capsys):
