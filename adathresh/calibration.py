@@ -86,7 +86,7 @@ def reliability_curve(Y_true, scores, *, n_bins=15, pairs="candidates"):
     scores = check_scores(scores, n_samples=Y_true.shape[0], n_labels=Y_true.shape[1], probabilities=True)
     _, probabilities, truth = candidate_pairs(Y_true, scores)
     n_absent = n_absent_pairs(scores, pairs)
-    bins, zero_bin = _equal_mass_bins(probabilities, n_absent, n_bins)
+    bins, zero_bin = equal_mass_bins(probabilities, n_absent, n_bins)
     count = np.bincount(bins, minlength=n_bins)
     positives = np.bincount(bins[truth], minlength=n_bins)
     predicted = np.bincount(bins, weights=probabilities, minlength=n_bins)
@@ -126,8 +126,25 @@ def n_absent_pairs(scores, pairs):
     return scores.shape[0] * scores.shape[1] - scores.nnz
 
 
-def _equal_mass_bins(probabilities, n_zeros, n_bins):
-    """Bin probabilities by average rank, below them n_zeros implicit zeros; return the bins and that of 0."""
+def equal_mass_bins(probabilities, n_zeros, n_bins):
+    """Bin probabilities by their average rank, as :func:`reliability_curve` does.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray of shape (n_pairs,)
+        In [0, 1], in any order.
+    n_zeros : int
+        Number of further pairs, of probability 0, that are ranked with them.
+    n_bins : int
+        Number of bins, at least 1.
+
+    Returns
+    -------
+    bins : numpy.ndarray of int, shape (n_pairs,)
+        Bin of each probability, in [0, n_bins).
+    zero_bin : int or None
+        Bin of the further pairs; None if there are none.
+    """
     ordered = np.sort(probabilities)
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
     last = np.r_[first[1:], len(ordered)]

@@ -4,6 +4,7 @@ Labels are 0/1 matrices of shape (n_samples, n_labels). Scores may be sparse: an
 never a candidate. Nothing sparse is densified.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import expit, logit
 from sklearn.utils import check_random_state, gen_batches
 
 from adathresh._validation import candidate_pairs, check_labels, check_scores, falling_by_label
-from adathresh.calibration import n_absent_pairs, reliability_curve
+from adathresh.calibration import equal_mass_bins, n_absent_pairs, reliability_curve
 
 # training frequencies from the first to the second, both included
 _FREQUENCY_BINS = {
@@ -26,6 +27,8 @@ _FREQUENCY_BINS = {
 _QUANTILE_95 = 1.959964
 # resamples of a bootstrap that are averaged together; bounds the working memory
 _DRAWS_AT_ONCE = 256
+# bins of the expected calibration error, where nothing else is asked for
+_BINS = 15
 # the log-loss of one pair never exceeds −log of this
 _LEAST_PROBABILITY = 1e-7
 
@@ -545,7 +548,7 @@ def _standard_error(influence):
     return float(np.sqrt(total)) if np.isfinite(total) else float("nan")
 
 
-def expected_calibration_error(Y_true, scores, *, n_bins=15, pairs="candidates"):
+def expected_calibration_error(Y_true, scores, *, n_bins=_BINS, pairs="candidates"):
     """Mean gap between predicted probability and observed share over equal-mass bins.
 
     ECE = Σ_b (n_b / n)·|mean p − share true|_b (Naeini et al. 2015, with equal-mass bins) over the bins of
@@ -758,9 +761,10 @@ def paired_bootstrap(Y_true, Y_pred_a, Y_pred_b, *, metric="macro_f1", n_draws=1
     Y_true : array-like or sparse of shape (n_samples, n_labels)
         True labels, 0 or 1; at least two rows.
     Y_pred_a, Y_pred_b : array-like or sparse of shape (n_samples, n_labels)
-        The two predictions, 0 or 1.
-    metric : {"macro_f1", "micro_f1", "example_f1"}, default="macro_f1"
-        What is compared.
+        The two predictions, 0 or 1; for "ece" and "brier" probabilities in [0, 1].
+    metric : {"macro_f1", "micro_f1", "example_f1", "ece", "brier"}, default="macro_f1"
+        What is compared; the last two over the scored pairs, ECE in the bins of all rows. Noise adds to ECE,
+        the more the fewer the rows, so that its interval is for as many rows as these.
     n_draws : int, default=1000
         Number of resamples, at least 1.
     random_state : int, RandomState instance or None, default=0
@@ -774,8 +778,8 @@ def paired_bootstrap(Y_true, Y_pred_a, Y_pred_b, *, metric="macro_f1", n_draws=1
     Raises
     ------
     ValueError
-        If the shapes differ, values are not 0 or 1, there are fewer than two rows, the metric is none of the
-        three or n_draws < 1.
+        If the shapes differ, values are not 0 or 1 (or no probabilities), there are fewer than two rows, the
+        metric is none of these or n_draws < 1.
 
     Examples
     --------
@@ -804,9 +808,9 @@ def repeated_paired_bootstrap(
     Y_true : array-like or sparse of shape (n_samples, n_labels)
         True labels, 0 or 1; at least two rows.
     Y_preds_a, Y_preds_b : sequence of array-like or sparse of shape (n_samples, n_labels)
-        The predictions of the two methods, 0 or 1, one a repetition; the i-th of both are compared.
-    metric : {"macro_f1", "micro_f1", "example_f1"}, default="macro_f1"
-        What is compared.
+        The predictions of the two methods, one a repetition; the i-th of both are compared.
+    metric : {"macro_f1", "micro_f1", "example_f1", "ece", "brier"}, default="macro_f1"
+        As in :func:`paired_bootstrap`.
     n_draws : int, default=1000
         Number of resamples, at least 1.
     random_state : int, RandomState instance or None, default=0
@@ -839,11 +843,11 @@ def paired_bootstraps(Y_true, Y_preds, rivals, *, metric="macro_f1", n_draws=100
     Y_true : array-like or sparse of shape (n_samples, n_labels)
         True labels, 0 or 1; at least two rows.
     Y_preds : sequence of array-like or sparse of shape (n_samples, n_labels)
-        The predictions of the method, 0 or 1, one a repetition.
+        The predictions of the method, one a repetition.
     rivals : dict of str to sequence of array-like or sparse of shape (n_samples, n_labels)
         The predictions of each other method by name; the i-th of both are compared.
-    metric : {"macro_f1", "micro_f1", "example_f1"}, default="macro_f1"
-        What is compared.
+    metric : {"macro_f1", "micro_f1", "example_f1", "ece", "brier"}, default="macro_f1"
+        As in :func:`paired_bootstrap`.
     n_draws : int, default=1000
         Number of resamples, at least 1.
     random_state : int, RandomState instance or None, default=0
@@ -912,11 +916,12 @@ def _times_drawn(random_state, n):
 
 def _pseudo_values(Y_true, Y_pred, metric, pred_name):
     """Return each row's contribution to a metric; their mean is the metric."""
-    Y_true, Y_pred = _check_pair(Y_true, Y_pred, pred_name=pred_name)
-    n_samples = Y_true.shape[0]
+    Y_true = check_labels(Y_true, name="Y_true")
+    n_samples, n_labels = Y_true.shape
     if n_samples < 2:
         raise ValueError(f"resampling needs at least two rows; Y_true has {n_samples}.")
-    value_of, without_row_of = _WITHOUT_EACH_ROW[metric]
+    check, value_of, without_row_of = _WITHOUT_EACH_ROW[metric]
+    Y_pred = check(Y_pred, name=pred_name, n_samples=n_samples, n_labels=n_labels)
     without_row = without_row_of(Y_true, Y_pred)
     return value_of(Y_true, Y_pred) + (n_samples - 1) * (without_row.mean() - without_row)
 
@@ -944,10 +949,39 @@ def _example_f1_without_each_row(Y_true, Y_pred):
     return (f1.sum() - f1) / (len(f1) - 1)
 
 
+def _ece_without_each_row(Y_true, scores):
+    """ECE over the scored pairs of all rows but one, for each row left out, in the bins of all rows."""
+    rows, probabilities, truth = _pairs_with_rows(Y_true, scores)
+    bins, _ = equal_mass_bins(probabilities, 0, _BINS)
+    n_samples = Y_true.shape[0]
+    gaps = np.bincount(rows * _BINS + bins, weights=probabilities - truth, minlength=n_samples * _BINS)
+    gaps, n_pairs = gaps.reshape(n_samples, _BINS), np.bincount(rows, minlength=n_samples)
+    return np.abs(gaps.sum(axis=0) - gaps).sum(axis=1) / (n_pairs.sum() - n_pairs)
+
+
+def _brier_score_without_each_row(Y_true, scores):
+    """Brier score over the scored pairs of all rows but one, for each row left out."""
+    rows, probabilities, truth = _pairs_with_rows(Y_true, scores)
+    loss = np.bincount(rows, weights=(probabilities - truth) ** 2, minlength=Y_true.shape[0])
+    n_pairs = np.bincount(rows, minlength=len(loss))
+    return (loss.sum() - loss) / (n_pairs.sum() - n_pairs)
+
+
+def _pairs_with_rows(Y_true, scores):
+    """Return row, probability (float64) and truth of every scored pair."""
+    _, probabilities, truth = candidate_pairs(Y_true, scores)
+    n_samples, n_labels = scores.shape
+    n_pairs = np.diff(scores.indptr) if sp.issparse(scores) else n_labels
+    return np.repeat(np.arange(n_samples), n_pairs), probabilities.astype(np.float64), truth
+
+
+_check_probabilities = partial(check_scores, probabilities=True)
 _WITHOUT_EACH_ROW = {
-    "macro_f1": (macro_f1, _macro_f1_without_each_row),
-    "micro_f1": (micro_f1, _micro_f1_without_each_row),
-    "example_f1": (example_f1, _example_f1_without_each_row),
+    "macro_f1": (check_labels, macro_f1, _macro_f1_without_each_row),
+    "micro_f1": (check_labels, micro_f1, _micro_f1_without_each_row),
+    "example_f1": (check_labels, example_f1, _example_f1_without_each_row),
+    "ece": (_check_probabilities, expected_calibration_error, _ece_without_each_row),
+    "brier": (_check_probabilities, brier_score, _brier_score_without_each_row),
 }
 
 
@@ -1034,14 +1068,9 @@ def _mean_loss(Y_true, scores, pairs, loss):
 def _row_confidence(Y_pred, scores):
     """Return the rows with predictions, and the smallest score among the predicted labels of each."""
     rows = np.flatnonzero(np.diff(Y_pred.indptr))
-    _, values, predicted = candidate_pairs(Y_pred, scores)
-    n_samples, n_labels = Y_pred.shape
-    if sp.issparse(scores):
-        row_of = np.repeat(np.arange(n_samples), np.diff(scores.indptr))[predicted]
-    else:
-        row_of = np.flatnonzero(predicted) // max(n_labels, 1)
-    confidence = np.full(n_samples, np.inf)
+    row_of, values, predicted = _pairs_with_rows(Y_pred, scores)
+    row_of, confidence = row_of[predicted], np.full(Y_pred.shape[0], np.inf)
     np.minimum.at(confidence, row_of, values[predicted])
-    unscored = np.bincount(row_of, minlength=n_samples) < np.diff(Y_pred.indptr)
+    unscored = np.bincount(row_of, minlength=len(confidence)) < np.diff(Y_pred.indptr)
     confidence[unscored] = -np.inf
     return rows, confidence[rows]

@@ -396,9 +396,46 @@ def test_evaluate_dense_equals_sparse_with_every_pair_stored():
 @pytest.mark.parametrize("seed", SEEDS)
 def test_metric_without_each_row_against_leaving_it_out(metric, seed):
     Y, P, *_ = make_case(seed, n_samples=12)
-    value_of, without_row_of = m._WITHOUT_EACH_ROW[metric]
+    _, value_of, without_row_of = m._WITHOUT_EACH_ROW[metric]
     expected = [value_of(np.delete(Y, i, axis=0), np.delete(P, i, axis=0)) for i in range(len(Y))]
     np.testing.assert_allclose(without_row_of(*m._check_pair(Y, P)), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_calibration_without_each_row_against_leaving_it_out(container, seed):
+    Y, _, scores, stored, sparse = make_case(seed, n_samples=12)
+    if container is np.asarray:
+        stored = np.ones_like(stored)
+    given = scores if container is np.asarray else sparse
+    p, truth = scores[stored], Y[stored].astype(bool)
+    bins = np.floor(15 * (rankdata(p) - 0.5) / len(p))
+    row_of, ece, brier = np.nonzero(stored)[0], [], []
+    for row in range(len(Y)):
+        keep = row_of != row
+        gaps = [abs((p - truth)[keep & (bins == b)].sum()) for b in range(15)]
+        ece.append(sum(gaps) / keep.sum())
+        brier.append(((p - truth)[keep] ** 2).mean())
+    Y = sp.csr_array(Y)
+    np.testing.assert_allclose(m._ece_without_each_row(Y, given), ece, atol=1e-12)
+    np.testing.assert_allclose(m._brier_score_without_each_row(Y, given), brier, atol=1e-12)
+
+
+def test_bootstrap_of_calibration_covers_the_truth():
+    """Draw many test sets of one population: about 95 of 100 intervals hold the expected difference."""
+    rng = np.random.default_rng(1)
+    shape = (20_000, 20)
+    p = rng.beta(0.5, 3, size=shape)
+    Y = sp.csr_array((rng.random(shape) < p).astype(np.float32))
+    steep = expit(1.5 * logit(np.clip(p, 1e-6, 1 - 1e-6)))
+    for metric in ("ece", "brier"):
+        results = []
+        for _ in range(100):
+            rows = rng.choice(len(p), 400, replace=False)
+            results.append(m.paired_bootstrap(Y[rows], p[rows], steep[rows], metric=metric, n_draws=200))
+        expected = np.mean([result["difference"] for result in results])
+        assert 0.9 <= np.mean([result["low"] <= expected <= result["high"] for result in results]) <= 1
+        assert np.mean([result["high"] < 0 for result in results]) > 0.9  # the interval is of use, too
 
 
 def test_bootstrap_of_a_mean_is_the_plain_one():
@@ -525,6 +562,10 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
         (lambda: m.paired_bootstrap(ONE, ONE, ONE, metric="f1"), "metric must be one of macro_f1, micro_f1"),
         (lambda: m.paired_bootstrap(ONE, ONE, ONE, n_draws=0), "n_draws must be at least 1"),
         (lambda: m.paired_bootstrap([[1]], [[1]], [[1]]), "at least two rows; Y_true has 1"),
+        (
+            lambda: m.paired_bootstrap(ONE, [[2, 0], [0, 0]], HALF, metric="ece"),
+            "Y_pred_a must be probabilit",
+        ),
         (lambda: m.repeated_paired_bootstrap(ONE, [ONE], []), "equally many repetitions, .* got 1 and 0"),
         (lambda: m.repeated_paired_bootstrap(ONE, [], []), "at least one; got 0 and 0"),
     ],

@@ -513,12 +513,10 @@ def calibration_rows(config, ds, probabilities, *, seed):
         ECE, Brier score and log-loss over the candidate pairs, the same for all: those that have any of the
         probabilities. One that has not got a probability counts as 1e-6.
     """
-    names, pairs = list(probabilities), gather_pairs(list(probabilities.values()), None, None)
-    same_pairs = [pairs.matrix(expit(logits)) for logits in pairs.logits.T]
-    rows = []
+    rows, same_pairs = [], _on_same_pairs(probabilities)
     for labels, keep in frequency_bands(ds).items():
         truth = ds.Y_test[:, keep]
-        for name, scores in zip(names, same_pairs, strict=True):
+        for name, scores in same_pairs.items():
             part = sp.csr_array(scores[:, keep])
             row = {"dataset": config.dataset, "fingerprint": ds.fingerprint[:16], "base": "network"}
             row |= {"probabilities": name, "labels": labels, "n_labels": int(keep.sum()), "seed": seed}
@@ -527,6 +525,46 @@ def calibration_rows(config, ds, probabilities, *, seed):
             row["log_loss"] = log_loss(truth, part)
             rows.append(row)
     return rows
+
+
+def calibration_differences(config, ds, repetitions, *, reference):
+    """Compare the calibration of one kind of probabilities with that of the others, by a paired bootstrap.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile has the number of draws, its first seed draws them.
+    ds : Dataset
+        The data set.
+    repetitions : list of dict of str to scipy.sparse.csr_array
+        Test probabilities by name, as for :func:`calibration_rows`, one entry a seed.
+    reference : str
+        The probabilities that the others are compared with.
+
+    Returns
+    -------
+    list of dict
+        Mean difference in ECE and Brier score over the candidate pairs, ``reference`` minus the other, with
+        its 95 % interval over rows and seeds; below 0 the reference is better.
+    """
+    repetitions, names = [_on_same_pairs(found) for found in repetitions], list(repetitions[0])
+    options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
+    rows = []
+    for (labels, keep), metric in product(frequency_bands(ds).items(), ("ece", "brier")):
+        rivals = {name: [sp.csr_array(found[name][:, keep]) for found in repetitions] for name in names}
+        ours = rivals.pop(reference)
+        intervals = paired_bootstraps(ds.Y_test[:, keep], ours, rivals, metric=metric, **options)
+        common = {"base": "network", "labels": labels, "metric": metric, "a": reference}
+        rows += [{**common, "b": name, **interval} for name, interval in intervals.items()]
+    return rows
+
+
+def _on_same_pairs(probabilities):
+    """Give probabilities by name the same pairs: those that have any of them."""
+    pairs = gather_pairs(list(probabilities.values()), None, None)
+    return {
+        name: pairs.matrix(expit(logits)) for name, logits in zip(probabilities, pairs.logits.T, strict=True)
+    }
 
 
 def frequency_bands(ds):

@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.special import logit
@@ -419,6 +420,22 @@ def test_calibration_by_frequency_against_loops(config, ds):
         assert row["log_loss"] == pytest.approx(loss, rel=1e-4)
         assert row["n_labels"] == len(labels)
         assert (row["dataset"], row["fingerprint"], row["seed"]) == ("tiny", ds.fingerprint[:16], 9)
+
+
+def test_calibration_differences_are_those_of_the_calibration_rows(config, ds):
+    options = {"density": 0.6, "rng": np.random.default_rng(2), "dtype": np.float32, "format": "csr"}
+    repetitions = [{name: sp.random_array((50, 30), **options) for name in "abc"} for _ in range(2)]
+    rows = [row for found in repetitions for row in studies.calibration_rows(config, ds, found, seed=0)]
+    table = pd.DataFrame(rows).groupby(["labels", "probabilities"])[["ece", "brier"]].mean()
+    found = studies.calibration_differences(config, ds, repetitions, reference="b")
+    bands = studies.frequency_bands(ds)
+    assert [(row["labels"], row["metric"], row["a"], row["b"]) for row in found] == [
+        (band, metric, "b", other) for band in bands for metric in ("ece", "brier") for other in "ac"
+    ]
+    for row in found:
+        wanted = table[row["metric"]][row["labels"], "b"] - table[row["metric"]][row["labels"], row["b"]]
+        assert row["difference"] == pytest.approx(wanted, abs=1e-6)
+        assert row["low"] < row["high"]
 
 
 def test_reliability_curves_cover_the_scored_pairs(ds, scores):
