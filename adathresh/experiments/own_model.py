@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.utils import gen_batches
 
 from adathresh.crossfit import base_scores
 from adathresh.experiments.studies import Prediction, train_frequency
@@ -13,6 +14,26 @@ from adathresh.rules import GlobalCut
 
 # A label with no more training rows than this is rare.
 _RARE = 20
+# Entries of a (rows x labels) array that the pipeline may make of the labels; 2 GiB of them.
+_DENSE_ENTRIES = 2**28
+# Rows that the pipeline predicts at once; its predictions are an array, too.
+_ROWS_AT_ONCE = 4_096
+
+
+def rows_that_fit(ds):
+    """Tell how many training rows a model can take that makes the labels dense.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    int
+        As many as make 2 GiB of float64, at least 1; more than most sets have.
+    """
+    return max(1, _DENSE_ENTRIES // ds.Y_train.shape[1])
 
 
 def classifier_label_sets(ds, classifier):
@@ -33,8 +54,10 @@ def classifier_label_sets(ds, classifier):
     """
     model, n_labels = classifier.estimator_, ds.Y_train.shape[1]
     dev, test = (base_scores(model, X, n_labels=n_labels) for X in (ds.X_dev, ds.X_test))
+    batches = gen_batches(ds.X_test.shape[0], _ROWS_AT_ONCE)
+    own = sp.vstack([sp.csr_array(model.predict(ds.X_test[rows])) for rows in batches], format="csr")
     return {
-        "own predict": Prediction(sp.csr_array(model.predict(ds.X_test)), test),
+        "own predict": Prediction(own, test),
         "global cut": Prediction(sp.csr_array(GlobalCut().fit(dev, ds.Y_dev).predict(test)), test),
         "adaptive": Prediction(classifier.predict(ds.X_test), classifier.predict_proba(ds.X_test)),
     }

@@ -10,12 +10,14 @@ from sklearn.linear_model import RidgeClassifier
 from adathresh import AdaptiveThresholdClassifier
 from adathresh.classifier import Explanation
 from adathresh.datasets import Dataset, make_longtail
+from adathresh.experiments import own_model
 from adathresh.experiments.config import RunConfig
 from adathresh.experiments.own_model import (
     classifier_label_sets,
     describe,
     label_set_metrics,
     neighbour_table,
+    rows_that_fit,
     telling_pair,
 )
 from adathresh.experiments.studies import Prediction, rule_rows
@@ -65,6 +67,20 @@ def test_label_sets_of_a_classifier_and_its_rivals(ds):
     tried = [macro_f1(ds.Y_dev, sp.csr_array(z_dev > cut)) for cut in np.unique(z_dev)]
     used = [macro_f1(ds.Y_dev, sp.csr_array(z_dev > cut)) for cut in [dropped, *between]]
     assert max(used) == pytest.approx(max(tried))
+
+
+def test_predicting_some_rows_at_a_time_changes_nothing(ds, monkeypatch):
+    clf = AdaptiveThresholdClassifier(RidgeClassifier(), random_state=0).fit(ds.X_train, ds.Y_train)
+    at_once = classifier_label_sets(ds, clf)["own predict"].label_sets
+    monkeypatch.setattr(own_model, "_ROWS_AT_ONCE", 7)
+    found = classifier_label_sets(ds, clf)["own predict"].label_sets
+    assert found.shape == (60, 8)
+    np.testing.assert_array_equal(found.toarray(), at_once.toarray())
+
+
+def test_rows_that_fit_as_dense_labels(ds):
+    assert rows_that_fit(dataclasses.replace(ds, Y_train=sp.csr_array((1_000_000, 13_330)))) == 20_137
+    assert rows_that_fit(dataclasses.replace(ds, Y_train=sp.csr_array((2, 2**40)))) == 1
 
 
 def test_rows_hold_hand_computed_values(ds):
