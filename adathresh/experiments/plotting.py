@@ -96,6 +96,7 @@ def plot_reliability(panels):
     n_rows = -(-len(panels) // n_columns)
     size = (4.4 * n_columns, 4.4 * n_rows + 0.5)
     figure, grid = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)
+    figure.set_layout_engine("constrained", h_pad=0.12)  # a title is not to touch what stands above it
     for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
         _draw_reliability(axes, curves)
         axes.set_title(title)
