@@ -359,8 +359,29 @@ def calibration_claim():
     )
 
 
+def tuned_claim():
+    """Say what three epochs of fine-tuning are worth, against the other families' best."""
+    tuned, others = {}, {}
+    for name in ("goemotions", "reuters21578"):
+        gap = pd.read_csv(ROOT / "results" / name / "full" / "gap.csv").groupby("base")
+        gap = gap[["fixed", "best_rival", "adaptive"]].mean()
+        tuned[name], others[name] = gap.loc["MiniLM, fine-tuned"], gap.drop("MiniLM, fine-tuned")
+        assert (tuned[name] > others[name].max()).all()
+    one, two, rest = tuned["goemotions"], tuned["reuters21578"], others["reuters21578"]
+    assert list(rest[["fixed", "adaptive"]].idxmax()) == ["MiniLM, frozen", "label tree"]
+    return (
+        f"MiniLM leads on goemotions whatever the cut: {one['fixed']:.3f} at 0.5, {one['best_rival']:.3f} "
+        f"under the best rival rule and {one['adaptive']:.3f} with `adaptive`, where the next family has "
+        f"{others['goemotions']['adaptive'].max():.3f}: there the model is what matters. On reuters21578 it "
+        f"leads at 0.5 ({two['fixed']:.3f}; the next one, frozen MiniLM, has {rest['fixed'].max():.3f}) and "
+        f"by little in the end ({two['adaptive']:.3f} with `adaptive`, label trees "
+        f"{rest['adaptive'].max():.3f})."
+    )
+
+
 @pytest.mark.parametrize(
-    "claim", [rules_claim, together_claim, ranks_claim, long_training_claim, calibration_claim]
+    "claim",
+    [rules_claim, together_claim, ranks_claim, long_training_claim, calibration_claim, tuned_claim],
 )
 def test_readme_claims_follow_from_the_committed_results(claim):
     assert claim() in " ".join(read("README.md").split()), f"put this into README.md:\n{claim()}"

@@ -550,12 +550,14 @@ def calibration_differences(config, ds, repetitions, *, reference):
     repetitions, names = [_on_same_pairs(found) for found in repetitions], list(repetitions[0])
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
     rows = []
-    for (labels, keep), metric in product(frequency_bands(ds).items(), ("ece", "brier")):
+    for labels, keep in frequency_bands(ds).items():
+        truth = ds.Y_test[:, keep]
         rivals = {name: [sp.csr_array(found[name][:, keep]) for found in repetitions] for name in names}
         ours = rivals.pop(reference)
-        intervals = paired_bootstraps(ds.Y_test[:, keep], ours, rivals, metric=metric, **options)
-        common = {"base": "network", "labels": labels, "metric": metric, "a": reference}
-        rows += [{**common, "b": name, **interval} for name, interval in intervals.items()]
+        for metric in ("ece", "brier"):
+            intervals = paired_bootstraps(truth, ours, rivals, metric=metric, **options)
+            common = {"base": "network", "labels": labels, "metric": metric, "a": reference}
+            rows += [{**common, "b": name, **interval} for name, interval in intervals.items()]
     return rows
 
 
