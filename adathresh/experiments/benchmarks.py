@@ -25,6 +25,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import f1_score, precision_recall_curve
 
 from adathresh._cache import whole_file
+from adathresh.experiments.costs import forget_peak, memory_mb
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -379,29 +380,11 @@ def _measure(method, folder, step):
     except ImportError as error:
         print(f"{method}: left out. {error}", flush=True)
         return _NOTHING
-    before = _start_memory_mb()
+    before = memory_mb("VmRSS") if forget_peak() else np.nan
     start = time.perf_counter()
     METHODS[method](scores, Y)
     seconds = time.perf_counter() - start
-    return _Measurement(seconds, _status_mb("VmHWM") - before)
-
-
-def _start_memory_mb():
-    """Forget the largest memory held so far, and return what is held now; NaN where this is not possible."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
-    except OSError:
-        return np.nan
-    return _status_mb("VmRSS")
-
-
-def _status_mb(field):
-    """Return a figure of this process in MB, as Linux tells it; NaN elsewhere."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return np.nan
-    return next(int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith(field))
+    return _Measurement(seconds, memory_mb() - before)
 
 
 def main(argv=None):

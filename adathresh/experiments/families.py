@@ -3,10 +3,7 @@
 import hashlib
 import shutil
 from contextlib import contextmanager
-from typing import NamedTuple
 
-import numpy as np
-import scipy.sparse as sp
 from sklearn.base import clone
 
 from adathresh._cache import cache_folder
@@ -18,27 +15,12 @@ from adathresh.baselines.neighbours import MLkNN, NeighborShares
 from adathresh.baselines.transformer import FineTunedTransformer, FrozenTransformer
 from adathresh.baselines.tree import LabelTree
 from adathresh.experiments.cache import cached_arrays
-from adathresh.experiments.models import BASES, base_scores, rows_key
-from adathresh.experiments.tables import timed
+from adathresh.experiments.costs import cost_of, fit_and_predict
+from adathresh.experiments.models import BASES, BaseScores, base_scores, rows_key
 
 # Beyond this, one-vs-rest training on all rows takes too long, and a label tree makes sense.
 _MANY_LABELS = 100
 _MODULES = ("adathresh.baselines", "adathresh.knn", "adathresh.metrics", __name__)
-
-
-class FamilyScores(NamedTuple):
-    """Probabilities of one family on rows that it was not trained on, and what they cost when computed."""
-
-    dev: sp.csr_array
-    """Scores of the dev rows, the highest of each row."""
-    test: sp.csr_array
-    """Scores of the test rows."""
-    fit_seconds: float
-    """Training; of the bases of notebook 03 with the scoring in it."""
-    predict_seconds: float
-    """Scoring of dev and test rows; NaN where it is in the training's."""
-    peak_memory_mb: float
-    """The most that the process had held until then; NaN where it was not measured."""
 
 
 def more_families(config, ds, *, seed):
@@ -116,33 +98,27 @@ def family_scores(config, ds, family, *, seed):
 
     Returns
     -------
-    FamilyScores
+    BaseScores
         Probabilities.
     """
     if family in BASES:
-        scores = base_scores(config, ds, family, seed=seed)
-        return FamilyScores(scores.dev, scores.test, scores.seconds, np.nan, np.nan)
+        return base_scores(config, ds, family, seed=seed)
     model, k = more_families(config, ds, seed=seed)[family], config.numbers.top_scores
     key = {"what": "family", "family": family, "data": ds.fingerprint, "rows": rows_key(ds)}
     key |= {"model": repr(model), "seed": seed, "k": k}
     arrays = cached_arrays(key, lambda: _fit_and_score(ds, model, k), modules=_MODULES)
-    numbers = (float(arrays[name]) for name in FamilyScores._fields[2:])
-    return FamilyScores(arrays["dev"], arrays["test"], *numbers)
+    return BaseScores(arrays["dev"], arrays["test"], cost_of(arrays))
 
 
 def _fit_and_score(ds, model, k):
     """Return a family's scores as arrays, with what they cost."""
     what = "text" if isinstance(model, TextClassifier) else "X"
     train, dev, test = (getattr(ds, f"{what}_{split}") for split in ("train", "dev", "test"))
-    measured = []
     with _resumable(ds, model) as model:
-        with timed(measured, "fit"):
-            model.fit(train, ds.Y_train)
-        with timed(measured, "predict"):
-            scores = {"dev": model.top_scores(dev, k=k), "test": model.top_scores(test, k=k)}
-    fit, predict = (np.array(row["seconds"]) for row in measured)
-    memory = np.array(measured[-1]["peak_memory_mb"] or np.nan)
-    return {**scores, "fit_seconds": fit, "predict_seconds": predict, "peak_memory_mb": memory}
+        return fit_and_predict(
+            lambda: model.fit(train, ds.Y_train),
+            lambda: {"dev": model.top_scores(dev, k=k), "test": model.top_scores(test, k=k)},
+        )
 
 
 @contextmanager

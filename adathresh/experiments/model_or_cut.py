@@ -1,6 +1,5 @@
 """What part of a gap between two results is the model, and what part the cut: what notebook 02 computes."""
 
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +29,13 @@ class Judged(NamedTuple):
     """One family under every rule, for the tables of notebook 02."""
 
     rows: list
-    """One row a rule, with every metric."""
+    """One row a rule, with every metric and what model and rule cost."""
     differences: list
     """Paired bootstrap of our rule against each other one."""
     rivals: list
     """Macro-F1 of each rival rule in a cross-validation on the dev rows."""
     gap: dict
     """Macro-F1 on the test rows at 0.5, under the rival that is best on the dev rows, and under our rule."""
-    timing: dict
-    """Seconds and memory."""
 
 
 def embed_texts(config, ds):
@@ -118,20 +115,14 @@ def judge(config, ds, family, *, seed):
         Parts of the tables.
     """
     scores = family_scores(config, ds, family, seed=seed)
-    start = time.perf_counter()
     predictions = rule_predictions(ds, scores)
-    seconds = time.perf_counter() - start
-    rows = rule_rows(config, ds, family, predictions, seed=seed)
+    rows = [
+        {**row, **scores.cost._asdict(), "rule_seconds": predictions[row["rule"]].seconds}
+        for row in rule_rows(config, ds, family, predictions, seed=seed)
+    ]
     by_rule = {row["rule"]: row["macro_f1"] for row in rows}
     on_dev = rivals_on_dev(ds, scores)
     best = max(on_dev, key=on_dev.get)
-    timing = {
-        "step": f"{family}, seed {seed}",
-        "seconds": round(scores.fit_seconds, 2),
-        "predict_seconds": round(scores.predict_seconds, 2),
-        "rules_seconds": round(seconds, 2),
-        "peak_memory_mb": scores.peak_memory_mb,
-    }
     return Judged(
         rows=rows,
         differences=difference_rows(config, ds, predictions, reference=OURS, base=family, seed=seed),
@@ -146,7 +137,6 @@ def judge(config, ds, family, *, seed):
             "best_rival": by_rule[best],
             "adaptive": by_rule[OURS],
         },
-        timing=timing,
     )
 
 
@@ -159,7 +149,7 @@ def rivals_on_dev(ds, scores):
     ----------
     ds : Dataset
         The data set; a group's rows stay together.
-    scores : FamilyScores
+    scores : BaseScores
         One family's probabilities.
 
     Returns

@@ -1,7 +1,6 @@
 """The trained models that the notebooks share, each computed once for a data set, a profile and a seed."""
 
 import dataclasses
-import time
 import zlib
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from adathresh.datasets import load_dataset
 from adathresh.end_to_end import AdaptiveThresholdNetwork
 from adathresh.experiments.cache import cached_arrays
+from adathresh.experiments.costs import Cost, cost_of, fit_and_predict
 from adathresh.knn import NeighborLabels
 
 MODULES = tuple(
@@ -46,7 +46,7 @@ class BaseScores(NamedTuple):
     """Scores of the dev rows, the highest of each row."""
     test: sp.csr_array
     """Scores of the test rows."""
-    seconds: float
+    cost: Cost
     """What training and scoring took when they were done."""
 
 
@@ -59,8 +59,8 @@ class Shares(NamedTuple):
     """Of the dev rows."""
     test: sp.csr_array
     """Of the test rows."""
-    seconds: float
-    """What the search took when it was done."""
+    cost: Cost
+    """What the search took when it was done: among the training rows, then that of dev and test rows."""
 
 
 class TrainedMethod(NamedTuple):
@@ -78,7 +78,7 @@ class TrainedMethod(NamedTuple):
     """One row an epoch."""
     thresholds: dict
     """The trained parts of θ: constant for each label ("constant"), and factor of the share ("share")."""
-    seconds: float
+    cost: Cost
     """What training and scoring took when they were done."""
 
 
@@ -126,7 +126,7 @@ def neighbour_shares(ds):
     """
     key = {"what": "shares", "data": ds.fingerprint, "rows": rows_key(ds)}
     arrays = cached_arrays(key, lambda: _search(ds), modules=MODULES)
-    return Shares(arrays["train"], arrays["dev"], arrays["test"], float(arrays["seconds"]))
+    return Shares(arrays["train"], arrays["dev"], arrays["test"], cost_of(arrays))
 
 
 def base_scores(config, ds, base, *, seed):
@@ -150,9 +150,9 @@ def base_scores(config, ds, base, *, seed):
     """
     if base == "neighbours":
         shares = neighbour_shares(ds)
-        return BaseScores(shares.dev, shares.test, shares.seconds)
+        return BaseScores(shares.dev, shares.test, shares.cost)
     trained = train_network(config, ds, seed=seed, **BASES[base])
-    return BaseScores(trained.dev_scores, trained.test_scores, trained.seconds)
+    return BaseScores(trained.dev_scores, trained.test_scores, trained.cost)
 
 
 def train_network(config, ds, *, seed, **switches):
@@ -202,7 +202,7 @@ def train_network(config, ds, *, seed, **switches):
         test_predicted=arrays["test_predicted"],
         history=pd.DataFrame(arrays["history"], columns=[str(name) for name in arrays["history_names"]]),
         thresholds={"constant": arrays["constant"], "share": arrays["share"]},
-        seconds=float(arrays["seconds"]),
+        cost=cost_of(arrays),
     )
 
 
@@ -252,30 +252,38 @@ def rows_key(ds):
 
 def _search(ds):
     """Return the neighbour shares of every split, as arrays."""
-    start = time.perf_counter()
-    knn = NeighborLabels(n_jobs=2)
-    shares = {"train": knn.fit_transform(ds.X_train, ds.Y_train, groups=ds.groups_train)}
-    shares |= {"dev": knn.transform(ds.X_dev), "test": knn.transform(ds.X_test)}
-    return {**shares, "seconds": np.array(time.perf_counter() - start)}
+    knn, shares = NeighborLabels(n_jobs=2), {}
+
+    def fit():
+        shares["train"] = knn.fit_transform(ds.X_train, ds.Y_train, groups=ds.groups_train)
+
+    def predict():
+        return {**shares, "dev": knn.transform(ds.X_dev), "test": knn.transform(ds.X_test)}
+
+    return fit_and_predict(fit, predict)
 
 
 def _train(ds, network, k):
     """Fit a network and return everything that is kept of it, as arrays."""
-    start = time.perf_counter()
     local = neighbour_shares(ds).train if network.use_knn and network.fixed_threshold is None else None
-    network.fit(ds.X_train, ds.Y_train, groups=ds.groups_train, dev=(ds.X_dev, ds.Y_dev), local=local)
-    fusion = network.model_.fusion
-    n_labels = ds.Y_train.shape[1]
-    arrays = {
-        "dev_scores": network.top_scores(ds.X_dev, k=k),
-        "test_scores": network.top_scores(ds.X_test, k=k),
-        "dev_predicted": sp.csr_array(network.predict(ds.X_dev)),
-        "test_predicted": sp.csr_array(network.predict(ds.X_test)),
+
+    def fit():
+        network.fit(ds.X_train, ds.Y_train, groups=ds.groups_train, dev=(ds.X_dev, ds.Y_dev), local=local)
+
+    def predict():
+        return {
+            "dev_scores": network.top_scores(ds.X_dev, k=k),
+            "test_scores": network.top_scores(ds.X_test, k=k),
+            "dev_predicted": sp.csr_array(network.predict(ds.X_dev)),
+            "test_predicted": sp.csr_array(network.predict(ds.X_test)),
+        }
+
+    return {
+        **fit_and_predict(fit, predict),
         "history": np.array([list(entry.values()) for entry in network.history_], dtype=float),
         "history_names": np.array(list(network.history_[0])),
-        **_threshold_parts(fusion, n_labels),
+        **_threshold_parts(network.model_.fusion, ds.Y_train.shape[1]),
     }
-    return {**arrays, "seconds": np.array(time.perf_counter() - start)}
 
 
 def _threshold_parts(fusion, n_labels):

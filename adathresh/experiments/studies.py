@@ -1,5 +1,6 @@
 """What the notebooks compute from trained models: rows of the result tables."""
 
+import time
 from itertools import product
 from typing import NamedTuple
 
@@ -191,13 +192,14 @@ def rule_predictions(ds, scores):
     shares = neighbour_shares(ds)
     results = {}
     for name, rule in decision_rules(ds).items():
+        start = time.perf_counter()
         if isinstance(rule, AdaptiveThreshold):
             rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
-            fused = rule.predict_proba(scores.test, local=shares.test)
-            results[name] = Prediction(rule.predict(scores.test, local=shares.test), fused)
+            probabilities = rule.predict_proba(scores.test, local=shares.test)
+            predicted = rule.predict(scores.test, local=shares.test)
         else:
-            predicted = rule.fit(scores.dev, ds.Y_dev).predict(scores.test)
-            results[name] = Prediction(predicted, scores.test)
+            predicted, probabilities = rule.fit(scores.dev, ds.Y_dev).predict(scores.test), scores.test
+        results[name] = Prediction(predicted, probabilities, seconds=time.perf_counter() - start)
     return results
 
 

@@ -1,9 +1,6 @@
 """Result tables and figures: built by notebooks, compared with the published ones, written by the runner."""
 
 import io
-import sys
-import time
-from contextlib import contextmanager
 from numbers import Number
 
 import numpy as np
@@ -11,6 +8,7 @@ import pandas as pd
 
 from adathresh._cache import whole_file
 from adathresh.experiments.config import repository_root
+from adathresh.experiments.costs import COSTS
 
 DECIMALS = 6  # finer differences between two machines are rounding, not results
 
@@ -117,7 +115,7 @@ def compare_table(config, name, rows, *, tolerance=0.01, columns=None, where=Non
     name : str
         Name of the table, without ``.csv``.
     rows : list of dict or pandas.DataFrame
-        The table, in a fixed order.
+        The table, in a fixed order. The columns of :data:`adathresh.experiments.costs.COSTS` are left out.
     tolerance : float, default=0.01
         Largest absolute difference of a number that counts as agreement. Text and ``seed`` must be equal.
     columns : dict of str to float, optional
@@ -139,8 +137,9 @@ def write_table(config, name, rows):
     name : str
         Name of the table, without ``.csv``.
     rows : list of dict or pandas.DataFrame
-        The table; floats are rounded to six decimals. Nothing that differs between two equal runs belongs
-        here: seconds and memory go to :func:`write_timings`.
+        The table; floats are rounded to six decimals. What differs between two equal runs, seconds and
+        memory, belongs into the columns of :data:`adathresh.experiments.costs.COSTS` or to
+        :func:`write_timings`.
     """
     if config.save:
         _write_csv(config.folder / f"{name}.csv", rows)
@@ -149,8 +148,6 @@ def write_table(config, name, rows):
 def write_timings(config, notebook, rows):
     """Put one notebook's seconds and memory into ``timings.csv``, if this run saves results.
 
-    It is the only table that differs between two equal runs.
-
     Parameters
     ----------
     config : RunConfig
@@ -158,7 +155,7 @@ def write_timings(config, notebook, rows):
     notebook : str
         Name of the notebook, for example ``"02_baselines"``; its earlier rows are replaced.
     rows : list of dict or pandas.DataFrame
-        As collected by :func:`timed`.
+        As collected by :func:`adathresh.experiments.costs.timed`.
     """
     if not config.save:
         return
@@ -168,24 +165,6 @@ def write_timings(config, notebook, rows):
         earlier = pd.read_csv(path)
         frame = pd.concat([earlier[earlier["notebook"] != notebook], frame], ignore_index=True)
     _write_csv(path, frame.sort_values("notebook", kind="stable"))
-
-
-@contextmanager
-def timed(rows, step):
-    """Measure a block and append its row to ``rows``.
-
-    Parameters
-    ----------
-    rows : list
-        Gets ``{"step": step, "seconds": ..., "peak_memory_mb": ...}``; the memory is the largest that this
-        process has held so far.
-    step : str
-        What is measured.
-    """
-    start = time.perf_counter()
-    yield
-    seconds = round(time.perf_counter() - start, 2)
-    rows.append({"step": step, "seconds": seconds, "peak_memory_mb": _peak_memory_mb()})
 
 
 def save_figure(config, name, figure):
@@ -222,9 +201,9 @@ def _write_csv(path, rows):
         temporary.write_text(_as_csv(rows), encoding="utf-8", newline="\n")
 
 
-def _read_csv(source):
-    """Read a table; a fingerprint stays text even where it looks like a number."""
-    return pd.read_csv(source, dtype={"fingerprint": str})
+def _read_results(source):
+    """Read a table but its costs; a fingerprint stays text even where it looks like a number."""
+    return pd.read_csv(source, dtype={"fingerprint": str}).drop(columns=list(COSTS), errors="ignore")
 
 
 def _comparison(config, name, rows, tolerance, columns, where):
@@ -236,7 +215,7 @@ def _comparison(config, name, rows, tolerance, columns, where):
     if not path.is_file():
         return f"no reference table yet: {shown}"
     # Both sides go through the same text, so that types and rounding cannot differ.
-    here, there = _read_csv(io.StringIO(_as_csv(rows))), _read_csv(path)
+    here, there = _read_results(io.StringIO(_as_csv(rows))), _read_results(path)
     numeric = [c for c in here if c != "seed" and _is_numeric(here, c) and _is_numeric(there, c)]
     mismatch = _mismatch(here, there, numeric)
     if mismatch:
@@ -279,13 +258,3 @@ def _agreement(here, there, tolerance, columns, shown):
     place = f"{here.columns[column]} in row {here.index[row] + 1}"
     farthest = f"{place}: {ours[row, column]:g} here, {theirs[row, column]:g} there"
     return f"{line}; farthest off: {farthest}"
-
-
-def _peak_memory_mb():
-    """Return the largest memory that this process has held, in MiB; None where the platform does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

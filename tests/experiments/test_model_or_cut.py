@@ -3,10 +3,12 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 from adathresh.experiments import model_or_cut
+from adathresh.experiments.costs import COSTS, Cost
 from adathresh.experiments.families import family_names, family_scores
 from adathresh.experiments.model_or_cut import (
     embed_texts,
@@ -85,7 +87,7 @@ def test_groups_of_dev_rows_stay_together(make_dataset, monkeypatch):
     draw = model_or_cut.draw_folds
     monkeypatch.setattr(model_or_cut, "draw_folds", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1])
     scores = sp.csr_array(np.random.default_rng(0).random((40, 12)))
-    rivals_on_dev(ds, BaseScores(scores, scores, 0.0))
+    rivals_on_dev(ds, BaseScores(scores, scores, Cost(0.0, 0.0, 0.0)))
     (folds,) = drawn
     assert all(len(set(folds[ds.groups_dev == group])) == 1 for group in range(10))
 
@@ -107,7 +109,16 @@ def test_the_rival_is_chosen_on_dev_rows_and_never_on_test_rows(config, make_dat
     assert other.rivals == judged.rivals
     assert other.gap != judged.gap
     assert {row["base"] for row in judged.rows + judged.differences} == {"linear SVM"}
-    assert set(judged.timing) == {"step", "seconds", "predict_seconds", "rules_seconds", "peak_memory_mb"}
+
+
+def test_rows_say_what_model_and_rule_cost(config, make_dataset):
+    for family in ("linear", "neighbours", "linear SVM"):
+        judged = judge(config, make_dataset(), family, seed=0)
+        found = pd.DataFrame(judged.rows)[list(COSTS)]
+        assert (found.drop(columns="peak_memory_mb") >= 0).all(axis=None)
+        assert found["rule_seconds"].nunique() > 1  # each rule its own
+        model = family_scores(config, make_dataset(), family, seed=0).cost._asdict()
+        pd.testing.assert_frame_equal(found[list(model)], pd.DataFrame([model] * len(found)))
 
 
 def test_families_come_in_order_with_their_seeds(config, make_dataset):
