@@ -16,14 +16,17 @@ from adathresh._cache import cache_folder, whole_file
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")  # their numerics decide the stored values
 CSR_PARTS = ("data", "indices", "indptr", "shape")
+_DESCRIPTION = ".description"  # no result has this name, as a part of CSR comes after the dot
 
 
 def cached_arrays(key, compute, *, modules=("adathresh",)):
     """Return the arrays of a computation, from disk if the same one was done before.
 
     A file is found again only for the same key, the same version and sources of this package and the same
-    versions of the numerical libraries, so a changed program never meets stale numbers. The files lie under
-    ``$ADATHRESH_CACHE`` or the platform's cache folder and may be deleted at any time.
+    versions of the numerical libraries, so a changed program never meets stale numbers. A file that says of
+    itself that it is of another computation (it was copied or renamed), or that is damaged, is not used: a
+    warning names it, and it is replaced. The files lie under ``$ADATHRESH_CACHE`` or the platform's cache
+    folder and may be deleted at any time.
 
     Parameters
     ----------
@@ -47,27 +50,33 @@ def cached_arrays(key, compute, *, modules=("adathresh",)):
     ValueError
         If the key holds NaN or infinity.
     """
-    path = cache_folder() / "runs" / f"{_digest(key, modules)}.npz"
+    description = _describe(key, modules)
+    path = cache_folder() / "runs" / f"{hashlib.sha256(description.encode()).hexdigest()}.npz"
     if path.is_file():
         try:
-            return _load(path)
+            return _load(path, description)
+        except _ForeignFileError as error:
+            warnings.warn(f"{path} is not used ({error}); computing it again.", stacklevel=2)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(f"{path} is damaged ({error}); computing it again.", stacklevel=2)
     arrays = {name: _as_stored(name, array) for name, array in compute().items()}
-    _save(path, arrays)
+    _save(path, arrays, description)
     return arrays
 
 
-def _digest(key, modules):
-    """Return the name under which a computation is stored."""
+class _ForeignFileError(Exception):
+    """A stored file is of another computation."""
+
+
+def _describe(key, modules):
+    """Return everything that a result depends on, as one text."""
     everything = {
         "key": key,
         "adathresh": __version__,
         "sources": {name: _source_digest(name) for name in modules},
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    text = json.dumps(everything, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps(everything, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _source_digest(module):
@@ -88,9 +97,9 @@ def _as_stored(name, array):
     return array
 
 
-def _save(path, arrays):
-    """Write arrays; a CSR matrix as its parts."""
-    plain = {}
+def _save(path, arrays, description):
+    """Write arrays and what they were computed from; a CSR matrix as its parts."""
+    plain = {_DESCRIPTION: np.array(description)}
     for name, array in arrays.items():
         if sp.issparse(array):
             plain |= {f"{name}.{part}": np.asarray(getattr(array, part)) for part in CSR_PARTS}
@@ -100,11 +109,15 @@ def _save(path, arrays):
         np.savez(temporary, **plain)
 
 
-def _load(path):
+def _load(path, description):
     """Read what :func:`_save` wrote."""
     arrays = {}
     with np.load(path, allow_pickle=False) as file:
+        if str(file[_DESCRIPTION]) != description:
+            raise _ForeignFileError("it is of other data, parameters, sources or libraries")
         for stored in file.files:
+            if stored == _DESCRIPTION:
+                continue
             name, _, part = stored.rpartition(".")
             if not name:
                 arrays[stored] = file[stored]

@@ -88,6 +88,22 @@ def test_damaged_file_is_rebuilt_aloud(folder, damage):
     assert compute.calls == 2
 
 
+def test_a_file_of_another_fingerprint_is_not_used_and_said_aloud(folder):
+    other = {**KEY, "fingerprint": "xyz"}
+    cached_arrays(other, lambda: {"scores": np.zeros(3)})
+    (foreign,) = folder.iterdir()
+    compute = Counting()
+    expected = cached_arrays(KEY, compute)
+    (path,) = set(folder.iterdir()) - {foreign}
+    foreign.replace(path)
+    with pytest.warns(UserWarning, match=rf"{path.name} is not used \(it is of other data"):
+        found = cached_arrays(KEY, compute)
+    assert compute.calls == 2
+    np.testing.assert_array_equal(found["loss"], expected["loss"])
+    assert cached_arrays(KEY, compute)["scores"].shape == (4, 5)
+    assert compute.calls == 2
+
+
 def test_flipped_byte_is_noticed(folder):
     compute = Counting()
     cached_arrays(KEY, compute)
