@@ -371,6 +371,8 @@ class FineTunedTransformer(TextClassifier):
 _SETTINGS = ("max_length", "max_epochs", "max_steps", "batch_size", "learning_rate", "head_learning_rate")
 # Enough that the batches of a stretch differ in length, few enough that equal ones mix anew in every epoch.
 _BATCHES_A_STRETCH = 50
+# The tokenizer keeps what it has cut off, too, which of all texts at once would be gigabytes.
+_TEXTS_AT_ONCE = 512
 
 
 class _LabelNetwork(nn.Module):
@@ -497,8 +499,12 @@ def _batches(lengths, size, *, seed):
 
 def _token_counts(encoder, texts):
     """Return how many tokens an encoder reads of each text."""
-    tokens = encoder.tokenizer(texts, truncation=True, max_length=encoder.max_seq_length)
-    return np.array([len(ids) for ids in tokens["input_ids"]])
+    counts = []
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        some = texts[start : start + _TEXTS_AT_ONCE]
+        tokens = encoder.tokenizer(some, truncation=True, max_length=encoder.max_seq_length)
+        counts += [len(ids) for ids in tokens["input_ids"]]
+    return np.array(counts)
 
 
 def _train(run, texts, Y, checkpoint, *, verbose):

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -541,10 +542,19 @@ def test_a_batch_holds_rows_of_similar_length_in_a_random_order():
     assert not {frozenset(rows) for rows in batches} & {frozenset(rows) for rows in others}
 
 
-def test_lengths_are_those_of_the_tokens_that_are_read(tiny):
-    encoder = transformer.load_encoder(tiny, 8)
+def test_lengths_are_those_of_the_tokens_that_are_read_from_a_few_texts_at_a_time(tiny, monkeypatch):
+    monkeypatch.setattr(transformer, "_TEXTS_AT_ONCE", 2)
+    encoder, seen = transformer.load_encoder(tiny, 8), []
+    tokenizer = encoder.tokenizer
+
+    def tokenize(texts, **options):
+        seen.append(len(texts))
+        return tokenizer(texts, **options)
+
+    encoder = SimpleNamespace(tokenizer=tokenize, max_seq_length=encoder.max_seq_length)
     counts = transformer._token_counts(encoder, ["cat", "cat dog", "cat " * 50])
     assert counts.tolist() == [3, 4, 8]
+    assert seen == [2, 1]
 
 
 def test_seeds_repeat_and_differ(tiny):
