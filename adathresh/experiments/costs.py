@@ -54,7 +54,7 @@ def timed(rows, step):
     start = time.perf_counter()
     try:
         yield
-        seconds = round(time.perf_counter() - start, 2)
+        seconds = time.perf_counter() - start
         _note_peak()
         rows.append({"step": step, "seconds": seconds, "peak_memory_mb": _peaks[-1]})
     finally:

@@ -187,7 +187,7 @@ def test_shares_leave_the_group_out_and_come_from_the_training_rows(ds):
     assert (NeighborLabels().fit_transform(ds.X_train, ds.Y_train) != expected).nnz > 0
     np.testing.assert_allclose(shares.dev.toarray(), knn.transform(ds.X_dev).toarray())
     np.testing.assert_allclose(shares.test.toarray(), knn.transform(ds.X_test).toarray())
-    assert shares.cost.seconds >= 0  # NaN if not measured
+    assert shares.cost.seconds > 0
 
 
 def test_shares_are_computed_once(ds, cache, monkeypatch):
@@ -250,7 +250,7 @@ def test_what_is_kept_is_the_networks_own(ds, config, switches):
             np.testing.assert_allclose(scores[[i]].data, probabilities[i, kept], atol=1e-6)
             assert np.delete(probabilities[i], kept).max() <= scores[[i]].data.min() + 1e-6
     assert run.history.to_dict("records") == network.history_
-    assert run.cost.seconds >= 0
+    assert run.cost.seconds > 0
 
 
 @pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
