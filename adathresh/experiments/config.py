@@ -76,7 +76,7 @@ PROFILES = {
         n_bootstrap=1_000,
         network_labels=1_000,
         first_words=0,
-        text_tokens=32,
+        text_tokens=24,
         tuning_steps=32,
     ),
     "full": Profile(

@@ -185,7 +185,8 @@ class _RunRecord:
     def __init__(self, config, folder, *, continues):
         self.path = folder / "run.json"
         described = config.to_dict()
-        self.seeds = described.pop("seeds")  # notebooks of one folder may differ in them
+        # notebooks of one folder may differ in these
+        self.own = {name: described.pop(name) for name in ("seeds", "numbers")}
         self.content = {
             "config": described,
             "versions": _versions(),
@@ -216,8 +217,7 @@ class _RunRecord:
             )
         self.content["fingerprint"] = " ".join(sorted(found)) or None
         self.content["finished"] = _now()
-        done = {"status": status, "seconds": round(seconds, 1), "seeds": self.seeds}
-        self.content["notebooks"][name] = done
+        self.content["notebooks"][name] = {"status": status, "seconds": round(seconds, 1), **self.own}
         self.content["notebooks"] = dict(sorted(self.content["notebooks"].items()))
         with whole_file(self.path) as temporary:
             temporary.write_text(json.dumps(self.content, indent=2) + "\n", encoding="utf-8")
@@ -303,7 +303,7 @@ def _written(before, after):
 
 
 def _agree(earlier, now):
-    """Whether two descriptions say the same wherever both say something; a number may have been added."""
+    """Whether two descriptions say the same wherever both say something; a package may have been added."""
     if isinstance(earlier, dict) and isinstance(now, dict):
         return all(_agree(earlier[key], now[key]) for key in earlier.keys() & now.keys())
     return earlier == now

@@ -1,4 +1,4 @@
-import functools
+import dataclasses
 import json
 import os
 import signal
@@ -12,7 +12,7 @@ import papermill
 import pytest
 
 from adathresh.experiments import runner
-from adathresh.experiments.config import RunConfig
+from adathresh.experiments.config import PROFILES, RunConfig
 from adathresh.experiments.runner import find_notebooks, reproduce, run_notebook
 
 HEADLINE = """\
@@ -62,9 +62,9 @@ def test_everything_is_written_and_summarised(config, write_notebook, capsys):
 
     content = record(config)
     assert content["fingerprint"] == "0123456789abcdef"
-    seeds = config.to_dict()["seeds"]
-    assert {**content["config"], "seeds": seeds} == config.to_dict()
-    assert all(entry["seeds"] == seeds for entry in content["notebooks"].values())
+    for entry in content["notebooks"].values():
+        own = {name: entry[name] for name in ("seeds", "numbers")}
+        assert {**content["config"], **own} == config.to_dict()
     assert content["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {name: entry["status"] for name, entry in content["notebooks"].items()} == {
         "01_first": "done",
@@ -118,19 +118,17 @@ def test_going_on_with_only_continues_the_record(config, write_notebook):
     assert content["fingerprint"] == "0123456789abcdef"
 
 
-@pytest.mark.parametrize("place", [["config", "numbers"], ["versions"]])
-def test_only_a_number_or_package_that_changed_starts_a_new_record(config, write_notebook, place):
+def test_only_a_package_that_changed_starts_a_new_record(config, write_notebook):
     notebook = write_notebook("01_first", "1")
     write_notebook("02_second", "1")
     run(config, notebook, only=["01"])
     content = record(config)
-    entries = functools.reduce(dict.get, place, content)
-    name, _ = entries.popitem()  # as if an earlier version had not known it
+    name, _ = content["versions"].popitem()  # as if an earlier version had not needed it
     (config.folder / "run.json").write_text(json.dumps(content))
     run(config, notebook, only=["02"])
     assert list(record(config)["notebooks"]) == ["01_first", "02_second"]
-    assert name in functools.reduce(dict.get, place, record(config))
-    entries[name] = "another"
+    assert name in record(config)["versions"]
+    content["versions"][name] = "another"
     (config.folder / "run.json").write_text(json.dumps(content))
     run(config, notebook, only=["02"])
     assert list(record(config)["notebooks"]) == ["02_second"]
@@ -153,6 +151,17 @@ def test_notebooks_of_one_record_may_have_other_seeds(config, write_notebook):
     run(other, notebook, only=["02_second"])
     seeds = {name: entry["seeds"] for name, entry in record(other)["notebooks"].items()}
     assert seeds == {"01_first": [0, 1], "02_second": [0, 1, 2]}
+
+
+def test_notebooks_of_one_record_may_have_other_numbers(config, write_notebook, monkeypatch):
+    notebook = write_notebook("01_first", "1")
+    write_notebook("02_second", "1")
+    run(config, notebook, only=["01"])
+    before = PROFILES["quick"]
+    monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(before, text_tokens=before.text_tokens + 1))
+    run(config, notebook, only=["02"])
+    tokens = {name: entry["numbers"]["text_tokens"] for name, entry in record(config)["notebooks"].items()}
+    assert tokens == {"01_first": before.text_tokens, "02_second": before.text_tokens + 1}
 
 
 def test_damaged_record_is_replaced(config, write_notebook):
@@ -253,7 +262,7 @@ def test_interruption_says_what_is_done_and_ends_the_kernel(config, write_notebo
     notebook = write_notebook("02_second", "print('kept')", f"{sleeping}\ntime.sleep(60)")
     program = (
         "import sys; from adathresh.experiments.runner import reproduce; "
-        "from adathresh.experiments.config import RunConfig; "
+        "from adathresh.experiments.config import PROFILES, RunConfig; "
         "config = RunConfig(dataset='unpublished', out=sys.argv[1]); "
         "sys.exit(reproduce(config, notebooks_dir=sys.argv[2]))"
     )
