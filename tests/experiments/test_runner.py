@@ -262,7 +262,7 @@ def test_interruption_says_what_is_done_and_ends_the_kernel(config, write_notebo
     notebook = write_notebook("02_second", "print('kept')", f"{sleeping}\ntime.sleep(60)")
     program = (
         "import sys; from adathresh.experiments.runner import reproduce; "
-        "from adathresh.experiments.config import PROFILES, RunConfig; "
+        "from adathresh.experiments.config import RunConfig; "
         "config = RunConfig(dataset='unpublished', out=sys.argv[1]); "
         "sys.exit(reproduce(config, notebooks_dir=sys.argv[2]))"
     )
