@@ -9,24 +9,24 @@ __version__ = "0.1.0"
 warnings.filterwarnings("ignore", message="IProgress not found")
 
 # Loaded on first use, so that the command line does not wait for torch.
-_MODULES = {
-    "AdaptiveThreshold": "posthoc",
+MODULES = {
+    "AdaptiveThreshold": "posthoc.threshold",
     "AdaptiveThresholdClassifier": "classifier",
-    "AdaptiveThresholdLoss": "losses",
-    "AdaptiveThresholdNetwork": "end_to_end",
-    "LabelAffinity": "affinity",
-    "LabelIDF": "idf",
-    "NeighborLabels": "knn",
-    "ThresholdFusion": "fusion",
+    "AdaptiveThresholdLoss": "paper.losses",
+    "AdaptiveThresholdNetwork": "paper.classifier",
+    "LabelAffinity": "signals.label_text",
+    "LabelIDF": "signals.idf",
+    "NeighborLabels": "signals.knn",
+    "ThresholdFusion": "paper.threshold_layer",
 }
 
-__all__ = sorted(_MODULES)
+__all__ = sorted(MODULES)
 
 
 def __getattr__(name):
-    if name not in _MODULES:
+    if name not in MODULES:
         raise AttributeError(f"module 'adathresh' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"adathresh.{_MODULES[name]}"), name)
+    return getattr(importlib.import_module(f"adathresh.{MODULES[name]}"), name)
 
 
 def __dir__():

@@ -5,7 +5,7 @@ import sys
 
 # Everything heavy is imported by the command that needs it, so that --help answers at once.
 from adathresh import __version__
-from adathresh.experiments.config import PROFILES, RunConfig
+from adathresh.experiments.core.config import PROFILES, RunConfig
 
 DEFAULT = RunConfig()
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh._validation import candidate_pairs, check_labels, check_scores
+from adathresh.utils.validation import candidate_pairs, check_labels, check_scores
 
 # the 97.5 % point of the normal distribution: two-sided 95 % intervals
 _Z_95 = 1.959963984540054

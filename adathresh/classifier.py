@@ -11,8 +11,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from adathresh._labels import LabelSetMixin
-from adathresh._texts import (
+from adathresh.paper.classifier import AdaptiveThresholdNetwork
+from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
+from adathresh.posthoc.threshold import AdaptiveThreshold, Explanation
+from adathresh.signals.knn import NeighborLabels, row_softmax
+from adathresh.signals.label_text import LabelAffinity
+from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.texts import (
     as_array,
     check_texts,
     holds_texts,
@@ -20,12 +25,7 @@ from adathresh._texts import (
     learn_words,
     word_vectorizer,
 )
-from adathresh._validation import like_input
-from adathresh.affinity import LabelAffinity
-from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
-from adathresh.end_to_end import AdaptiveThresholdNetwork
-from adathresh.knn import NeighborLabels, row_softmax
-from adathresh.posthoc import AdaptiveThreshold, Explanation
+from adathresh.utils.validation import like_input
 
 _TEXTS_THROUGHOUT = "Where fit is given texts, every row and every label is a text."
 

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from scipy.special import expit, logit
 from sklearn.utils import check_random_state, gen_batches
 
-from adathresh._validation import candidate_pairs, check_labels, check_scores, falling_by_label
 from adathresh.calibration import equal_mass_bins, n_absent_pairs, reliability_curve
+from adathresh.utils.validation import candidate_pairs, check_labels, check_scores, falling_by_label
 
 # training frequencies from the first to the second, both included
 _FREQUENCY_BINS = {

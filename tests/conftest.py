@@ -28,7 +28,7 @@ out = None
 save = False
 """
 CONFIG = """\
-from adathresh.experiments.config import RunConfig
+from adathresh.experiments.core.config import RunConfig
 folders = dict(data_dir=data_dir, out=out, save=save)
 config = RunConfig(dataset=dataset, profile=profile, seeds=seeds, random_state=random_state, **folders)
 """

@@ -30,9 +30,9 @@ from adathresh import (
     NeighborLabels,
     classifier,
 )
-from adathresh.baselines.words import BagOfWords
-from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.metrics import macro_f1
+from adathresh.models.words import BagOfWords
+from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 
 ONE_VS_REST = OneVsRestClassifier(LogisticRegression())
 LINEAR = AdaptiveThreshold(fusion="linear")

@@ -8,7 +8,7 @@ import adathresh
 from adathresh import __main__ as cli
 from adathresh.datasets import registry
 from adathresh.experiments import runner
-from adathresh.experiments.config import RunConfig
+from adathresh.experiments.core.config import RunConfig
 
 HEAVY = ("papermill", "matplotlib", "pandas", "IPython", "sklearn", "torch", "scipy")
 

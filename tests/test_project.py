@@ -18,9 +18,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import adathresh
-from adathresh.experiments.config import RunConfig
-from adathresh.experiments.model_ranks import critical_difference, mean_ranks, models_table, with_texts
-from adathresh.experiments.summary import inductive_rivals, summary_table
+from adathresh.experiments.across_datasets.models import (
+    critical_difference,
+    mean_ranks,
+    models_table,
+    with_texts,
+)
+from adathresh.experiments.across_datasets.rules import inductive_rivals, summary_table
+from adathresh.experiments.core.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
@@ -135,7 +140,7 @@ def imported_packages(path):
     [
         ("from adathresh.datasets.formats import load_xc", {"datasets"}),
         ("from adathresh import baselines", {"baselines"}),
-        ("import adathresh.experiments.config as c", {"experiments"}),
+        ("import adathresh.experiments.core.config as c", {"experiments"}),
         ("from . import datasets", {"datasets"}),
         ("def f():\n    from .datasets import x", {"datasets"}),
         ("from adathresh.rules import x\nimport sklearn.datasets", {"rules"}),

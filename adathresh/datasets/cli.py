@@ -71,7 +71,7 @@ def _info(args):
         "name": ds.name,
         "description": ds.description,
         "fingerprint": ds.fingerprint,
-        "dev": ds.dev_source,
+        "validation": ds.validation_source,
     }
     _print_table(facts | statistics(ds))
 

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 from tqdm.auto import tqdm
 
-from adathresh._validation import check_labels
+from adathresh.utils.validation import check_labels
 
 BLOCK_BYTES = 1 << 20
 ROWS_PER_BLOCK = 8192

@@ -21,9 +21,9 @@ from pathlib import Path
 import pooch
 from tqdm.auto import tqdm
 
-from adathresh._cache import cache_folder
 from adathresh.datasets.formats import DatasetError, atomic_open
 from adathresh.datasets.texts import TextRow, write_text_folder
+from adathresh.utils.files import cache_folder
 
 # Import names and the distributions that carry them.
 PACKAGES = {

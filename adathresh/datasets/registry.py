@@ -22,82 +22,31 @@ from adathresh.datasets.formats import (
 )
 from adathresh.datasets.splits import group_split
 from adathresh.datasets.texts import TextRow, write_text_folder
-from adathresh.leakage.equality import digest, folded, row_contents
+from adathresh.utils.equality import digest, folded, row_contents
 
-SPLITS = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test")  # as files and tables call them
 SUFFIXES = (".gz", ".bz2", "")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Dataset:
-    """A multi-label data set in three splits.
-
-    Attributes
-    ----------
-    name : str
-        Name of the data set.
-    X_train, X_dev, X_test : scipy.sparse.csr_array of shape (n_samples, n_features)
-        Features, float32.
-    Y_train, Y_dev, Y_test : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels, stored ones in float32.
-    text_train, text_dev, text_test : list of str or None
-        The rows as text, where the data set has it.
-    groups_train, groups_dev, groups_test : numpy.ndarray of shape (n_samples,) or None
-        Rows of one group (here: functions of one source file) must not be parted by cross-fitting.
-    label_names, feature_names : list of str
-        Names of the columns of Y and X; invented from their numbers where the data set has none.
-    fingerprint : str
-        SHA-256, in hexadecimal, over the matrices and texts of all three splits.
-    dev_source : {"official", "drawn from train"}
-        Where the development split comes from.
-    description : str
-        What the rows are, in a sentence or two.
-    """
-
-    name: str
-    X_train: sp.csr_array
-    Y_train: sp.csr_array
-    X_dev: sp.csr_array
-    Y_dev: sp.csr_array
-    X_test: sp.csr_array
-    Y_test: sp.csr_array
-    text_train: list | None = None
-    text_dev: list | None = None
-    text_test: list | None = None
-    groups_train: np.ndarray | None = None
-    groups_dev: np.ndarray | None = None
-    groups_test: np.ndarray | None = None
-    label_names: list
-    feature_names: list
-    fingerprint: str
-    dev_source: str
-    description: str = ""
-
-    def __repr__(self):
-        rows = " / ".join(str(getattr(self, f"X_{split}").shape[0]) for split in SPLITS)
-        return (
-            f"Dataset({self.name!r}: {rows} rows (dev {self.dev_source}), {self.X_train.shape[1]} features, "
-            f"{self.Y_train.shape[1]} labels, fingerprint {self.fingerprint[:12]})"
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """The rows of one split.
 
     Attributes
     ----------
-    X, Y : scipy.sparse.csr_array
-        Features and labels.
-    text : list of str or None
-        The rows as text.
-    groups : numpy.ndarray or None
-        The group of each row.
+    X : scipy.sparse.csr_array of shape (n_samples, n_features)
+        Features, float32.
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels, stored ones in float32.
+    texts : list of str or None
+        The rows as text, where the data set has it.
+    groups : numpy.ndarray of shape (n_samples,) or None
+        Rows of one group (here: functions of one source file) must not be parted by cross-fitting.
     """
 
     X: sp.csr_array
     Y: sp.csr_array
-    text: list | None = None
+    texts: list | None = None
     groups: np.ndarray | None = None
 
     def take(self, rows):
@@ -116,8 +65,58 @@ class Split:
         return Split(
             X=self.X[rows],
             Y=self.Y[rows],
-            text=None if self.text is None else [self.text[row] for row in rows],
+            texts=None if self.texts is None else [self.texts[row] for row in rows],
             groups=None if self.groups is None else self.groups[rows],
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Dataset:
+    """A multi-label data set in three splits.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data set.
+    train, validation, test : Split
+        Features, labels and, where the data set has them, texts and groups of the rows.
+    label_names, feature_names : list of str
+        Names of the columns of Y and X; invented from their numbers where the data set has none.
+    fingerprint : str
+        SHA-256, in hexadecimal, over the matrices and texts of all three splits.
+    validation_source : {"official", "drawn from train"}
+        Where the validation split comes from.
+    description : str
+        What the rows are, in a sentence or two.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    label_names: list
+    feature_names: list
+    fingerprint: str
+    validation_source: str
+    description: str = ""
+
+    @property
+    def splits(self):
+        """Return the three splits by the names that files and tables give them.
+
+        Returns
+        -------
+        dict of str to Split
+            "train", "dev" and "test".
+        """
+        return {"train": self.train, "dev": self.validation, "test": self.test}
+
+    def __repr__(self):
+        rows = " / ".join(str(rows.X.shape[0]) for rows in self.splits.values())
+        return (
+            f"Dataset({self.name!r}: {rows} rows (validation {self.validation_source}), "
+            f"{self.train.X.shape[1]} features, {self.train.Y.shape[1]} labels, "
+            f"fingerprint {self.fingerprint[:12]})"
         )
 
 
@@ -197,7 +196,7 @@ def data_folder(data_dir=None):
     return Path(data_dir or os.environ.get("ADATHRESH_DATA") or pooch.os_cache("adathresh")).expanduser()
 
 
-def load_dataset(name="pyapi", *, data_dir=None, dev_fraction=0.15, random_state=0, progress=True):
+def load_dataset(name="pyapi", *, data_dir=None, validation_fraction=0.15, random_state=0, progress=True):
     """Load a data set by name.
 
     Any folder ``<data_dir>/<name>`` that holds ``train.txt.gz`` and ``test.txt.gz`` in the Extreme
@@ -213,8 +212,8 @@ def load_dataset(name="pyapi", *, data_dir=None, dev_fraction=0.15, random_state
     data_dir : str or path-like, optional
         Where the folders lie; by default the environment variable ADATHRESH_DATA, else the platform's cache
         folder.
-    dev_fraction : float, default=0.15
-        Share of the training rows that become the dev split where there is no official one; whole groups stay
+    validation_fraction : float, default=0.15
+        Share of the training rows that become the validation split where there is no official one; whole groups stay
         together.
     random_state : int, default=0
         Seed of that draw.
@@ -231,39 +230,38 @@ def load_dataset(name="pyapi", *, data_dir=None, dev_fraction=0.15, random_state
     DatasetError
         If the folder or one of its files is missing, malformed, or does not fit the others.
     ValueError
-        If `dev_fraction` is not a share of the rows.
+        If `validation_fraction` is not a share of the rows.
 
     Examples
     --------
     >>> ds = load_dataset("eurlex57k", data_dir="data")  # doctest: +SKIP
     """
-    if not 0 < dev_fraction < 1:
-        raise ValueError(f"dev_fraction must lie between 0 and 1; got {dev_fraction}.")
+    if not 0 < validation_fraction < 1:
+        raise ValueError(f"validation_fraction must lie between 0 and 1; got {validation_fraction}.")
     folder, description = locate(name, data_dir, progress=progress)
     splits, label_names, feature_names = read_folder(folder, progress=progress)
-    dev_source = "official"
+    validation_source = "official"
     if "dev" not in splits:
-        train, dev_source = splits["train"], "drawn from train"
+        train, validation_source = splits["train"], "drawn from train"
         groups = np.arange(train.X.shape[0]) if train.groups is None else train.groups
         try:
-            kept, drawn = group_split(groups, (1 - dev_fraction, dev_fraction), random_state=random_state)
+            kept, drawn = group_split(
+                groups, (1 - validation_fraction, validation_fraction), random_state=random_state
+            )
         except ValueError as error:
             raise DatasetError(
-                f"{folder}: no dev split can be drawn from the training rows: {error}"
+                f"{folder}: no validation split can be drawn from the training rows: {error}"
             ) from error
         splits = {"train": train.take(kept), "dev": train.take(drawn), "test": splits["test"]}
-    fields = {
-        f"{field.name}_{split}": getattr(splits[split], field.name)
-        for split in SPLITS
-        for field in dataclasses.fields(Split)
-    }
     return Dataset(
         name=name,
-        **fields,
+        train=splits["train"],
+        validation=splits["dev"],
+        test=splits["test"],
         label_names=label_names,
         feature_names=feature_names,
         fingerprint=fingerprint(splits),
-        dev_source=dev_source,
+        validation_source=validation_source,
         description=description,
     )
 
@@ -332,7 +330,7 @@ def description_of(folder):
 
 
 def read_folder(folder, *, progress=True):
-    """Read the files of a data set as they are, without drawing a dev split.
+    """Read the files of a data set as they are, without drawing a validation split.
 
     Parameters
     ----------
@@ -389,7 +387,7 @@ def _read_split(folder, split, path, progress):
     for extra, content in ((texts, text), (groups, names)):
         if extra and len(content) != X.shape[0]:
             raise DatasetError(f"{extra} has {len(content)} rows, but {path} has {X.shape[0]}.")
-    return Split(X=X, Y=Y, text=text, groups=None if names is None else np.array(names))
+    return Split(X=X, Y=Y, texts=text, groups=None if names is None else np.array(names))
 
 
 def _lines(path):
@@ -454,7 +452,7 @@ def fingerprint(splits):
             digest.update(matrix.indptr.astype("<i8").tobytes())
             digest.update(matrix.indices.astype("<i4").tobytes())
             digest.update(matrix.data.astype("<f4").tobytes())
-        for text in rows.text or ():
+        for text in rows.texts or ():
             encoded = text.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
@@ -481,13 +479,7 @@ def statistics(ds):
     --------
     >>> statistics(ds)["n_labels"]  # doctest: +SKIP
     """
-    splits = {
-        split: Split(
-            X=getattr(ds, f"X_{split}"), Y=getattr(ds, f"Y_{split}"), text=getattr(ds, f"text_{split}")
-        )
-        for split in SPLITS
-    }
-    return describe(splits)
+    return describe(ds.splits)
 
 
 def describe(splits):
@@ -524,20 +516,20 @@ def describe(splits):
         "macro_f1_ceiling": float(in_test.mean()) if in_test.size else 0.0,
     }
     keys = {digest(content) for content in row_contents(train.X)}
-    texts = {folded(text) for text in train.text or ()}
+    texts = {folded(text) for text in train.texts or ()}
     for split, rows in splits.items():
         numbers[f"unlabelled_{split}"] = int((np.diff(rows.Y.indptr) == 0).sum())
         numbers[f"featureless_{split}"] = int((np.diff(rows.X.indptr) == 0).sum())
         if split != "train":
             seen = (digest(content) in keys for content in row_contents(rows.X))
             numbers[f"{split}_rows_seen_in_train"] = sum(seen)
-            if texts and rows.text:
-                numbers[f"{split}_texts_seen_in_train"] = sum(folded(text) in texts for text in rows.text)
+            if texts and rows.texts:
+                numbers[f"{split}_texts_seen_in_train"] = sum(folded(text) in texts for text in rows.texts)
     return numbers
 
 
 def check(name, data_dir=None, *, progress=True):
-    """Read every file of a data set and describe it as it is, before any dev split is drawn.
+    """Read every file of a data set and describe it as it is, before any validation split is drawn.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 import scipy.sparse as sp
 
-from adathresh._validation import check_labels
+from adathresh.utils.validation import check_labels
 
 
 def group_split(groups, fractions, *, random_state=0):

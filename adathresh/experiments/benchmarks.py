@@ -24,9 +24,8 @@ import scipy.sparse as sp
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from adathresh._cache import whole_file
-from adathresh.experiments.costs import forget_peak, memory_mb
-from adathresh.posthoc import AdaptiveThreshold
+from adathresh.experiments.core.costs import forget_peak, memory_mb
+from adathresh.posthoc.threshold import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
     ExpectedF1Cut,
@@ -35,6 +34,7 @@ from adathresh.rules import (
     MicroMacroCut,
     PerLabelCut,
 )
+from adathresh.utils.files import whole_file
 
 WARM_UP_ROWS = 300
 BLOCK_ROWS = 20_000

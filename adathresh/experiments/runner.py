@@ -24,9 +24,9 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from adathresh._cache import whole_file
-from adathresh.experiments.config import nearest_name, repository_root
-from adathresh.experiments.tables import summarise
+from adathresh.experiments.core.config import nearest_name, repository_root
+from adathresh.experiments.core.tables import summarise
+from adathresh.utils.files import whole_file
 
 MAIN_FIGURES = ("macro_f1", "macro_f1_present", "micro_f1", "precision_at_1")
 
@@ -361,7 +361,7 @@ def _summary(finished, folder):
 
 
 def _comparisons(executed):
-    """Return the lines that :func:`adathresh.experiments.tables.compare_table` printed in a notebook."""
+    """Return the lines that :func:`adathresh.experiments.core.tables.compare_table` printed in a notebook."""
     cells = json.loads(executed.read_text(encoding="utf-8"))["cells"] if executed.is_file() else []
     outputs = [output for cell in cells for output in cell.get("outputs", []) if "text" in output]
     lines = [line for output in outputs for line in "".join(output["text"]).splitlines()]

@@ -10,12 +10,11 @@ import scipy.sparse as sp
 from joblib import delayed
 from scipy.special import expit
 
-from adathresh._pairs import gather_pairs
 from adathresh.calibration import IsotonicCalibration, reliability_curve
 from adathresh.datasets import statistics
-from adathresh.experiments.models import PAPER, PLAIN, neighbour_shares, train_network
-from adathresh.experiments.parallel import side_by_side
-from adathresh.experiments.tables import table_row
+from adathresh.experiments.core.models import PAPER, PLAIN, neighbour_shares, train_network
+from adathresh.experiments.core.parallel import side_by_side
+from adathresh.experiments.core.tables import table_row
 from adathresh.leakage import only_words
 from adathresh.metrics import (
     brier_score,
@@ -24,7 +23,8 @@ from adathresh.metrics import (
     log_loss,
     paired_bootstraps,
 )
-from adathresh.posthoc import AdaptiveThreshold
+from adathresh.posthoc.candidates import gather_pairs
+from adathresh.posthoc.threshold import AdaptiveThreshold
 from adathresh.rules import ExpectedF1Cut, FixedCut, GlobalCut, PerLabelCut, TopK
 
 ABLATIONS = {
@@ -91,7 +91,7 @@ def ceiling_rows(ds):
         One row a bin: labels in it, how many a test row carries, and the macro-F1 that a perfect prediction
         of the test rows reaches on the bin.
     """
-    frequency, tested = train_frequency(ds), np.bincount(ds.Y_test.indices, minlength=ds.Y_test.shape[1]) > 0
+    frequency, tested = train_frequency(ds), np.bincount(ds.test.Y.indices, minlength=ds.test.Y.shape[1]) > 0
     edges = [0, 1, 6, 21, 101, np.inf]
     rows = []
     for name, low, high in zip(BINS, edges[:-1], edges[1:], strict=True):
@@ -125,9 +125,9 @@ def duplicate_rows(ds):
             "equal_text": numbers.get(f"{split}_texts_seen_in_train"),
             "equal_words": None,
         }
-        if ds.text_train is not None:
-            known = {only_words(text) for text in ds.text_train}
-            row["equal_words"] = sum(only_words(text) in known for text in getattr(ds, f"text_{split}"))
+        if ds.train.texts is not None:
+            known = {only_words(text) for text in ds.train.texts}
+            row["equal_words"] = sum(only_words(text) in known for text in ds.splits[split].texts)
         rows.append(row)
     return rows
 
@@ -145,7 +145,7 @@ def decision_rules(ds):
     dict of str to estimator
         Unfitted rules by name; ``adaptive`` is ours.
     """
-    labels_per_row = max(1, round(ds.Y_train.nnz / ds.Y_train.shape[0]))
+    labels_per_row = max(1, round(ds.train.Y.nnz / ds.train.Y.shape[0]))
     return {
         "fixed 0.5": FixedCut(0.5),
         "global cut": GlobalCut("macro_f1"),
@@ -171,7 +171,7 @@ def adaptive_rule(ds):
     AdaptiveThreshold
         Not fitted.
     """
-    return AdaptiveThreshold(evaluation_rows=ds.Y_test.shape[0], random_state=0)
+    return AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=0)
 
 
 def rule_predictions(ds, scores):
@@ -194,11 +194,11 @@ def rule_predictions(ds, scores):
     for name, rule in decision_rules(ds).items():
         start = time.perf_counter()
         if isinstance(rule, AdaptiveThreshold):
-            rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
+            rule.fit(scores.dev, ds.validation.Y, local=shares.dev, Y_train=ds.train.Y)
             probabilities = rule.predict_proba(scores.test, local=shares.test)
             predicted = rule.predict(scores.test, local=shares.test)
         else:
-            predicted, probabilities = rule.fit(scores.dev, ds.Y_dev).predict(scores.test), scores.test
+            predicted, probabilities = rule.fit(scores.dev, ds.validation.Y).predict(scores.test), scores.test
         results[name] = Prediction(predicted, probabilities, seconds=time.perf_counter() - start)
     return results
 
@@ -221,9 +221,9 @@ def metrics_on_test(ds, prediction, *, Y_fitted=None):
     dict of str to float
         Every metric of :func:`adathresh.metrics.evaluate`.
     """
-    Y_fitted = ds.Y_train if Y_fitted is None else Y_fitted
+    Y_fitted = ds.train.Y if Y_fitted is None else Y_fitted
     return evaluate(
-        ds.Y_test,
+        ds.test.Y,
         prediction.label_sets,
         scores=prediction.probabilities,
         train_frequency=label_frequency(Y_fitted),
@@ -282,7 +282,7 @@ def train_frequency(ds):
     numpy.ndarray of shape (n_labels,)
         Counts.
     """
-    return label_frequency(ds.Y_train)
+    return label_frequency(ds.train.Y)
 
 
 def label_frequency(Y):
@@ -356,7 +356,7 @@ def interval_rows(config, ds, label_sets, reference, *, random_state, base, **mo
     others = {rule: found for rule, found in label_sets.items() if rule != reference}
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": random_state}
     intervals = {
-        metric: paired_bootstraps(ds.Y_test, label_sets[reference], others, metric=metric, **options)
+        metric: paired_bootstraps(ds.test.Y, label_sets[reference], others, metric=metric, **options)
         for metric in ("macro_f1", "micro_f1")
     }
     return [
@@ -385,7 +385,7 @@ def ablation_runs(config, ds, *, seed):
     feasible = {
         name: switches
         for name, switches in ABLATIONS.items()
-        if ds.Y_train.shape[1] > 1 or not switches.get("normalize_logits")
+        if ds.train.Y.shape[1] > 1 or not switches.get("normalize_logits")
     }
     return _train_each(
         config, ds, {name: {**PAPER, **switches} for name, switches in feasible.items()}, seed=seed
@@ -487,10 +487,10 @@ def calibrated_scores(ds, scores):
         Test probabilities; isotonic regression and the fusion are fitted on the dev rows.
     """
     shares = neighbour_shares(ds)
-    rule = adaptive_rule(ds).fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
+    rule = adaptive_rule(ds).fit(scores.dev, ds.validation.Y, local=shares.dev, Y_train=ds.train.Y)
     return {
         "base model": scores.test,
-        "isotonic": IsotonicCalibration().fit(scores.dev, ds.Y_dev).transform(scores.test),
+        "isotonic": IsotonicCalibration().fit(scores.dev, ds.validation.Y).transform(scores.test),
         "fused (adathresh)": rule.predict_proba(scores.test, local=shares.test),
     }
 
@@ -517,7 +517,7 @@ def calibration_rows(config, ds, probabilities, *, seed):
     """
     rows, same_pairs = [], _on_same_pairs(probabilities)
     for labels, keep in frequency_bands(ds).items():
-        truth = ds.Y_test[:, keep]
+        truth = ds.test.Y[:, keep]
         for name, scores in same_pairs.items():
             part = sp.csr_array(scores[:, keep])
             row = {"dataset": config.dataset, "fingerprint": ds.fingerprint[:16], "base": "network"}
@@ -553,7 +553,7 @@ def calibration_differences(config, ds, repetitions, *, reference):
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
     rows = []
     for labels, keep in frequency_bands(ds).items():
-        truth = ds.Y_test[:, keep]
+        truth = ds.test.Y[:, keep]
         rivals = {name: [sp.csr_array(found[name][:, keep]) for found in repetitions] for name in names}
         ours = rivals.pop(reference)
         for metric in ("ece", "brier"):
@@ -614,7 +614,7 @@ def reliability_curves(ds, probabilities):
         f"{name}: {keep.sum():,} labels": {
             model: (curve.mean_predicted, curve.observed, curve.count)
             for model, scores in probabilities.items()
-            for curve in [reliability_curve(ds.Y_test[:, keep], sp.csr_array(scores[:, keep]))]
+            for curve in [reliability_curve(ds.test.Y[:, keep], sp.csr_array(scores[:, keep]))]
         }
         for name, keep in frequency_bands(ds).items()
     }
@@ -656,7 +656,7 @@ def posthoc_threshold_pairs(ds, scores):
         Columns frequency (training rows of the label), share, theta (logits of the base model).
     """
     shares = neighbour_shares(ds)
-    rule = adaptive_rule(ds).fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
+    rule = adaptive_rule(ds).fit(scores.dev, ds.validation.Y, local=shares.dev, Y_train=ds.train.Y)
     empty = sp.csr_array(shares.test.shape)
     theta = rule.thresholds(empty, local=shares.test)
     return _threshold_pairs(ds, shares.test.indices, shares.test.data, theta.data)

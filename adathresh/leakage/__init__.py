@@ -6,8 +6,8 @@
 - ``duplicates``: do rows, texts or groups of the test part stand in the training part as well?
 - ``training_rows``: do neighbours, or scores said to be out-of-fold, know the training rows' own labels?
 
-``equality`` and ``minhash`` say which rows and texts are equal or similar, ``signs`` which scores cannot come
-from held-out rows. To add a check, write a function that returns a finding and call it in ``auditing``.
+``adathresh.utils.equality`` and ``minhash`` say which rows and texts are equal or similar,
+``adathresh.posthoc.in_sample`` which scores cannot come from held-out rows. To add a check, write a function that returns a finding and call it in ``auditing``.
 """
 
 import importlib
@@ -15,12 +15,12 @@ import importlib
 # Loaded on first use: the threshold rule looks for signs in scores and the data sets count equal rows, and
 # neither needs the audit, which loads every check.
 _MODULES = {
-    "Finding": "report",
-    "InSampleSigns": "signs",
-    "LeakageReport": "report",
-    "audit": "auditing",
-    "in_sample_signs": "signs",
-    "only_words": "equality",
+    "Finding": "adathresh.leakage.report",
+    "InSampleSigns": "adathresh.posthoc.in_sample",
+    "LeakageReport": "adathresh.leakage.report",
+    "audit": "adathresh.leakage.auditing",
+    "in_sample_signs": "adathresh.posthoc.in_sample",
+    "only_words": "adathresh.utils.equality",
 }
 
 __all__ = sorted(_MODULES)
@@ -29,7 +29,7 @@ __all__ = sorted(_MODULES)
 def __getattr__(name):
     if name not in _MODULES:
         raise AttributeError(f"module 'adathresh.leakage' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"adathresh.leakage.{_MODULES[name]}"), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__():

@@ -6,12 +6,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from adathresh._validation import check_labels
 from adathresh.leakage._inputs import is_text
 from adathresh.leakage.duplicates import audit_features, audit_groups, audit_texts
 from adathresh.leakage.predictions import audit_predictions
 from adathresh.leakage.report import LeakageReport
 from adathresh.leakage.training_rows import audit_neighbours, audit_scores
+from adathresh.utils.validation import check_labels
 
 
 def audit(

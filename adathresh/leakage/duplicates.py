@@ -7,9 +7,9 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from adathresh.leakage._inputs import is_text
-from adathresh.leakage.equality import digest, folded, only_words, row_contents
 from adathresh.leakage.minhash import scrambled, similar_rows
 from adathresh.leakage.report import CLEAN, FOUND, MAX_EVIDENCE, NOT_CHECKED, Finding
+from adathresh.utils.equality import digest, folded, only_words, row_contents
 
 # Values of a dense feature are alike if they differ by less than this part of its standard deviation.
 _DENSE_STEP = 1e-3

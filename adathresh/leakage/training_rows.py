@@ -3,12 +3,12 @@
 import numpy as np
 import scipy.sparse as sp
 
-from adathresh._validation import candidate_pairs, check_scores, row_major_positions
-from adathresh.crossfit import base_scores
-from adathresh.knn import NeighborLabels, group_codes
 from adathresh.leakage._inputs import ROUNDING, as_sparse, take
 from adathresh.leakage.report import CLEAN, FOUND, MAX_EVIDENCE, NOT_CHECKED, Finding
-from adathresh.leakage.signs import LEAST_ROWS, in_sample_signs
+from adathresh.posthoc.crossfit import base_scores
+from adathresh.posthoc.in_sample import LEAST_ROWS, in_sample_signs
+from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.utils.validation import candidate_pairs, check_scores, row_major_positions
 
 # Labels of so few rows seldom have a share in all of those rows, unless there are few such rows altogether.
 _RARE, _LEAST_RARE = 10, 20

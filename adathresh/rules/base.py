@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh._validation import check_labels, check_scores, container_of, like_input
+from adathresh.utils.validation import check_labels, check_scores, container_of, like_input
 
 
 class DecisionRule(BaseEstimator):

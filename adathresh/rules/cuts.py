@@ -4,7 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
-from adathresh._groups import (
+from adathresh.rules.base import DecisionRule, every_pair_stored
+from adathresh.utils.grouped import (
     closes_label,
     cut_between,
     label_max,
@@ -13,8 +14,7 @@ from adathresh._groups import (
     rank,
     running_sum,
 )
-from adathresh._validation import candidate_pairs, falling_by_label, grouped_by_label
-from adathresh.rules.base import DecisionRule, every_pair_stored
+from adathresh.utils.validation import candidate_pairs, falling_by_label, grouped_by_label
 
 
 class FixedCut(DecisionRule):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from adathresh._groups import cut_between, label_max, next_lower, opens_label
-from adathresh._validation import falling_by_label
 from adathresh.metrics import top_k
 from adathresh.rules.base import DecisionRule, every_pair_stored, selected_pairs
+from adathresh.utils.grouped import cut_between, label_max, next_lower, opens_label
+from adathresh.utils.validation import falling_by_label
 
 
 class TopK(DecisionRule):

@@ -188,13 +188,13 @@ def test_cached_corpus_loads_as_a_data_set(cache, monkeypatch):
     ds = load_dataset("pyapi")
     corpus = build_corpus(("sklearn",), progress=False)
     for split, rows in corpus.splits.items():
-        assert getattr(ds, f"text_{split}") == [row.text for row in rows]
-        assert getattr(ds, f"groups_{split}").tolist() == [row.group for row in rows]
-        Y = getattr(ds, f"Y_{split}")
+        assert ds.splits[split].texts == [row.text for row in rows]
+        assert ds.splits[split].groups.tolist() == [row.group for row in rows]
+        Y = ds.splits[split].Y
         for i in (0, len(rows) - 1):
             assert tuple(ds.label_names[label] for label in Y[[i]].indices) == rows[i].labels
-    assert not set(ds.groups_train) & (set(ds.groups_dev) | set(ds.groups_test))
-    assert ds.dev_source == "official"
+    assert not set(ds.train.groups) & (set(ds.validation.groups) | set(ds.test.groups))
+    assert ds.validation_source == "official"
     assert ds.description == "about"
     found = statistics(ds)
     assert found["n_train"] > 800
@@ -205,7 +205,7 @@ def test_cached_corpus_loads_as_a_data_set(cache, monkeypatch):
 def test_features_are_fitted_on_train_only(cache, monkeypatch):
     monkeypatch.setattr(pyapi, "cached_corpus", lambda progress: (cache[1], ""))
     ds = load_dataset("pyapi")
-    document_frequency = (ds.X_train > 0).sum(axis=0)
+    document_frequency = (ds.train.X > 0).sum(axis=0)
     assert document_frequency.min() >= 2
 
 

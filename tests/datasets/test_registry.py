@@ -61,11 +61,11 @@ def test_real_sets_match_their_statistics(data_dir, name):
 def test_real_sets_get_a_dev_split(data_dir, name):
     ds = load_dataset(name, data_dir=data_dir, progress=False)
     again = load_dataset(name, data_dir=data_dir, progress=False)
-    assert ds.dev_source == "drawn from train"
+    assert ds.validation_source == "drawn from train"
     assert ds.fingerprint == again.fingerprint
     expected = json.loads((data_dir / name / "stats.json").read_text())
-    assert ds.X_train.shape[0] + ds.X_dev.shape[0] == expected["n_train"]
-    assert ds.X_dev.shape[0] == pytest.approx(0.15 * expected["n_train"], abs=1)
+    assert ds.train.X.shape[0] + ds.validation.X.shape[0] == expected["n_train"]
+    assert ds.validation.X.shape[0] == pytest.approx(0.15 * expected["n_train"], abs=1)
 
 
 @pytest.fixture
@@ -93,15 +93,15 @@ def test_a_full_folder(folder):
     ds = load(folder)
     X, Y = make_longtail(100, 60, 8, labels_per_row=2, features_per_row=9)
     for split, rows in {"train": slice(60), "dev": slice(60, 80), "test": slice(80, 100)}.items():
-        assert (getattr(ds, f"X_{split}") != X[rows]).nnz == 0
-        assert (getattr(ds, f"Y_{split}") != Y[rows]).nnz == 0
-        assert getattr(ds, f"text_{split}") == [f"text {i}" for i in range(100)[rows]]
-        assert getattr(ds, f"groups_{split}").tolist() == [f"file{i // 5}" for i in range(100)[rows]]
-    assert ds.dev_source == "official"
+        assert (X[rows] != ds.splits[split].X).nnz == 0
+        assert (Y[rows] != ds.splits[split].Y).nnz == 0
+        assert ds.splits[split].texts == [f"text {i}" for i in range(100)[rows]]
+        assert ds.splits[split].groups.tolist() == [f"file{i // 5}" for i in range(100)[rows]]
+    assert ds.validation_source == "official"
     assert ds.label_names[7] == "name 7"
     assert ds.feature_names[59] == "word59"
     assert repr(ds).startswith(
-        "Dataset('toy': 60 / 20 / 20 rows (dev official), 60 features, 8 labels, fingerprint "
+        "Dataset('toy': 60 / 20 / 20 rows (validation official), 60 features, 8 labels, fingerprint "
     )
     with pytest.raises(AttributeError):
         ds.name = "other"
@@ -112,11 +112,11 @@ def test_a_bare_folder(folder):
         if path.name not in ("train.txt.gz", "test.txt.gz"):
             path.unlink()
     ds = load(folder)
-    assert ds.text_train is ds.text_dev is ds.groups_train is None
+    assert ds.train.texts is ds.validation.texts is ds.train.groups is None
     assert ds.label_names == [f"label_{i}" for i in range(8)]
     assert ds.feature_names[0] == "feature_0"
-    assert ds.X_dev.shape[0] == 9
-    assert ds.X_train.shape[0] == 51
+    assert ds.validation.X.shape[0] == 9
+    assert ds.train.X.shape[0] == 51
 
 
 @pytest.mark.parametrize(("suffix", "opener"), [("", open), (".bz2", bz2.open)])
@@ -132,16 +132,16 @@ def test_other_compressions_are_the_same_data(folder, suffix, opener):
 def test_drawn_dev_keeps_groups_and_rows_together(folder):
     for path in folder.glob("dev.*"):
         path.unlink()
-    ds = load(folder, dev_fraction=0.3)
-    assert ds.dev_source == "drawn from train"
-    assert not set(ds.groups_train) & set(ds.groups_dev)
-    assert sorted(ds.text_train + ds.text_dev) == sorted(f"text {i}" for i in range(60))
-    numbers = [int(text.split()[1]) for text in ds.text_dev]
+    ds = load(folder, validation_fraction=0.3)
+    assert ds.validation_source == "drawn from train"
+    assert not set(ds.train.groups) & set(ds.validation.groups)
+    assert sorted(ds.train.texts + ds.validation.texts) == sorted(f"text {i}" for i in range(60))
+    numbers = [int(text.split()[1]) for text in ds.validation.texts]
     X, _ = make_longtail(100, 60, 8, labels_per_row=2, features_per_row=9)
-    assert (ds.X_dev != X[numbers]).nnz == 0
-    assert ds.groups_dev.tolist() == [f"file{i // 5}" for i in numbers]
-    assert load(folder, dev_fraction=0.3).fingerprint == ds.fingerprint
-    assert load(folder, dev_fraction=0.3, random_state=1).fingerprint != ds.fingerprint
+    assert (X[numbers] != ds.validation.X).nnz == 0
+    assert ds.validation.groups.tolist() == [f"file{i // 5}" for i in numbers]
+    assert load(folder, validation_fraction=0.3).fingerprint == ds.fingerprint
+    assert load(folder, validation_fraction=0.3, random_state=1).fingerprint != ds.fingerprint
 
 
 def test_every_content_enters_the_fingerprint(folder):
@@ -288,9 +288,9 @@ def test_a_path_is_not_a_name(tmp_path, name):
         load_dataset(name, data_dir=tmp_path)
 
 
-def test_dev_fraction_is_checked(folder):
-    with pytest.raises(ValueError, match="dev_fraction"):
-        load(folder, dev_fraction=1.0)
+def test_validation_fraction_is_checked(folder):
+    with pytest.raises(ValueError, match="validation_fraction"):
+        load(folder, validation_fraction=1.0)
 
 
 def test_missing_known_set_says_how_to_fetch(tmp_path):
@@ -336,8 +336,8 @@ def test_fetch_features(server, tmp_path):
     serve(server, "yeast_test.svm.bz2", "3 4:1\n")
     folder = registry.fetch("yeast", tmp_path / "data", progress=False)
     ds = load_dataset("yeast", data_dir=tmp_path / "data")
-    assert ds.X_train.shape[1] == ds.X_test.shape[1] == 4
-    assert ds.Y_test.toarray().tolist() == [[0, 0, 0, 1]]
+    assert ds.train.X.shape[1] == ds.test.X.shape[1] == 4
+    assert ds.test.Y.toarray().tolist() == [[0, 0, 0, 1]]
     assert "Genes" in ds.description
     record = json.loads((folder / "source.json").read_text())
     assert record["yeast_test.svm.bz2"]["url"].endswith("/yeast_test.svm.bz2")
@@ -368,8 +368,8 @@ def test_fetch_draws_a_test_split_where_there_is_none(server, tmp_path):
     serve(server, "bibtex.bz2", "".join(f"{i % 7} {i + 1}:1\n" for i in range(90)))
     registry.fetch("bibtex", tmp_path, progress=False)
     ds = load_dataset("bibtex", data_dir=tmp_path)
-    assert ds.X_test.shape[0] == 30
-    rows = sp.vstack([ds.X_train, ds.X_dev, ds.X_test])
+    assert ds.test.X.shape[0] == 30
+    rows = sp.vstack([ds.train.X, ds.validation.X, ds.test.X])
     assert sorted(rows.indices) == list(range(90))
 
 
@@ -381,10 +381,10 @@ def test_fetch_texts(server, tmp_path):
     ds = load_dataset("eurlex57k", data_dir=tmp_path)
     assert ds.label_names == ["a", "b", "c"]
     assert ds.feature_names == ["common", "here", "words"]
-    assert ds.text_dev[0] == "common words here 0"
-    assert ds.Y_dev.toarray()[:2].tolist() == [[0, 0, 1], [1, 1, 0]]
-    np.testing.assert_allclose(ds.X_test.toarray(), 3**-0.5, atol=1e-4)
-    assert ds.dev_source == "official"
+    assert ds.validation.texts[0] == "common words here 0"
+    assert ds.validation.Y.toarray()[:2].tolist() == [[0, 0, 1], [1, 1, 0]]
+    np.testing.assert_allclose(ds.test.X.toarray(), 3**-0.5, atol=1e-4)
+    assert ds.validation_source == "official"
 
 
 def test_fetch_names_what_cannot_be_downloaded(server, tmp_path):

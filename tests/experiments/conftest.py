@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers import flat_dataset
 from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
-from adathresh.datasets import Dataset, make_longtail
-from adathresh.experiments.config import PROFILES, RunConfig
+from adathresh.datasets import make_longtail
+from adathresh.experiments.core.config import PROFILES, RunConfig
 
 SIZES = {"train": 90, "dev": 40, "test": 50}
 TINY = dataclasses.replace(
@@ -53,7 +54,7 @@ def _make_dataset(n_labels=12, texts=False):
     ends = np.cumsum(list(SIZES.values()))
     parts = {split: slice(end - SIZES[split], end) for split, end in zip(SIZES, ends, strict=True)}
     written = {f"text_{split}": [f"row {i}" for i in range(size)] for split, size in SIZES.items()}
-    return Dataset(
+    return flat_dataset(
         name="tiny",
         **{f"X_{split}": X[rows] for split, rows in parts.items()},
         **{f"Y_{split}": Y[rows] for split, rows in parts.items()},
@@ -61,5 +62,5 @@ def _make_dataset(n_labels=12, texts=False):
         label_names=[f"label {i}" for i in range(n_labels)],
         feature_names=[f"feature {i}" for i in range(60)],
         fingerprint="0123456789abcdef" * 4,
-        dev_source="official",
+        validation_source="official",
     )

@@ -9,10 +9,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from adathresh.datasets import make_longtail, registry
-from adathresh.experiments.config import PROFILES, RunConfig
-from adathresh.experiments.families import family_names
-from adathresh.experiments.model_or_cut import judge, trained_families
-from adathresh.experiments.models import neighbour_shares, prepare
+from adathresh.experiments.core.config import PROFILES, RunConfig
+from adathresh.experiments.core.families import family_names
+from adathresh.experiments.core.models import neighbour_shares, prepare
+from adathresh.experiments.nb02_baselines.model_or_threshold import judge, trained_families
 
 N_FEATURES, N_LABELS = 203_882, 13_330
 ROWS = {"train": 400, "test": 100}
@@ -54,9 +54,9 @@ def data_dir(published, tmp_path, monkeypatch):
 def test_families_are_judged_at_full_width_without_dense_features(data_dir):
     config = RunConfig(dataset="amazoncat-13k", data_dir=str(data_dir))
     ds = prepare(config)
-    assert ds.X_train.shape == (340, N_FEATURES)
-    assert ds.Y_test.shape == (100, N_LABELS)
-    assert ds.text_train is None
+    assert ds.train.X.shape == (340, N_FEATURES)
+    assert ds.test.Y.shape == (100, N_LABELS)
+    assert ds.train.texts is None
     neighbour_shares(ds)
     tracemalloc.start()
     judged = [judge(config, ds, family, seed=0) for family in ("neighbours", "ML-kNN")]

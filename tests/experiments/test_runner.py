@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import signal
@@ -10,13 +9,14 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from helpers import replaced
 
 from adathresh.experiments import runner
-from adathresh.experiments.config import PROFILES, RunConfig
+from adathresh.experiments.core.config import PROFILES, RunConfig
 from adathresh.experiments.runner import find_notebooks, reproduce, run_notebook
 
 HEADLINE = """\
-from adathresh.experiments.tables import compare_table, save_figure, table_row, write_table, write_timings
+from adathresh.experiments.core.tables import compare_table, save_figure, table_row, write_table, write_timings
 from types import SimpleNamespace
 data = SimpleNamespace(fingerprint="0123456789abcdef0123")
 names = dict(method="fixed cut", base="linear", rule="0.5", mode="inductive")
@@ -28,7 +28,7 @@ write_timings(config, "01_first", [{"step": "fit", "seconds": 1.0}])
 """
 FIGURE = """\
 import matplotlib.pyplot as plt
-from adathresh.experiments.tables import save_figure
+from adathresh.experiments.core.tables import save_figure
 figure, axes = plt.subplots()
 save_figure(config, "longtail", figure)
 """
@@ -158,7 +158,7 @@ def test_notebooks_of_one_record_may_have_other_numbers(config, write_notebook, 
     write_notebook("02_second", "1")
     run(config, notebook, only=["01"])
     before = PROFILES["quick"]
-    monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(before, text_tokens=before.text_tokens + 1))
+    monkeypatch.setitem(PROFILES, "quick", replaced(before, text_tokens=before.text_tokens + 1))
     run(config, notebook, only=["02"])
     tokens = {name: entry["numbers"]["text_tokens"] for name, entry in record(config)["notebooks"].items()}
     assert tokens == {"01_first": before.text_tokens, "02_second": before.text_tokens + 1}
@@ -262,7 +262,7 @@ def test_interruption_says_what_is_done_and_ends_the_kernel(config, write_notebo
     notebook = write_notebook("02_second", "print('kept')", f"{sleeping}\ntime.sleep(60)")
     program = (
         "import sys; from adathresh.experiments.runner import reproduce; "
-        "from adathresh.experiments.config import RunConfig; "
+        "from adathresh.experiments.core.config import RunConfig; "
         "config = RunConfig(dataset='unpublished', out=sys.argv[1]); "
         "sys.exit(reproduce(config, notebooks_dir=sys.argv[2]))"
     )

@@ -8,16 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from helpers import flat_dataset, replaced
 from scipy.special import logit
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
 from adathresh import AdaptiveThreshold, AdaptiveThresholdNetwork
 from adathresh.calibration import IsotonicCalibration
-from adathresh.datasets import Dataset, make_longtail
+from adathresh.datasets import make_longtail
 from adathresh.experiments import studies
-from adathresh.experiments.config import PROFILES, RunConfig
-from adathresh.experiments.models import PAPER, base_scores, neighbour_shares, train_network
+from adathresh.experiments.core.config import PROFILES, RunConfig
+from adathresh.experiments.core.models import PAPER, base_scores, neighbour_shares, train_network
 from adathresh.metrics import expected_calibration_error, macro_f1, micro_f1
 from adathresh.rules import FixedCut, PerLabelCut, TopK
 
@@ -64,14 +65,14 @@ def make_dataset(n_labels=30, **fields):
     X, Y = make_longtail(200, 60, n_labels, labels_per_row=2, features_per_row=12, random_state=3)
     ends = np.cumsum(list(SIZES.values()))
     parts = {split: slice(end - SIZES[split], end) for split, end in zip(SIZES, ends, strict=True)}
-    return Dataset(
+    return flat_dataset(
         name="tiny",
         **{f"X_{split}": X[rows] for split, rows in parts.items()},
         **{f"Y_{split}": Y[rows] for split, rows in parts.items()},
         label_names=[f"label {i}" for i in range(n_labels)],
         feature_names=[f"feature {i}" for i in range(60)],
         fingerprint=f"{n_labels:064x}",
-        dev_source="official",
+        validation_source="official",
         **fields,
     )
 
@@ -111,7 +112,7 @@ def test_ceilings_by_training_frequency(ds):
     wanted = [0, 1, 5, 6, 20, 21, 100, 101, 0]  # both ends of every bin
     Y_train = sets([[int(row < n) for n in wanted] for row in range(101)])
     Y_test = sets([[1, 1, 0, 0, 1, 0, 0, 1, 0], [1, 0, 0, 0, 1, 0, 1, 1, 0]])
-    rows = studies.ceiling_rows(dataclasses.replace(ds, Y_train=Y_train, Y_test=Y_test))
+    rows = studies.ceiling_rows(replaced(ds, Y_train=Y_train, Y_test=Y_test))
     assert [list(row.values()) for row in rows] == [
         ["0", 2, 1, 0.5],
         ["1–5", 2, 1, 0.5],
@@ -124,8 +125,8 @@ def test_ceilings_by_training_frequency(ds):
 
 def test_ceilings_against_loops_and_perfect_predictions(ds):
     rows = {row["training_rows"]: row for row in studies.ceiling_rows(ds)}
-    metrics = studies.metrics_on_test(ds, studies.Prediction(ds.Y_test, ds.Y_test))
-    train, test = ds.Y_train.toarray(), ds.Y_test.toarray()
+    metrics = studies.metrics_on_test(ds, studies.Prediction(ds.test.Y, ds.test.Y))
+    train, test = ds.train.Y.toarray(), ds.test.Y.toarray()
     bounds = {"0": (0, 0), "1–5": (1, 5), "6–20": (6, 20), "21–100": (21, 100), "> 100": (101, 10**9)}
     for name, (low, high) in bounds.items():
         inside = [c for c in range(30) if low <= train[:, c].sum() <= high]
@@ -147,8 +148,8 @@ def test_duplicates_against_loops(ds):
     X["dev"] = sp.csr_array(np.eye(8, 6, k=2, dtype=np.float32)[:4] * [1, 1, 1, 1, 1, 2])
     X["dev"] = X["dev"].astype(np.float32)
     fields = {f"X_{split}": X[split] for split in X} | {f"text_{split}": text[split] for split in text}
-    fields |= {f"Y_{split}": ds.Y_train[: len(text[split])] for split in text}
-    rows = studies.duplicate_rows(dataclasses.replace(ds, **fields))
+    fields |= {f"Y_{split}": ds.train.Y[: len(text[split])] for split in text}
+    rows = studies.duplicate_rows(replaced(ds, **fields))
 
     def words(text):
         return re.findall("[a-z]{2,}", text.lower())
@@ -183,7 +184,9 @@ def test_duplicates_without_texts(ds):
     [([[1, 1, 1], [1, 1, 0]], 2), ([[1, 1, 1], [1, 1, 1]], 3), ([[0, 0, 0], [0, 1, 0]], 1)],
 )
 def test_top_k_takes_the_mean_number_of_labels(labels, k):
-    rules = studies.decision_rules(SimpleNamespace(Y_train=sets(labels), Y_test=sets(labels)))
+    rules = studies.decision_rules(
+        SimpleNamespace(train=SimpleNamespace(Y=sets(labels)), test=SimpleNamespace(Y=sets(labels)))
+    )
     (top,) = (rule for rule in rules.values() if isinstance(rule, TopK))
     assert top.k == k
     assert rules[f"top {k}"] is top
@@ -198,7 +201,7 @@ def test_rules_are_what_their_names_say(ds):
     assert rules["SCut"].fallback != "top"
     assert rules["SCutFBR"].fallback == "top"
     assert isinstance(rules["adaptive"], AdaptiveThreshold)
-    assert rules["adaptive"].evaluation_rows == ds.Y_test.shape[0]
+    assert rules["adaptive"].evaluation_rows == ds.test.Y.shape[0]
 
 
 def test_every_rule_learns_from_dev_rows_and_predicts_test_rows(ds, scores):
@@ -209,11 +212,11 @@ def test_every_rule_learns_from_dev_rows_and_predicts_test_rows(ds, scores):
     for name, rule in rules.items():
         predicted, probabilities = predictions[name].label_sets, predictions[name].probabilities
         if name == "adaptive":
-            rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train)
+            rule.fit(scores.dev, ds.validation.Y, local=shares.dev, Y_train=ds.train.Y)
             expected = rule.predict(scores.test, local=shares.test)
             fused = rule.predict_proba(scores.test, local=shares.test)
         else:
-            expected, fused = rule.fit(scores.dev, ds.Y_dev).predict(scores.test), scores.test
+            expected, fused = rule.fit(scores.dev, ds.validation.Y).predict(scores.test), scores.test
         np.testing.assert_array_equal(predicted.toarray(), expected.toarray(), err_msg=name)
         np.testing.assert_array_equal(probabilities.toarray(), fused.toarray(), err_msg=name)
     np.testing.assert_array_equal(predictions["fixed 0.5"].label_sets.toarray(), scores.test.toarray() > 0.5)
@@ -222,9 +225,9 @@ def test_every_rule_learns_from_dev_rows_and_predicts_test_rows(ds, scores):
 
 def test_rules_never_see_the_labels_of_test_rows(config, ds, empty_cache):
     found = []
-    for name, Y_test in (("own", ds.Y_test), ("permuted", permuted(ds.Y_test)), ("none", 0 * ds.Y_test)):
+    for name, Y_test in (("own", ds.test.Y), ("permuted", permuted(ds.test.Y)), ("none", 0 * ds.test.Y)):
         empty_cache(name)
-        other = dataclasses.replace(ds, Y_test=sp.csr_array(Y_test))
+        other = replaced(ds, Y_test=sp.csr_array(Y_test))
         found.append(studies.rule_predictions(other, base_scores(config, other, "network", seed=0)))
     for other in found[1:]:
         for rule, own in found[0].items():
@@ -234,7 +237,7 @@ def test_rules_never_see_the_labels_of_test_rows(config, ds, empty_cache):
 
 
 def test_rules_do_see_the_labels_of_dev_rows(ds, scores):
-    other = dataclasses.replace(ds, Y_dev=permuted(ds.Y_dev))
+    other = replaced(ds, Y_dev=permuted(ds.validation.Y))
     own, others = studies.rule_predictions(ds, scores), studies.rule_predictions(other, scores)
     for rule in ("global cut", "SCut", "adaptive"):
         assert (own[rule].label_sets != others[rule].label_sets).nnz > 0, rule
@@ -244,7 +247,7 @@ def test_rule_rows_describe_and_evaluate(config, ds, scores):
     predictions = studies.rule_predictions(ds, scores)
     rows = studies.rule_rows(config, ds, "network", predictions, seed=5)
     assert [row["rule"] for row in rows] == list(predictions)
-    truth = ds.Y_test.toarray()
+    truth = ds.test.Y.toarray()
     for row in rows:
         assert (row["split"], row["base"], row["mode"], row["seed"]) == ("test", "network", "inductive", 5)
         assert (row["method"] == "adathresh") == (row["rule"] == "adaptive")
@@ -258,19 +261,19 @@ def test_rule_rows_describe_and_evaluate(config, ds, scores):
 
 
 def test_frequencies_are_counted_in_train(ds):
-    np.testing.assert_array_equal(studies.train_frequency(ds), ds.Y_train.toarray().sum(axis=0))
+    np.testing.assert_array_equal(studies.train_frequency(ds), ds.train.Y.toarray().sum(axis=0))
 
 
 # --- differences ---
 
 
 def test_a_better_reference_gives_positive_differences(config, ds):
-    worse = ds.Y_test.toarray()
+    worse = ds.test.Y.toarray()
     worse[::2] = 1 - worse[::2]
     predictions = {
         "worse": studies.Prediction(sets(worse), None),
-        "better": studies.Prediction(ds.Y_test, None),
-        "equal": studies.Prediction(ds.Y_test.copy(), None),
+        "better": studies.Prediction(ds.test.Y, None),
+        "equal": studies.Prediction(ds.test.Y.copy(), None),
     }
     rows = studies.difference_rows(config, ds, predictions, reference="better", base="network", seed=3)
     assert [(row["b"], row["metric"]) for row in rows] == [
@@ -283,7 +286,7 @@ def test_a_better_reference_gives_positive_differences(config, ds):
         assert (row["a"], row["base"], row["seed"]) == ("better", "network", 3)
         metric = {"macro_f1": macro_f1, "micro_f1": micro_f1}[row["metric"]]
         other = predictions[row["b"]].label_sets
-        assert row["difference"] == pytest.approx(metric(ds.Y_test, ds.Y_test) - metric(ds.Y_test, other))
+        assert row["difference"] == pytest.approx(metric(ds.test.Y, ds.test.Y) - metric(ds.test.Y, other))
         assert row["low"] <= row["difference"] <= row["high"]
     assert rows[0]["low"] > 0
     assert rows[1]["low"] > 0
@@ -298,7 +301,7 @@ def test_differences_use_the_profiles_draws_and_the_seed(config, ds, monkeypatch
     monkeypatch.setattr(
         studies, "paired_bootstraps", lambda *args, **options: seen.append(options) or {"b": {}}
     )
-    predictions = {name: studies.Prediction(ds.Y_test, None) for name in ("a", "b")}
+    predictions = {name: studies.Prediction(ds.test.Y, None) for name in ("a", "b")}
     studies.difference_rows(config, ds, predictions, reference="a", base="network", seed=7)
     assert seen == [
         {"metric": metric, "n_draws": 50, "random_state": 7} for metric in ("macro_f1", "micro_f1")
@@ -332,7 +335,7 @@ def test_every_ablation_changes_the_papers_method_in_its_switch(config, ds, reco
 
 
 def test_normalised_logits_need_two_labels(config, ds, recorded):
-    single = dataclasses.replace(ds, Y_train=ds.Y_train[:, [0]])
+    single = replaced(ds, Y_train=ds.train.Y[:, [0]])
     missing = set(studies.ABLATIONS) - set(studies.ablation_runs(config, single, seed=0))
     assert missing == {"logits normalised"}
 
@@ -358,7 +361,7 @@ def test_every_ablation_trains(config, ds):
     for row, (name, run) in zip(rows, runs.items(), strict=True):
         assert (row["method"], row["rule"], row["base"], row["split"]) == (name, "z > θ", "network", "test")
         expected = f1_score(
-            ds.Y_test.toarray(), run.test_predicted.toarray(), average="macro", zero_division=0
+            ds.test.Y.toarray(), run.test_predicted.toarray(), average="macro", zero_division=0
         )
         assert row["macro_f1"] == pytest.approx(expected)
     differences = studies.method_differences(config, ds, runs, reference="paper's method", seed=0)
@@ -377,11 +380,11 @@ def test_calibrated_scores(ds, scores):
     found = studies.calibrated_scores(ds, scores)
     assert list(found) == ["base model", "isotonic", "fused (adathresh)"]
     np.testing.assert_array_equal(found["base model"].toarray(), scores.test.toarray())
-    isotonic = IsotonicCalibration().fit(scores.dev, ds.Y_dev).transform(scores.test)
+    isotonic = IsotonicCalibration().fit(scores.dev, ds.validation.Y).transform(scores.test)
     np.testing.assert_array_equal(found["isotonic"].toarray(), isotonic.toarray())
     fused = studies.rule_predictions(ds, scores)["adaptive"].probabilities
     np.testing.assert_array_equal(found["fused (adathresh)"].toarray(), fused.toarray())
-    other = dataclasses.replace(ds, Y_test=permuted(ds.Y_test))
+    other = replaced(ds, Y_test=permuted(ds.test.Y))
     for name, probabilities in studies.calibrated_scores(other, scores).items():
         np.testing.assert_array_equal(probabilities.toarray(), found[name].toarray())
 
@@ -389,14 +392,14 @@ def test_calibrated_scores(ds, scores):
 def test_frequency_bands(ds):
     wanted = [0, 5, 6, 100, 101]
     Y_train = sets([[int(row < n) for n in wanted] for row in range(101)])
-    bands = studies.frequency_bands(dataclasses.replace(ds, Y_train=Y_train))
+    bands = studies.frequency_bands(replaced(ds, Y_train=Y_train))
     assert {name: np.flatnonzero(keep).tolist() for name, keep in bands.items()} == {
         "all": [0, 1, 2, 3, 4],
         "head (> 100)": [4],
         "middle (6–100)": [2, 3],
         "tail (≤ 5)": [0, 1],
     }
-    tail = studies.frequency_bands(dataclasses.replace(ds, Y_train=Y_train[:, :2]))
+    tail = studies.frequency_bands(replaced(ds, Y_train=Y_train[:, :2]))
     assert list(tail) == ["all", "tail (≤ 5)"]
 
 
@@ -409,7 +412,7 @@ def test_calibration_by_frequency_against_loops(config, ds):
     assert [(row["labels"], row["probabilities"]) for row in rows] == [
         (band, name) for band in bands for name in probabilities
     ]
-    truth, scored = ds.Y_test.toarray(), drawn.toarray() > 0
+    truth, scored = ds.test.Y.toarray(), drawn.toarray() > 0
     for row in rows:
         p, labels = probabilities[row["probabilities"]].toarray(), np.flatnonzero(bands[row["labels"]])
         pairs = [(truth[i, c], max(float(p[i, c]), 1e-6)) for i in range(50) for c in labels if scored[i, c]]
@@ -447,7 +450,7 @@ def test_reliability_curves_cover_the_scored_pairs(ds, scores):
     curves = bands[names[0]]
     predicted, observed, count = curves["one"]
     assert count.sum() == scores.test.nnz
-    truth = ds.Y_test.toarray()[scores.test.toarray() > 0]
+    truth = ds.test.Y.toarray()[scores.test.toarray() > 0]
     assert (observed * count).sum() == pytest.approx(truth.sum())
     assert (predicted * count).sum() == pytest.approx(scores.test.data.sum(), rel=1e-5)
     assert len(curves["none"][0]) == 0
@@ -468,7 +471,7 @@ def test_thresholds_of_the_method(ds, method):
     pairs = studies.method_threshold_pairs(ds, method)
     assert list(pairs) == ["frequency", "share", "theta"]
     stored = stored_pairs(neighbour_shares(ds).test)
-    frequency = ds.Y_train.toarray().sum(axis=0)
+    frequency = ds.train.Y.toarray().sum(axis=0)
     constant, factor = method.thresholds["constant"], method.thresholds["share"]
     expected = [(frequency[c], k, constant[c] + factor[c] * k) for _, c, k in stored]
     np.testing.assert_allclose(pairs.to_numpy(), expected, rtol=1e-6)
@@ -487,8 +490,8 @@ def test_thresholds_of_the_method_are_those_it_predicts_by(ds, method):
         patience=4,
         random_state=0,
         **PAPER,
-    ).fit(ds.X_train, ds.Y_train, dev=(ds.X_dev, ds.Y_dev))
-    z = network.decision_function(ds.X_test) + network.thresholds(ds.X_test)
+    ).fit(ds.train.X, ds.train.Y, dev=(ds.validation.X, ds.validation.Y))
+    z = network.decision_function(ds.test.X) + network.thresholds(ds.test.X)
     predicted = method.test_predicted.toarray()
     stored = stored_pairs(neighbour_shares(ds).test)
     decided = [z[i, c] > theta for (i, c, _), theta in zip(stored, pairs["theta"], strict=True)]
@@ -503,10 +506,10 @@ def test_thresholds_of_the_rule_are_those_it_predicts_by(ds, scores):
     shares = neighbour_shares(ds)
     predicted = studies.rule_predictions(ds, scores)["adaptive"].label_sets.toarray()
     rule = studies.adaptive_rule(ds)
-    cuts = rule.fit(scores.dev, ds.Y_dev, local=shares.dev, Y_train=ds.Y_train).cuts_
+    cuts = rule.fit(scores.dev, ds.validation.Y, local=shares.dev, Y_train=ds.train.Y).cuts_
     stored = stored_pairs(shares.test)
     possible = [(i, c, k) for i, c, k in stored if np.isfinite(cuts[c])]
-    frequency = ds.Y_train.toarray().sum(axis=0)
+    frequency = ds.train.Y.toarray().sum(axis=0)
     np.testing.assert_array_equal(pairs["frequency"], [frequency[c] for _, c, _ in possible])
     np.testing.assert_allclose(pairs["share"], [k for _, _, k in possible])
     p = np.clip(scores.test.toarray().astype(float), 1e-6, 1 - 1e-6)

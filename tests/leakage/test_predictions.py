@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from adathresh.leakage import audit
-from adathresh.released import LabelLeakageWarning, ReleasedModel, predict_released
+from adathresh.paper.as_released import LabelLeakageWarning, ReleasedModel, predict_released
 
 CHECKS = ["repeated prediction", "test labels", "batch"]
 

@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from adathresh import NeighborLabels
-from adathresh.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.leakage import audit
+from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 
 
 def test_rows_among_their_own_neighbours_are_found_in_the_shares(data, status):

@@ -1,0 +1,1 @@
+"""Summaries over the results of all data sets."""

@@ -1,0 +1,1 @@
+"""What every notebook needs and no notebook asks: configuration, cache, costs, tables, figures, models."""

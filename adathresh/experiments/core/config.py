@@ -1,0 +1,283 @@
+"""What one run of the notebooks is: data set, profile, seeds, and where its results go."""
+
+import difflib
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The numbers in which ``--profile quick`` and ``--profile full`` differ.
+
+    Attributes
+    ----------
+    n_seeds : int
+        Repetitions of everything that training makes random.
+    max_epochs : int
+        Passes over the training rows at most; early stopping on the dev split usually ends sooner.
+    patience : int
+        Epochs without a better dev score after which training stops.
+    hidden_layers : tuple of int
+        Widths of the network's hidden layers.
+    learning_rate : float
+        Step size of the network's optimiser.
+    batch_size : int
+        Training rows per step.
+    top_scores : int
+        Scores kept for each row.
+    ablation_rows : int
+        Training rows used by the ablations and the leakage audit at most.
+    released_epochs : int
+        Epochs of the released protocol.
+    long_epochs : int
+        Epochs of its long run; as many as ``released_epochs`` is the same run.
+    n_bootstrap : int
+        Draws of the paired bootstrap over test rows.
+    network_labels : int
+        Labels up to which the network is cross-fitted, too, which takes four trainings.
+    first_words : int
+        Words of a text's beginning on which a linear model of their own is cross-fitted, too; 0 for none.
+    text_tokens : int
+        Tokens of a text that a transformer reads.
+    tuning_steps : int
+        Steps of a fine-tuning at most, of 32 texts each; three epochs usually end before the full profile's.
+    """
+
+    n_seeds: int
+    max_epochs: int
+    patience: int
+    hidden_layers: tuple[int, ...]
+    learning_rate: float
+    batch_size: int
+    top_scores: int
+    ablation_rows: int
+    released_epochs: int
+    long_epochs: int
+    n_bootstrap: int
+    network_labels: int
+    first_words: int
+    text_tokens: int
+    tuning_steps: int
+
+
+PROFILES = {
+    "quick": Profile(
+        n_seeds=1,
+        max_epochs=12,
+        patience=3,
+        hidden_layers=(512,),
+        learning_rate=3e-3,
+        batch_size=128,
+        top_scores=100,
+        ablation_rows=4_000,
+        released_epochs=20,
+        long_epochs=20,
+        n_bootstrap=1_000,
+        network_labels=1_000,
+        first_words=0,
+        text_tokens=24,
+        tuning_steps=32,
+    ),
+    "full": Profile(
+        n_seeds=3,
+        max_epochs=20,
+        patience=5,
+        hidden_layers=(512,),
+        learning_rate=3e-3,
+        batch_size=128,
+        top_scores=100,
+        ablation_rows=4_000,
+        released_epochs=40,
+        long_epochs=400,
+        n_bootstrap=10_000,
+        network_labels=10_000,
+        first_words=30,
+        text_tokens=256,
+        tuning_steps=5_000,
+    ),
+}
+
+
+def repository_root():
+    """Find the clone that this package is run from.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The folder with ``pyproject.toml`` and ``notebooks/``; None for a package installed without them.
+    """
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of the notebooks, checked when it is made.
+
+    Attributes
+    ----------
+    dataset : str, default="pyapi"
+        Name of the data set, as in :func:`adathresh.datasets.load_dataset`.
+    data_dir : str, optional
+        Folder that holds the data sets; None for the default one.
+    profile : {"quick", "full"}, default="quick"
+        Which column of :data:`PROFILES` the numbers come from.
+    seeds : int, optional
+        Repetitions of everything random; None for the profile's own number.
+    random_state : int, default=0
+        The first seed; the others follow it.
+    out : str, optional
+        Folder for results; None for ``results/<dataset>/`` (``results/<dataset>/full/`` for the full profile)
+        in the clone that the package is run from, or in the working directory where there is no clone.
+    save : bool, default=False
+        Whether tables and figures are written. Only ``adathresh reproduce`` sets it, so that reading or
+        testing a notebook never changes results.
+
+    Raises
+    ------
+    TypeError
+        For an unknown name or a value of the wrong type.
+    ValueError
+        For a value out of range.
+
+    Examples
+    --------
+    >>> from adathresh.experiments.core.config import RunConfig
+    >>> RunConfig(dataset="scene", seeds=3).seed_list
+    (0, 1, 2)
+    """
+
+    dataset: str = "pyapi"
+    data_dir: str | None = None
+    profile: str = "quick"
+    seeds: int | None = None
+    random_state: int = 0
+    out: str | None = None
+    save: bool = False
+
+    def __post_init__(self):
+        for name, optional in (("dataset", False), ("profile", False), ("data_dir", True), ("out", True)):
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (optional and value is None):
+                raise TypeError(f"{name} must be a string{' or None' if optional else ''}; got {value!r}.")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.dataset):
+            raise ValueError(
+                f"dataset must be the name of a data set, such as 'pyapi'; got {self.dataset!r}. "
+                "A folder of data sets goes into data_dir."
+            )
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {self.profile!r}.")
+        if self.seeds is not None:
+            _check_integer("seeds", self.seeds, at_least=1)
+        _check_integer("random_state", self.random_state, at_least=0)
+        if not isinstance(self.save, bool):
+            raise TypeError(f"save must be True or False; got {self.save!r}.")
+
+    @property
+    def numbers(self):
+        """The numbers of the chosen profile.
+
+        Returns
+        -------
+        Profile
+            One entry of :data:`PROFILES`.
+        """
+        return PROFILES[self.profile]
+
+    @property
+    def seed_list(self):
+        """The seeds of this run.
+
+        Returns
+        -------
+        tuple of int
+            ``random_state`` and the numbers that follow it, one per repetition.
+        """
+        n_seeds = self.numbers.n_seeds if self.seeds is None else self.seeds
+        return tuple(range(self.random_state, self.random_state + n_seeds))
+
+    @property
+    def folder(self):
+        """Where this run's tables and figures go.
+
+        Returns
+        -------
+        pathlib.Path
+            Absolute; not necessarily there yet.
+        """
+        if self.out is not None:
+            return Path(self.out).expanduser().absolute()
+        return (repository_root() or Path.cwd()) / self._results
+
+    @property
+    def reference_folder(self):
+        """Where the published tables for this data set and profile are.
+
+        Returns
+        -------
+        pathlib.Path or None
+            A folder of the clone, whatever ``out`` is; None where there is no clone.
+        """
+        root = repository_root()
+        return root / self._results if root else None
+
+    @property
+    def _results(self):
+        """The results folder relative to the repository's root."""
+        return Path("results", self.dataset, *(["full"] if self.profile == "full" else []))
+
+    def to_dict(self):
+        """Return what determines the results, for ``run.json``.
+
+        Returns
+        -------
+        dict
+            Data set, profile and its numbers, seeds. The folders are left out: they belong to one machine,
+            and the fingerprint says which data were read.
+        """
+        return {
+            "dataset": self.dataset,
+            "profile": self.profile,
+            "random_state": self.random_state,
+            "seeds": list(self.seed_list),
+            "numbers": {**asdict(self.numbers), "hidden_layers": list(self.numbers.hidden_layers)},
+        }
+
+    def to_parameters(self):
+        """Return the values of a notebook's ``parameters`` cell.
+
+        Returns
+        -------
+        dict
+            One literal per field, under the field's own name.
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def nearest_name(name, names):
+    """Suggest the valid name that a misspelt one probably meant.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+    names : iterable of str
+        What would be valid.
+
+    Returns
+    -------
+    str
+        ``did you mean 'x'?``, or the list of valid names where none is near.
+    """
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"valid names: {', '.join(names) or 'none'}."
+
+
+def _check_integer(name, value, *, at_least):
+    """Raise unless value is a whole number of at least the given size."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number; got {value!r}.")
+    if value < at_least:
+        raise ValueError(f"{name} must be at least {at_least}; got {value}.")

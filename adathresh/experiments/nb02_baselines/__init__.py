@@ -1,0 +1,1 @@
+"""Notebook 02: every family of base models under every decision rule."""

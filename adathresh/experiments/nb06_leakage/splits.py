@@ -1,0 +1,222 @@
+"""What a test score owes to the split: groups that it parts, and test texts that the training rows know."""
+
+import dataclasses
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import delayed
+
+from adathresh.datasets import Split
+from adathresh.experiments.core.parallel import side_by_side
+from adathresh.experiments.core.signals import base_models, fitting_rows, signals
+from adathresh.experiments.nb06_leakage.released_tables import auroc_rows, study_row
+from adathresh.leakage import only_words
+from adathresh.metrics import macro_f1, macro_f1_present, micro_f1
+from adathresh.posthoc.threshold import AdaptiveThreshold
+from adathresh.rules import FixedCut, GlobalCut
+
+BASE = "linear"
+"""The base model whose cross-fitted scores are cut, as in notebook 08."""
+
+METRICS = {"macro_f1": macro_f1, "macro_f1_present": macro_f1_present, "micro_f1": micro_f1}
+"""What is measured of the label sets."""
+
+AS_PUBLISHED, WITHOUT, AT_RANDOM = "as published", "without near-duplicates", "all rows split at random"
+"""Names of the splits that are compared."""
+
+N_CONTROLS = 20
+"""How often as many test rows are left out at random as there are near-duplicates."""
+
+
+def compare_splits(config, ds, *, seed):
+    """Evaluate one base model on the published split, without near-duplicates, and on a random split.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.models.prepare` returns it.
+    seed : int
+        Of folds, training and the random split.
+
+    Returns
+    -------
+    rows : list of dict
+        Label sets: the published split; where there are texts, :func:`near_duplicate_rows`; where there are
+        groups, which the published split keeps together, the random split.
+    auroc : list of dict
+        The scores, by :func:`adathresh.experiments.nb06_leakage.released_tables.auroc_rows`.
+    """
+    splits = {AS_PUBLISHED: ds}
+    if ds.train.groups is not None:
+        splits[AT_RANDOM] = random_split(ds, seed=seed)
+    found = side_by_side(delayed(cut_scores)(config, split, seed=seed) for split in splits.values())
+    found = dict(zip(splits, found, strict=True))
+    scores, label_sets = found[AS_PUBLISHED]
+    rows = split_rows(config, ds, AS_PUBLISHED, label_sets, seed=seed)
+    auroc = _auroc(config, ds, AS_PUBLISHED, scores, slice(None), seed)
+    known = np.zeros(0, dtype=bool) if ds.train.texts is None else known_texts(ds)
+    if known.any():
+        rows += near_duplicate_rows(config, ds, label_sets, known, seed=seed)
+        auroc += _auroc(config, ds, WITHOUT, scores, np.flatnonzero(~known), seed)
+    if AT_RANDOM in splits:
+        drawn, (scores, label_sets) = splits[AT_RANDOM], found[AT_RANDOM]
+        rows += split_rows(config, drawn, AT_RANDOM, label_sets, seed=seed)
+        auroc += _auroc(config, drawn, AT_RANDOM, scores, slice(None), seed)
+    return rows, auroc
+
+
+def random_split(ds, *, seed):
+    """Draw all rows anew into parts of the same sizes, without regard to their groups.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    Dataset
+        The same rows; it has no groups, so that nothing that is fitted on it respects them.
+    """
+    parts = list(ds.splits.values())
+    ends = np.cumsum([part.Y.shape[0] for part in parts])
+    order = np.random.default_rng(seed).permutation(ends[-1])
+    pooled = Split(
+        X=sp.csr_array(sp.vstack([part.X for part in parts])),
+        Y=sp.csr_array(sp.vstack([part.Y for part in parts])),
+        texts=None if ds.train.texts is None else [text for part in parts for text in part.texts],
+    )
+    train, validation, test = (pooled.take(rows) for rows in np.split(order, ends[:-1]))
+    return dataclasses.replace(ds, train=train, validation=validation, test=test)
+
+
+def known_texts(ds):
+    """Find the test texts that equal a training text but for digits and punctuation.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A data set with texts.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_test_samples,)
+        Whether :func:`adathresh.leakage.only_words` leaves the same of a training text.
+    """
+    known = {only_words(text) for text in ds.train.texts}
+    return np.array([only_words(text) in known for text in ds.test.texts])
+
+
+def cut_scores(config, ds, *, seed):
+    """Cross-fit the base model on training and dev rows, cut its scores and predict the test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps split anew.
+    seed : int
+        Of folds, training and fusion.
+
+    Returns
+    -------
+    scores : scipy.sparse.csr_array of shape (n_test_samples, n_labels)
+        The base model's.
+    label_sets : dict of str to scipy.sparse.csr_array
+        By rule: cut at 0.5, at one cut tuned for macro-F1, and by ours.
+    """
+    rows = fitting_rows(ds, seed=seed)
+    seen = signals(ds, BASE, base_models(config, ds, seed=seed)[BASE], seed=seed)
+    (fitting, test), (local, local_test) = seen.scores, seen.local
+    ours = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
+    ours.fit(fitting, rows.Y, folds=rows.folds, local=local)
+    return test, {
+        "fixed 0.5": FixedCut(0.5).fit(fitting, rows.Y).predict(test),
+        "global cut": GlobalCut("macro_f1").fit(fitting, rows.Y).predict(test),
+        "adaptive": ours.predict(test, local=local_test),
+    }
+
+
+def split_rows(config, ds, variant, label_sets, *, seed):
+    """Evaluate label sets of all test rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps split anew.
+    variant : str
+        Name of the split.
+    label_sets : dict of str to scipy.sparse.csr_array
+        As :func:`cut_scores` returns them.
+    seed : int
+        Of folds and training.
+
+    Returns
+    -------
+    list of dict
+        One table row a rule.
+    """
+    everything = np.arange(ds.test.Y.shape[0])
+    return [
+        _evaluated(config, ds, variant, rule, predicted, everything, seed)
+        for rule, predicted in label_sets.items()
+    ]
+
+
+def near_duplicate_rows(config, ds, label_sets, known, *, seed):
+    """Evaluate label sets with and without the test texts that the training rows know.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        A data set with texts.
+    label_sets : dict of str to scipy.sparse.csr_array
+        As :func:`cut_scores` returns them.
+    known : numpy.ndarray of bool, shape (n_test_samples,)
+        As :func:`known_texts` returns it.
+    seed : int
+        Of folds and training, and of the rows left out at random.
+
+    Returns
+    -------
+    list of dict
+        For every rule: the test rows without near-duplicates; the mean over :data:`N_CONTROLS` draws of as
+        many test rows, since fewer rows have fewer labels; the near-duplicates alone.
+    """
+    rng, kept = np.random.default_rng(seed), int((~known).sum())
+    draws = [np.sort(rng.permutation(len(known))[:kept]) for _ in range(N_CONTROLS)]
+    rows = []
+    for rule, predicted in label_sets.items():
+        parts = {
+            WITHOUT: [np.flatnonzero(~known)],
+            "as many at random": draws,
+            "near-duplicates alone": [np.flatnonzero(known)],
+        }
+        for variant, drawn in parts.items():
+            found = [_evaluated(config, ds, variant, rule, predicted, part, seed) for part in drawn]
+            means = {name: float(np.mean([row[name] for row in found])) for name in METRICS}
+            rows.append(found[0] | means)
+    return rows
+
+
+def _evaluated(config, ds, variant, rule, predicted, rows, seed):
+    """Return the table row of some test rows."""
+    found = {name: metric(ds.test.Y[rows], predicted[rows]) for name, metric in METRICS.items()}
+    return study_row(
+        config, ds, seed, split="test", test_rows=variant, n_rows=len(rows), base=BASE, rule=rule, **found
+    )
+
+
+def _auroc(config, ds, variant, scores, rows, seed):
+    """Return the macro-AUROC of some test rows."""
+    named = {f"{BASE}, {variant}": scores[rows]}
+    return auroc_rows(config, ds, ds.test.Y[rows], named, seed=seed, split="test")

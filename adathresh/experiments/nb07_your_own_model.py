@@ -1,0 +1,178 @@
+"""Beside the ten lines that bring a user's own model: its rivals, a table, one prediction to explain."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from sklearn.utils import gen_batches
+
+from adathresh.experiments.studies import Prediction, train_frequency
+from adathresh.metrics import example_f1, macro_f1, macro_f1_present, micro_f1, precision_at_k
+from adathresh.posthoc.crossfit import base_scores
+from adathresh.rules import GlobalCut
+
+# A label with no more training rows than this is rare.
+_RARE = 20
+# Entries of a (rows x labels) array that the pipeline may make of the labels; 2 GiB of them.
+_DENSE_ENTRIES = 2**28
+# Rows that the pipeline predicts at once; its predictions are an array, too.
+_ROWS_AT_ONCE = 4_096
+
+
+def rows_that_fit(ds):
+    """Tell how many training rows a model can take that makes the labels dense.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    int
+        As many as make 2 GiB of float64, at least 1; more than most sets have.
+    """
+    return max(1, _DENSE_ENTRIES // ds.train.Y.shape[1])
+
+
+def classifier_label_sets(ds, classifier):
+    """Predict the test rows by a fitted classifier, and by its base model alone.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    classifier : AdaptiveThresholdClassifier
+        Fitted on the training rows, around one estimator.
+
+    Returns
+    -------
+    dict of str to Prediction
+        Label sets and probabilities for "own predict" of the estimator, for one "global cut" of its scores,
+        tuned for macro-F1 on the dev rows (which the adaptive rule never sees), and for "adaptive".
+    """
+    model, n_labels = classifier.estimator_, ds.train.Y.shape[1]
+    dev, test = (base_scores(model, X, n_labels=n_labels) for X in (ds.validation.X, ds.test.X))
+    batches = gen_batches(ds.test.X.shape[0], _ROWS_AT_ONCE)
+    own = sp.vstack([sp.csr_array(model.predict(ds.test.X[rows])) for rows in batches], format="csr")
+    return {
+        "own predict": Prediction(own, test),
+        "global cut": Prediction(sp.csr_array(GlobalCut().fit(dev, ds.validation.Y).predict(test)), test),
+        "adaptive": Prediction(classifier.predict(ds.test.X), classifier.predict_proba(ds.test.X)),
+    }
+
+
+def label_set_metrics(ds, prediction):
+    """Evaluate label sets of the test rows by what a user looks at first.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    prediction : Prediction
+        Label sets, and the probabilities they come from.
+
+    Returns
+    -------
+    dict of str to float
+        F1 and precision at 1, then ``precision`` over all predicted pairs (NaN without any).
+    """
+    predicted, probabilities = prediction.label_sets, prediction.probabilities
+    n_predicted = predicted.sum()
+    n_right = sp.csr_array(predicted).multiply(ds.test.Y).sum()
+    return {
+        "macro_f1": macro_f1(ds.test.Y, predicted),
+        "macro_f1_present": macro_f1_present(ds.test.Y, predicted),
+        "micro_f1": micro_f1(ds.test.Y, predicted),
+        "example_f1": example_f1(ds.test.Y, predicted),
+        "precision_at_1": precision_at_k(ds.test.Y, probabilities, 1),
+        "precision": float(n_right / n_predicted) if n_predicted else float("nan"),
+    }
+
+
+def telling_pair(ds, predicted, other, share):
+    """Choose a test pair to be explained: right in one prediction, missing in another, of a rare label.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    predicted, other : sparse of shape (n_samples, n_labels)
+        Label sets of the test rows.
+    share : sparse of shape (n_samples, n_labels)
+        Neighbour shares of the test rows.
+
+    Returns
+    -------
+    tuple of int
+        Row and label: the pair with the neighbour share nearest to one half, so that neighbours of both kinds
+        can be seen; the first one among equals. A label is rare with 20 training rows at most; where there is
+        no such pair, frequent labels are taken, then pairs that the other prediction has, too, then any that
+        is predicted.
+
+    Raises
+    ------
+    ValueError
+        If nothing is predicted.
+    """
+    predicted, other = sp.csr_array(predicted), sp.csr_array(other)
+    right = predicted.multiply(ds.test.Y)
+    missing = right - right.multiply(other)
+    rare = missing.multiply(train_frequency(ds)[None, :] <= _RARE)
+    for choice in (rare, missing, right, predicted):
+        rows, labels = sp.csr_array(choice).nonzero()
+        if len(rows):
+            best = np.argmin(np.abs(sp.csr_array(share)[rows, labels] - 0.5))
+            return int(rows[best]), int(labels[best])
+    raise ValueError("No label is predicted for any test row, so that there is none to explain.")
+
+
+def neighbour_table(ds, explanation, *, n_neighbours=6, width=72):
+    """List the nearest training rows of an explained prediction.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set that the classifier was fitted on.
+    explanation : Explanation
+        With neighbours.
+    n_neighbours : int, default=6
+        The nearest this many.
+    width : int, default=72
+        Characters shown of a row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``weight`` (the neighbours' weights sum to 1 over all of them), ``carries`` (whether the row
+        carries the label), and ``shown``: the row's text, or the names of its labels in sets without texts.
+    """
+    nearest = explanation.neighbours[:n_neighbours]
+    shown = [textwrap.shorten(describe(ds, row), width, placeholder=" …") for row, _, _ in nearest]
+    weights, carries = [weight for _, weight, _ in nearest], [carried for _, _, carried in nearest]
+    return pd.DataFrame({"weight": weights, "carries": carries, "shown": shown})
+
+
+def describe(ds, row, *, split="train"):
+    """Say what a row is, as far as the data set tells.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    row : int
+        Index of the row.
+    split : {"train", "dev", "test"}, default="train"
+        Where the row is.
+
+    Returns
+    -------
+    str
+        Its text, or its label names where there are no texts.
+    """
+    rows = ds.splits[split]
+    if rows.texts is not None:
+        return rows.texts[row]
+    labels = rows.Y[[row]].indices
+    return ", ".join(ds.label_names[label] for label in labels) or "(no label)"

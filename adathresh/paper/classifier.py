@@ -1,0 +1,416 @@
+"""The paper's method as a scikit-learn classifier: network and thresholds trained together."""
+
+import copy
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from adathresh.paper.losses import AdaptiveThresholdLoss
+from adathresh.paper.network import MultiLabelNetwork
+from adathresh.paper.threshold_layer import ThresholdFusion
+from adathresh.paper.training import Split, ThresholdedNetwork, TrainingPlan, predict_batches, train
+from adathresh.signals.idf import LabelIDF
+from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.validation import check_labels, check_scores
+
+
+class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
+    """The paper's network, trained together with its thresholds and without label leakage.
+
+    Logits z_l(x) of a multilayer perceptron are held against θ_l(x) = λ·α_l·IDF_l + (1−λ)·β_l·KNN_l(x) + b_l;
+    label l is predicted where z_l(x) > θ_l(x) (arXiv:2505.03118, §3). Both signals come from training rows
+    only: the neighbours of a training row never include the row itself, and labels never reach ``predict``.
+    The published architecture is the default; the schedule is not (the released code takes 1,500 epochs at a
+    step size of 1e-4 and keeps the epoch that is best on the rows it reports).
+
+    Parameters
+    ----------
+    hidden_layers : sequence of int, default=(2048, 2048, 2048)
+        Width of each hidden layer; empty for a linear model.
+    dropout : float, default=0.3
+        Share of hidden units dropped in training, in [0, 1).
+    use_idf, use_knn, use_threshold_bias : bool, default=True
+        The paper's switches: whether the rarity term, the neighbour term and b_l take part in θ.
+    fixed_threshold : float, optional
+        One constant θ, in logits, in place of the learnable thresholds.
+    init_std : float, default=0.0
+        Standard deviation that α and β start from (released code: 1).
+    output_bias : float or "prior", default="prior"
+        Where the output bias starts: a number (released code: 0.5), or the log-odds of each label's
+        frequency.
+    normalize_logits : bool, default=False
+        Whether each row of logits is standardised (released code: yes). Needs two labels or more.
+    margin_weight : float, default=0.1
+        Weight of the margin term in the loss; 0 switches it off.
+    margin : float, default=0.1
+        Distance from θ, in logits, from which on a pair costs no hinge.
+    pos_weight : float, default=1.0
+        Weight of a positive pair in the cross-entropy, greater than 0 (released code: 10). Above 1 more
+        labels are predicted, and σ(z − θ) overstates how likely they are.
+    n_neighbors : int, default=30
+        Number of neighbours of the local signal.
+    learning_rate : float, default=1e-3
+        Step size of AdamW.
+    weight_decay : float, default=0.01
+        Decoupled weight decay of AdamW. From 2¹⁶ features on the first layer is trained by SparseAdam,
+        without.
+    batch_size : int, default=128
+        Rows a step.
+    max_epochs : int, default=30
+        Passes over the training rows at most.
+    patience : int, default=5
+        Epochs without a better macro-F1 on the held-out rows after which training stops.
+    validation_fraction : float, default=0.1
+        Share of the rows given to ``fit`` that early stopping holds out, in [0, 1); 0 trains on all rows for
+        ``max_epochs``. Not used where ``fit`` is given held-out rows.
+    device : str, default="auto"
+        "auto" takes a CUDA device where there is one, else the CPU; or any torch device.
+    checkpoint : str or os.PathLike, optional
+        A ``.safetensors`` file that an interrupted ``fit`` leaves and the next one goes on from.
+    n_jobs : int, optional
+        Threads of the neighbour search; None means 1.
+    random_state : int, RandomState instance or None, default=None
+        Of initialisation, row order, dropout and the held-out rows.
+    verbose : bool, default=False
+        Whether to show progress with a time estimate.
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray
+        Label numbers, or the two classes of a binary target.
+    n_labels_ : int
+        Number of labels; 1 for a binary target.
+    history_ : list of dict
+        One entry an epoch: losses, F1 on the held-out rows, λ, α and β.
+    model_ : ThresholdedNetwork
+        The trained torch module.
+    idf_ : LabelIDF
+        The global signal.
+    training_rows_ : numpy.ndarray of int
+        Rows of ``fit`` that were trained on; the others were held out to choose the epoch.
+    neighbors_ : NeighborLabels
+        The local signal.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, for parameters outside their range, NaN or infinity in X, labels other than 0 and 1, a
+        multiclass target, or X and Y of different length.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_multilabel_classification
+    >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+    >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+    >>> clf.predict(X).shape
+    (60, 5)
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_layers=(2048, 2048, 2048),
+        dropout=0.3,
+        use_idf=True,
+        use_knn=True,
+        use_threshold_bias=True,
+        fixed_threshold=None,
+        init_std=0.0,
+        output_bias="prior",
+        normalize_logits=False,
+        margin_weight=0.1,
+        margin=0.1,
+        pos_weight=1.0,
+        n_neighbors=30,
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        batch_size=128,
+        max_epochs=30,
+        patience=5,
+        validation_fraction=0.1,
+        device="auto",
+        checkpoint=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=False,
+    ):
+        self.hidden_layers = hidden_layers
+        self.dropout = dropout
+        self.use_idf = use_idf
+        self.use_knn = use_knn
+        self.use_threshold_bias = use_threshold_bias
+        self.fixed_threshold = fixed_threshold
+        self.init_std = init_std
+        self.output_bias = output_bias
+        self.normalize_logits = normalize_logits
+        self.margin_weight = margin_weight
+        self.margin = margin
+        self.pos_weight = pos_weight
+        self.n_neighbors = n_neighbors
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.checkpoint = checkpoint
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, Y, *, groups=None, dev=None, local=None):
+        """Train network and thresholds.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Training features.
+        Y : array-like or sparse of shape (n_samples, n_labels), or of shape (n_samples,)
+            Training labels, 0 or 1; or one binary target.
+        groups : array-like of shape (n_samples,), optional
+            Rows of one group are never each other's neighbours and are held out together.
+        dev : tuple (X_dev, Y_dev), optional
+            Held-out rows for early stopping, in place of a share of the training rows.
+        local : sparse of shape (n_samples, n_labels), optional
+            Leave-one-out neighbour shares of the training rows, where they are at hand from
+            ``NeighborLabels.fit_transform``; only with ``dev``, so that no held-out row is among them.
+
+        Returns
+        -------
+        AdaptiveThresholdNetwork
+            The fitted classifier.
+        """
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
+        Y = self._encode(Y, X.shape[0])
+        self._check_parameters(Y.shape[1])
+        if local is not None and dev is None:
+            raise ValueError(
+                "local can be given only together with dev: its rows would hold held-out labels."
+            )
+        if local is not None:
+            local = check_scores(
+                local, name="local", n_samples=X.shape[0], n_labels=Y.shape[1], probabilities=True
+            )
+            local = sp.csr_array(local, dtype=np.float32)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        groups = group_codes(groups, X.shape[0])
+        rows, dev_rows = self._hold_out(groups, seed) if dev is None else (slice(None), None)
+        self.training_rows_ = np.arange(X.shape[0])[rows]
+        groups = groups[rows]
+        self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
+        if local is None and self._uses_local():
+            local = self.neighbors_.fit_transform(X[rows], Y[rows], groups=groups)
+        else:
+            self.neighbors_.fit(X[rows], Y[rows], groups=groups)
+        training = self._split(X[rows], Y[rows], local)
+        if dev is not None:
+            dev_split = self._dev_split(*dev, n_labels=Y.shape[1])
+        else:
+            dev_split = None if dev_rows is None else self._split(X[dev_rows], Y[dev_rows])
+        self.idf_ = LabelIDF().fit(training.Y)
+        self.model_ = self._build(X.shape[1], seed)
+        self.history_ = train(
+            self.model_,
+            AdaptiveThresholdLoss(
+                margin_weight=self.margin_weight, margin=self.margin, pos_weight=self.pos_weight
+            ),
+            training,
+            dev_split,
+            plan=self._plan(seed),
+            device=self._device(),
+            checkpoint=self.checkpoint,
+            verbose=self.verbose,
+        )
+        return self
+
+    def decision_function(self, X):
+        """Return z_l(x) − θ_l(x); positive means predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
+            Margins in logits.
+        """
+        return self._squeeze(self._dense(X, lambda z, theta: z.double() - theta.double()))
+
+    def predict_proba(self, X):
+        """Return σ(z_l(x) − θ_l(x)); above 0.5 means predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_labels), or (n_samples, 2) for a binary target
+            Probabilities in [0, 1].
+        """
+        probability = expit(self._dense(X, lambda z, theta: z.double() - theta.double()))
+        return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
+
+    def thresholds(self, X):
+        """Return θ_l(x), in units of the network's logits.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
+            Thresholds.
+        """
+        return self._squeeze(self._dense(X, lambda z, theta: theta.double()))
+
+    def predict(self, X):
+        """Return the label sets; the memory stays that of one batch and of the labels predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        numpy.ndarray or sparse of shape (n_samples, n_labels)
+            0/1, sparse where Y was; the classes, of shape (n_samples,), for a binary target.
+        """
+        found = [sp.csr_array((z > theta).cpu().numpy()) for _, z, theta in self._batches(X)]
+        return self._decode(sp.vstack(found, format="csr"))
+
+    def top_scores(self, X, *, k=50):
+        """Return the k highest probabilities of each row; the full matrix is never held.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Features.
+        k : int, default=50
+            Scores a row; all where there are fewer labels.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_labels)
+            Probabilities σ(z_l(x) − θ_l(x)) of the pairs kept, float32.
+        """
+        found = []
+        for _, z, theta in self._batches(X):
+            values, columns = torch.sigmoid(z - theta).topk(min(k, z.shape[1]), dim=1)
+            rows = np.arange(0, values.numel() + 1, values.shape[1])
+            kept = (values.cpu().numpy().ravel(), columns.cpu().numpy().ravel(), rows)
+            found.append(sp.csr_array(kept, shape=z.shape))
+        scores = sp.vstack(found, format="csr")
+        scores.sort_indices()
+        return scores
+
+    def _dense(self, X, pick):
+        """Return one dense (n_samples, n_labels) array of what ``pick`` takes from logits and thresholds."""
+        return np.vstack([pick(z, theta).cpu().numpy() for _, z, theta in self._batches(X)])
+
+    def _batches(self, X):
+        """Yield rows, logits and thresholds of consecutive batches of new rows, in the precision of X."""
+        check_is_fitted(self, "model_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        model = self.model_ if X.dtype == np.float32 else copy.deepcopy(self.model_).double()
+        return predict_batches(
+            model, self._split(X), batch_size=1024, device=self._device(), verbose=self.verbose
+        )
+
+    def _split(self, X, Y=None, local=None):
+        """Put rows together with their local signal; where none is given, as new rows."""
+        if local is None:
+            empty = sp.csr_array((X.shape[0], self.n_labels_), dtype=np.float32)
+            local = self.neighbors_.transform(X) if self._uses_local() else empty
+        return Split(X=sp.csr_array(X), Y=Y, local=local)
+
+    def _uses_local(self):
+        """Tell whether the neighbour term takes part in θ."""
+        return self.use_knn and self.fixed_threshold is None
+
+    def _dev_split(self, X, Y, *, n_labels):
+        """Check the caller's held-out rows."""
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        Y = Y if self._container != "vector" else (np.asarray(Y) == self.classes_[1])[:, None]
+        return self._split(X, check_labels(Y, name="Y of dev", n_samples=X.shape[0], n_labels=n_labels))
+
+    def _hold_out(self, groups, seed):
+        """Draw the groups that early stopping holds out."""
+        if round(self.validation_fraction * len(np.unique(groups))) < 1:
+            return np.arange(len(groups)), None
+        splitter = GroupShuffleSplit(n_splits=1, test_size=self.validation_fraction, random_state=seed)
+        return next(splitter.split(groups, groups=groups))
+
+    def _build(self, n_features, seed):
+        """Make the network and the fusion, both initialised from the seed."""
+        frequency, n = self.idf_.frequency_, self.idf_.n_samples_
+        bias = self.output_bias
+        if bias == "prior":
+            bias = torch.as_tensor(np.log((frequency + 1) / (n - frequency + 1)), dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = MultiLabelNetwork(
+                n_features,
+                len(frequency),
+                hidden_layers=self.hidden_layers,
+                dropout=self.dropout,
+                output_bias=bias,
+                normalize_logits=self.normalize_logits,
+            )
+            fusion = ThresholdFusion(
+                self.idf_.idf_,
+                use_idf=self.use_idf,
+                use_knn=self.use_knn,
+                use_bias=self.use_threshold_bias,
+                fixed_threshold=self.fixed_threshold,
+                init_std=self.init_std,
+            )
+        return ThresholdedNetwork(network, fusion)
+
+    def _plan(self, seed):
+        """Return the training plan."""
+        return TrainingPlan(
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            seed=seed,
+        )
+
+    def _device(self):
+        """Resolve "auto"."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def _check_parameters(self, n_labels):
+        """Raise for parameters outside their range."""
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1); got {self.dropout!r}.")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction must be in [0, 1); got {self.validation_fraction!r}.")
+        if any(width < 1 for width in self.hidden_layers):
+            raise ValueError(f"hidden_layers must hold positive widths; got {self.hidden_layers!r}.")
+        if isinstance(self.output_bias, str) and self.output_bias != "prior":
+            raise ValueError(f"output_bias must be a number or 'prior'; got {self.output_bias!r}.")
+        if not self.pos_weight > 0:
+            raise ValueError(f"pos_weight must be greater than 0; got {self.pos_weight!r}.")
+        if self.normalize_logits and n_labels < 2:
+            raise ValueError("normalize_logits needs at least two labels.")

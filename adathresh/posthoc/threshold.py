@@ -1,0 +1,522 @@
+"""Adaptive thresholds for any model's held-out scores: score, rarity, neighbours and texts fused."""
+
+import warnings
+from functools import cache
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from adathresh.posthoc.candidates import LOWEST_LOGIT, gather_pairs, score_matrices
+from adathresh.posthoc.explanation import Explanation, shapley_value
+from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
+from adathresh.posthoc.in_sample import in_sample_signs
+from adathresh.posthoc.targets import check_target, label_cuts
+from adathresh.signals.idf import LabelIDF
+from adathresh.utils.validation import check_labels, container_of, like_input, row_major_positions
+
+_FUSIONS = {"boosted": BoostedFusion, "linear": LinearFusion}
+# Pairs that the pooled model is fitted on; beyond that, negatives are drawn and weighted.
+_MAX_PAIRS = 400_000
+# Fewer true or false pairs than this cannot tell which fusion is better; trees would not be.
+_FEW_PAIRS = 50
+# Part of the rows on which the two fusions are compared.
+_COMPARED_ROWS = 1 / 3
+# Fused logits that are no further apart are taken for equal under a budget.
+_TIE = 1e-9
+
+
+class InSampleScoresWarning(UserWarning):
+    """Scores given to ``fit`` look like those of rows that the base model was trained on."""
+
+
+class AdaptiveThreshold(BaseEstimator):
+    """Per-label, per-instance thresholds fitted on held-out scores.
+
+    One pooled model over candidate pairs (x, l) fuses the base model's logit z_l(x), the label's rarity
+    IDF_l, its share k_l(x) among the nearest training rows and, where given, the likeness of row and label
+    text, to a fused logit g_l(x). A label's own correction, shrunk the more the rarer the label, calibrates
+    it. Label l is predicted where σ(g_l(x)) exceeds the cut that is best for the target in expectation; for
+    macro-F1 alone this is half of the greatest expected F1 (F*/2: Lipton et al. 2014, arXiv:1402.1892), with
+    the expectation taken over as many rows as F1 will be measured on. Because g never falls as the score
+    rises, the rule is z_l(x) > θ_l(x), with a threshold for every label and instance as in arXiv:2505.03118.
+
+    Because model and cuts are pooled, a rare label borrows from all labels of its rarity and is never fitted
+    on its own few positives.
+
+    The scores of ``fit`` must be held out: of rows that the base model was not trained on.
+
+    Parameters
+    ----------
+    target : str, default="macro_f1"
+        What the label sets are to be good for: "macro_f1", "micro_f1", "macro_micro_f1", a given "precision"
+        over all predicted pairs or "label_precision" in every label, at most a given "budget" of labels a
+        row, or the least "cost". Under "macro_f1", micro-F1 counts one hundredth: otherwise labels that
+        nothing is known about would be predicted for every row.
+    target_value : float, optional
+        The weight of micro-F1 beside macro-F1 under "macro_micro_f1" (default 1; 0 is macro-F1 alone), the
+        precision, the number of labels a row, or the cost of a false positive in units of that of a false
+        negative.
+    fusion : {"auto", "boosted", "linear"}, default="auto"
+        The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
+        ``coef_`` can be read; "auto" fits both on two thirds of the rows and takes the one with the smaller
+        log-loss on the others.
+    evaluation_rows : int, optional
+        Number of rows over which macro-F1 will be taken; None: as many as are fitted. The fewer rows, the
+        fewer positives of a rare label, and the lower its best cut.
+    transductive : bool, default=False
+        Whether ``predict`` chooses the cuts anew for the rows that it is given, as one batch.
+    random_state : int, RandomState instance or None, default=None
+        Of the pairs that are drawn where there are very many, and of those that stop the boosting.
+
+    Attributes
+    ----------
+    fusion_ : BoostedFusion or LinearFusion
+        The pooled model.
+    effects_ : LabelEffects
+        Each label's own correction.
+    cuts_ : numpy.ndarray of shape (n_labels,)
+        Cut of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
+    idf_ : LabelIDF
+        The global signal.
+    impossible_ : numpy.ndarray of int
+        Labels that no training row carries and that have no label text: never predicted.
+    n_labels_ : int
+        Number of labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_multilabel_classification
+    >>> _, Y = make_multilabel_classification(n_samples=200, random_state=0)
+    >>> scores = np.random.default_rng(0).normal(0.3 + 0.4 * Y, 0.1).clip(0, 1)
+    >>> float((AdaptiveThreshold(random_state=0).fit(scores, Y).predict(scores) == Y).mean().round(1))
+    1.0
+    """
+
+    def __init__(
+        self,
+        target="macro_f1",
+        *,
+        target_value=None,
+        fusion="auto",
+        evaluation_rows=None,
+        transductive=False,
+        random_state=None,
+    ):
+        self.target = target
+        self.target_value = target_value
+        self.fusion = fusion
+        self.evaluation_rows = evaluation_rows
+        self.transductive = transductive
+        self.random_state = random_state
+
+    def fit(self, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
+        """Fit the fusion and the cuts on held-out rows.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Held-out probabilities in [0, 1] of one base model, or of several. In CSR an absent pair counts as
+            below every stored score.
+        Y : array-like or sparse of shape (n_samples, n_labels)
+            Labels of the same rows, 0 or 1.
+        local : sparse of shape (n_samples, n_labels), optional
+            Neighbour shares of the same rows, each row left out of its own neighbours
+            (``NeighborLabels.fit_transform``).
+        affinity : sparse of shape (n_samples, n_labels), optional
+            Likeness of row and label text in [0, 1] (``LabelAffinity.transform``).
+        Y_train : array-like or sparse of shape (n_training_samples, n_labels), optional
+            Labels of the rows that the base model was trained on, where these are others than the fitted
+            ones. They tell how rare each label was for the model.
+        folds : array-like of int, shape (n_samples,), optional
+            For cross-fitted scores: fold of each row, scored by a model trained on all other folds. A label's
+            rarity is then what that model saw.
+
+        Returns
+        -------
+        AdaptiveThreshold
+            The fitted rule.
+
+        Raises
+        ------
+        ValueError
+            If the scores are not finite probabilities, Y is not 0/1, the shapes differ, a parameter is out of
+            range, or the candidate pairs hold only positives or only negatives.
+
+        Warns
+        -----
+        InSampleScoresWarning
+            If the scores are implausibly good for rows that the base model has not seen.
+        """
+        self._check_parameters()
+        pairs, fused = self._fit_fused(scores, Y, local, affinity, Y_train, folds)
+        self.cuts_ = self._label_cuts(pairs, fused, self.evaluation_rows or pairs.shape[0])
+        return self
+
+    def fit_targets(self, targets, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
+        """Fit the fusion once, and the cuts for several targets: what ``fit`` gives for each, in less time.
+
+        Parameters
+        ----------
+        targets : dict of str to float or None
+            The targets, each with its ``target_value``; None where it takes none.
+        scores, Y : matrices of shape (n_samples, n_labels)
+            As in ``fit``.
+        local, affinity, Y_train, folds : optional
+            As in ``fit``.
+
+        Returns
+        -------
+        dict of str to AdaptiveThreshold
+            A fitted rule for each target; all share one fusion. This one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``, and for a target that is unknown or has a wrong value.
+
+        Warns
+        -----
+        InSampleScoresWarning
+            As in ``fit``.
+        """
+        fitted = clone(self)
+        rules = {
+            target: clone(self).set_params(target=target, target_value=value)
+            for target, value in targets.items()
+        }
+        for rule in rules.values():
+            rule._check_parameters()
+        pairs, fused = fitted._fit_fused(scores, Y, local, affinity, Y_train, folds)
+        for rule in rules.values():
+            vars(rule).update(vars(fitted) | rule.get_params())  # all that is fitted, its own parameters
+            rule.cuts_ = rule._label_cuts(pairs, fused, self.evaluation_rows or pairs.shape[0])
+        return rules
+
+    def predict(self, scores, *, local=None, affinity=None):
+        """Return the label sets.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``.
+        local : sparse of shape (n_samples, n_labels), optional
+            Neighbour shares (``NeighborLabels.transform``); required where ``fit`` had them.
+        affinity : sparse of shape (n_samples, n_labels), optional
+            Likeness of row and label text; required where ``fit`` had it.
+
+        Returns
+        -------
+        numpy.ndarray or sparse of shape (n_samples, n_labels)
+            0/1, sparse where the (first) scores are.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        fused, cuts = self._fused_and_cuts(pairs)
+        keep = fused > cuts
+        ones = np.ones(keep.sum(), dtype=np.float32)
+        found = sp.csr_array((ones, (pairs.rows[keep], pairs.labels[keep])), shape=pairs.shape)
+        return like_input(found, container_of(score_matrices(scores)[0]))
+
+    def predict_proba(self, scores, *, local=None, affinity=None):
+        """Return the fused probabilities of the candidate pairs.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_labels)
+            Probabilities σ(g_l(x)) of every pair that has a score, a neighbour share or a likeness.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        return pairs.matrix(expit(self._fused(pairs)))
+
+    def margins(self, scores, *, local=None, affinity=None):
+        """Return by how much the fused logit exceeds its cut; positive means predicted.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_labels)
+            Margins of the candidate pairs, in fused logits; ``-inf`` for a label that is never predicted.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        fused, cuts = self._fused_and_cuts(pairs)
+        return pairs.matrix(fused - cuts)
+
+    def thresholds(self, scores, *, local=None, affinity=None):
+        """Return θ_l(x) of the candidate pairs: the base logit above which the label is predicted.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``; thresholds are those of the first base model and do not
+            depend on its scores, but for the other labels' under a budget or a transductive cut.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_labels)
+            Thresholds in logits; ``inf``: never predicted, ``-inf``: predicted at every score.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        _, cuts = self._fused_and_cuts(pairs)
+        return pairs.matrix(self._thresholds(pairs, cuts))
+
+    def explain(self, scores, label, *, local=None, affinity=None):
+        """Split the decision about one label of one row into its terms.
+
+        Parameters
+        ----------
+        scores : matrix of shape (1, n_labels), or list of such
+            Probabilities of one row, as in ``fit``.
+        label : int
+            The label.
+        local, affinity : sparse of shape (1, n_labels), optional
+            The other signals; required where ``fit`` had them.
+
+        Returns
+        -------
+        Explanation
+            The terms, which add up to the margin.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one row, the label is out of range or no candidate of the row (it has no
+            score, neighbour share or likeness there), or the rule is transductive.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        if pairs.shape[0] != 1:
+            raise ValueError(f"explain takes one row; got {pairs.shape[0]}.")
+        if not 0 <= label < self.n_labels_:
+            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+        if self.transductive:
+            raise ValueError("A transductive rule has no cuts for a row alone; set transductive=False.")
+        at = np.flatnonzero(pairs.labels == label)
+        if not len(at):
+            raise ValueError(
+                f"Label {label} is no candidate of this row: it has no score, share or likeness."
+            )
+        # under a budget the cut depends on the whole row, but all else on this pair alone
+        fused, cuts = (values[at] for values in self._fused_and_cuts(pairs))
+        pair = pairs.take(at)
+        threshold = self._thresholds(pair, cuts)[0]
+        terms = self._shapley(pair)
+        rarity = fused[0] - sum(terms.values())
+        return Explanation(
+            label=int(label),
+            score=float(expit(pair.logits[0, 0])),
+            threshold=float(threshold),
+            base_term=terms["base"],
+            rarity_term=float(rarity),
+            neighbour_term=terms.get("share", 0.0),
+            text_term=terms.get("affinity", 0.0),
+            cut=float(cuts[0]),
+            predicted=bool(pair.logits[0, 0] > threshold),
+        )
+
+    def _check_parameters(self):
+        """Raise for parameters out of range."""
+        check_target(self.target, self.target_value)
+        if self.fusion not in ("auto", *_FUSIONS):
+            raise ValueError(f'fusion must be "auto", "boosted" or "linear"; got {self.fusion!r}.')
+        if self.evaluation_rows is not None and self.evaluation_rows < 1:
+            raise ValueError(f"evaluation_rows must be at least 1; got {self.evaluation_rows!r}.")
+
+    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds):
+        """Fit everything but the cuts; return the pairs and their fused probabilities."""
+        Y = check_labels(Y)
+        self.n_labels_ = Y.shape[1]
+        if Y_train is not None and folds is not None:
+            raise ValueError(
+                "Give Y_train (a model trained on other rows) or folds (cross-fitted), not both."
+            )
+        self._uses = {"local": local is not None, "affinity": affinity is not None}
+        pairs = gather_pairs(scores, local, affinity, n_samples=Y.shape[0], n_labels=Y.shape[1])
+        self._n_models = pairs.logits.shape[1]
+        truth = np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
+        if truth.all() or not truth.any():
+            raise ValueError(
+                "The candidate pairs hold only one class; the fusion needs scored pairs that are true and "
+                "scored pairs that are not."
+            )
+        if Y_train is None:
+            _warn_if_in_sample(pairs, truth, Y)
+        labels_seen = Y if Y_train is None else check_labels(Y_train, name="Y_train", n_labels=Y.shape[1])
+        self.idf_ = LabelIDF().fit(labels_seen)
+        self._find_impossible(known=Y_train is not None or folds is not None)
+        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds)
+        self._fit_fusion(pairs, idf, truth)
+        raw = self.fusion_.decide(pairs, idf)
+        self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
+        return pairs, expit(self.effects_.apply(raw, pairs.labels))
+
+    def _find_impossible(self, *, known):
+        """Name the labels that can never be predicted, if it is known what the model was trained on."""
+        out = known and not self._uses["affinity"]
+        self.impossible_ = self.idf_.unseen_ if out else np.zeros(0, dtype=int)
+
+    def _idf(self, pairs):
+        """Return the rarity of each pair's label."""
+        return self.idf_.idf_[pairs.labels]
+
+    def _fit_fusion(self, pairs, idf, truth):
+        """Fit the pooled model, on drawn pairs where there are very many."""
+        rng = check_random_state(self.random_state)
+        keep, weight = _draw(truth, rng)
+        data = pairs.take(keep), idf[keep], truth[keep], weight[keep]
+        seed = rng.randint(2**31 - 1)
+        kind = _FUSIONS.get(self.fusion) or _better_fusion(*data, rng=rng)
+        self.fusion_ = kind().fit(*data, random_state=seed)
+
+    def _fused(self, pairs):
+        """Return the fused, corrected logits."""
+        return self.effects_.apply(self.fusion_.decide(pairs, self._idf(pairs)), pairs.labels)
+
+    def _fused_and_cuts(self, pairs):
+        """Return fused logit and cut, a logit too, of every pair."""
+        fused = self._fused(pairs)
+        if self.target == "budget":
+            never = np.isin(pairs.labels, self.impossible_)
+            cuts = _budget_cuts(pairs, np.where(never, -np.inf, fused), int(self.target_value))
+            return fused, np.where(never, np.inf, cuts)
+        cuts = self.cuts_
+        if self.transductive and pairs.shape[0]:
+            cuts = self._label_cuts(pairs, expit(fused), pairs.shape[0])
+        return fused, logit(np.clip(cuts, 0, 1))[pairs.labels]
+
+    def _label_cuts(self, pairs, fused, evaluation_rows):
+        """Return the cut of every label that is best for the target in expectation."""
+        if self.target == "budget":
+            return np.full(self.n_labels_, np.nan)
+        cuts = label_cuts(
+            self.target,
+            self.target_value,
+            pairs.labels,
+            fused,
+            n_labels=self.n_labels_,
+            n_rows=pairs.shape[0],
+            evaluation_rows=evaluation_rows,
+        )
+        cuts[self.impossible_] = np.inf
+        return cuts
+
+    def _thresholds(self, pairs, cuts):
+        """Solve for the base logit at which the fused logit meets its cut."""
+        return self.fusion_.threshold(pairs, self._idf(pairs), self.effects_.undo(cuts, pairs.labels))
+
+    def _shapley(self, pair):
+        """Return the Shapley values of the signals, against a pair without any."""
+        mean_idf = np.array([self.idf_.idf_.mean()])
+        nothing = pair._replace(
+            logits=np.full_like(pair.logits, LOWEST_LOGIT),
+            share=None if pair.share is None else np.zeros(1),
+            affinity=None if pair.affinity is None else np.zeros(1),
+        )
+        players = {"base": "logits", "share": "share", "affinity": "affinity"}
+        players = {player: field for player, field in players.items() if getattr(pair, field) is not None}
+        names = ["idf", *players]
+
+        @cache
+        def value(present):
+            fields = {players[name]: getattr(pair, players[name]) for name in present if name != "idf"}
+            idf = self._idf(pair) if "idf" in present else mean_idf
+            raw = self.fusion_.decide(nothing._replace(**fields), idf)
+            return float(self.effects_.apply(raw, pair.labels)[0])
+
+        return {name: shapley_value(name, names, value) for name in players}
+
+    def _checked_pairs(self, scores, local, affinity):
+        """Return the candidate pairs of rows to be predicted."""
+        check_is_fitted(self, "cuts_")
+        given = {"local": local, "affinity": affinity}
+        sources = {"local": "NeighborLabels.transform(X)", "affinity": "LabelAffinity.transform(X)"}
+        for name, used in self._uses.items():
+            if used and given[name] is None:
+                raise ValueError(f"fit was given {name}; pass {name}={sources[name]} here too.")
+            if not used:
+                given[name] = None
+        n_models = len(score_matrices(scores))
+        if n_models != self._n_models:
+            raise ValueError(f"fit had the scores of {self._n_models} base models; got {n_models}.")
+        return gather_pairs(scores, given["local"], given["affinity"], n_labels=self.n_labels_)
+
+
+def _draw(truth, rng):
+    """Choose the pairs to fit on, and how many each one stands for: half of them true, if so many are."""
+    keep, weight = np.ones(len(truth), dtype=bool), np.ones(len(truth))
+    if len(truth) > _MAX_PAIRS:
+        for of_class in (truth, ~truth):
+            share = min(1.0, _MAX_PAIRS / 2 / of_class.sum())
+            keep[of_class] = rng.random_sample(of_class.sum()) < share
+            weight[of_class] = 1 / share
+    return keep, weight
+
+
+def _better_fusion(pairs, idf, truth, weight, *, rng):
+    """Compare the fusions by their log-loss on a part of the rows that they were not fitted on."""
+    held_out = (rng.random_sample(pairs.shape[0]) < _COMPARED_ROWS)[pairs.rows]
+    fit, check = ~held_out, held_out
+    if min((truth[part] == value).sum() for part in (fit, check) for value in (True, False)) < _FEW_PAIRS:
+        return LinearFusion
+    losses = {}
+    for kind in _FUSIONS.values():
+        fusion = kind().fit(pairs.take(fit), idf[fit], truth[fit], weight[fit], random_state=0)
+        g = fusion.decide(pairs.take(check), idf[check])
+        losses[kind] = np.average(np.logaddexp(0, np.where(truth[check], -g, g)), weights=weight[check])
+    return min(losses, key=losses.get)
+
+
+def _fold_idf(pairs, Y, folds):
+    """Return the rarity of each pair's label among the rows of all other folds."""
+    folds = np.asarray(folds)
+    if folds.shape != (Y.shape[0],):
+        raise ValueError(f"folds must have shape ({Y.shape[0]},), one entry a row; got {folds.shape}.")
+    codes = np.unique(folds, return_inverse=True)[1]
+    if codes.max(initial=0) == 0:
+        raise ValueError("folds names one fold only; cross-fitted scores need at least two.")
+    idf = np.stack([LabelIDF().fit(Y[codes != fold]).idf_ for fold in range(codes.max() + 1)])
+    return idf[codes[pairs.rows], pairs.labels]
+
+
+def _budget_cuts(pairs, fused, budget):
+    """Return what each pair must exceed to be among its row's ``budget`` greatest; ties at the cut are out.
+
+    For a pair that is in, this is the greatest that is out; for one that is out, the least that is in.
+    """
+    order = np.lexsort((-fused, pairs.rows))
+    starts = np.searchsorted(pairs.rows, np.arange(pairs.shape[0]))
+    ends = np.r_[starts[1:], len(fused)]
+    full = ends - starts > budget
+    first_out, last_in = np.full((2, pairs.shape[0]), -np.inf)
+    first_out[full] = fused[order][starts[full] + budget]
+    last_in[full] = fused[order][starts[full] + budget - 1]
+    first_out, last_in = first_out[pairs.rows], last_in[pairs.rows]
+    return np.where(fused > first_out, first_out, last_in + _TIE)  # no rounding may break a tie
+
+
+def _warn_if_in_sample(pairs, truth, Y):
+    """Warn if the scores know what only training rows can tell."""
+    signs = in_sample_signs(pairs.rows, pairs.labels, pairs.logits[:, 0], truth, Y)
+    if signs.what is not None:
+        warnings.warn(
+            f"The scores look like those of rows that the base model was trained on ({signs.what}). Give "
+            "out-of-fold scores (AdaptiveThresholdClassifier makes them), or those of rows held out.",
+            InSampleScoresWarning,
+            stacklevel=4,
+        )

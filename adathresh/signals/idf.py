@@ -1,0 +1,79 @@
+"""The global signal: how rare a label is in the training rows."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from adathresh.utils.validation import check_labels
+
+
+class LabelIDF(BaseEstimator):
+    """Inverse document frequency of labels, IDF_l = log(N / (f_l + ε)).
+
+    N is the number of training rows and f_l how many of them carry label l (arXiv:2505.03118, §3). The paper
+    does not state ε. With the default ε = 1 a label that no training row carries gets the finite value log N,
+    the largest of all; a label of one row gets log(N/2); a label that every row carries gets a value just
+    below 0.
+
+    Parameters
+    ----------
+    epsilon : float, default=1.0
+        Added to every frequency; greater than 0, so that unseen labels stay finite.
+
+    Attributes
+    ----------
+    idf_ : numpy.ndarray of shape (n_labels,)
+        IDF of each label, float64.
+    frequency_ : numpy.ndarray of shape (n_labels,)
+        Number of training rows that carry each label.
+    n_samples_ : int
+        Number of training rows.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if epsilon is not positive or Y is not a non-empty 0/1 matrix.
+
+    Examples
+    --------
+    >>> LabelIDF().fit([[1, 0, 0], [1, 1, 0]]).idf_.round(3)
+    array([-0.405,  0.   ,  0.693])
+    """
+
+    def __init__(self, *, epsilon=1.0):
+        self.epsilon = epsilon
+
+    def fit(self, Y):
+        """Count the labels of the training rows.
+
+        Parameters
+        ----------
+        Y : array-like or sparse of shape (n_samples, n_labels)
+            Training labels, 0 or 1.
+
+        Returns
+        -------
+        LabelIDF
+            The fitted signal.
+        """
+        if not self.epsilon > 0:
+            raise ValueError(f"epsilon must be greater than 0; got {self.epsilon!r}.")
+        Y = check_labels(Y)
+        if Y.shape[0] == 0:
+            raise ValueError("Y has no rows: a label frequency needs at least one training row.")
+        self.n_samples_ = Y.shape[0]
+        self.frequency_ = np.bincount(Y.indices, minlength=Y.shape[1])
+        self.idf_ = np.log(self.n_samples_ / (self.frequency_ + self.epsilon))
+        return self
+
+    @property
+    def unseen_(self):
+        """Find the labels that no training row carries.
+
+        Returns
+        -------
+        numpy.ndarray
+            Their indices.
+        """
+        check_is_fitted(self)
+        return np.flatnonzero(self.frequency_ == 0)

@@ -1,0 +1,1 @@
+"""What several rooms share: checks of arguments, files, sparse arithmetic."""

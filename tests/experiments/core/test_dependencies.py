@@ -1,0 +1,38 @@
+"""The sources that a result depends on are found however they are imported."""
+
+import pytest
+
+from adathresh.experiments.core import dependencies
+from adathresh.experiments.core.dependencies import source_digests
+
+
+def test_the_network_depends_on_what_decides_its_early_stopping():
+    found = source_digests("adathresh.experiments.core.models")
+    assert {
+        "adathresh.experiments.core.models",
+        "adathresh.paper.classifier",
+        "adathresh.paper.training",
+        "adathresh.metrics",
+        "adathresh.utils.validation",
+    } <= set(found)
+    assert "adathresh.experiments.core.plotting" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("import adathresh.metrics as m", "adathresh.metrics"),
+        ("from adathresh import AdaptiveThreshold", "adathresh.posthoc.threshold"),
+        ("from adathresh.rules import SCut", "adathresh.rules"),
+        ("from adathresh.signals import knn", "adathresh.signals.knn"),
+        ("def f():\n    from adathresh.models.tree import LabelTree", "adathresh.models.tree"),
+        ("from ..utils import files", "adathresh.utils.files"),
+        ("from .knn import row_softmax", "adathresh.signals.knn"),
+    ],
+)
+def test_imports_are_found_however_they_are_written(line, module):
+    assert module in dependencies._imports("adathresh.signals.idf", line.encode())
+
+
+def test_other_packages_do_not_count():
+    assert dependencies._imports("adathresh.signals.idf", b"import numpy\nfrom sklearn import base") == []

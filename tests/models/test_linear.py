@@ -1,0 +1,176 @@
+"""Linear one-vs-rest: the same classifiers as scikit-learn's, the shortlist, and the pruning."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from joblib import parallel_config
+from scipy.special import expit
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from adathresh.models.linear import LinearOneVsRest
+from adathresh.models.neighbors import NeighborShares
+
+
+def make_data(seed=0, n_samples=120, n_features=30, n_labels=8):
+    rng = np.random.default_rng(seed)
+    X = rng.random((n_samples, n_features)) * (rng.random((n_samples, n_features)) < 0.4)
+    return X, (X[:, :n_labels] + 0.2 * rng.normal(size=(n_samples, n_labels)) > 0.4).astype(int)
+
+
+class Listed(BaseEstimator):
+    """A shortlist that is given: labels row + 0, row + 2, … (row counts from the start of X)."""
+
+    def __init__(self, step=2):
+        self.step = step
+
+    def fit(self, X, Y):
+        self.n_labels_ = Y.shape[1]
+        return self
+
+    def top_scores(self, X, *, k):
+        rows, labels = np.indices((X.shape[0], self.n_labels_))
+        listed = (rows + labels) % self.step == 0
+        return sp.csr_array(np.where(listed, 0.3, 0))
+
+
+def seeded(**options):
+    return {"random_state": np.random.RandomState(0).randint(2**31), "max_iter": 1000, **options}
+
+
+@pytest.mark.parametrize("dual", [True, False])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 3}])
+@pytest.mark.parametrize("loss", ["squared_hinge", "log"])
+def test_each_label_is_scikit_learns_own_classifier(loss, class_weight, dual):
+    X, Y = make_data(n_samples=20 if dual else 120)
+    options = {"C": 2.0, "class_weight": class_weight}
+    ours = LinearOneVsRest(loss, min_weight=0, random_state=0, **options).fit(X, Y)
+    for label in range(8):
+        options |= {"dual": dual}
+        theirs = LinearSVC(**seeded(**options))
+        if loss == "log":
+            theirs = LogisticRegression(solver="liblinear", **seeded(**options))
+        theirs.fit(X, Y[:, label])
+        np.testing.assert_allclose(ours.coef_[[label]].toarray(), theirs.coef_, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(ours.intercept_[label], theirs.intercept_[0])
+
+
+@pytest.mark.parametrize(("loss", "slope"), [("squared_hinge", 3), ("log", 1)])
+def test_probabilities_are_the_logistic_function_of_the_margins(loss, slope):
+    X, Y = make_data()
+    model = LinearOneVsRest(loss, random_state=0).fit(X, Y)
+    margins = X @ model.coef_.toarray().T + model.intercept_
+    scores = model.top_scores(X, k=8).toarray()
+    np.testing.assert_allclose(scores, expit(slope * margins), rtol=1e-4)
+    np.testing.assert_array_equal(model.predict(X), margins > 0)
+
+
+def test_a_shortlist_gives_the_negatives_and_the_pairs_that_are_scored():
+    X, Y = make_data()
+    model = LinearOneVsRest(shortlist=Listed(), min_weight=0, random_state=0).fit(X, Y)
+    listed = Listed().fit(X, Y).top_scores(X, k=50).toarray() > 0
+    margins = np.empty(Y.shape)
+    for label in range(8):
+        rows = np.flatnonzero(listed[:, label] | (Y[:, label] == 1))
+        theirs = LinearSVC(**seeded()).fit(X[rows], Y[rows, label])
+        np.testing.assert_allclose(model.coef_[[label]].toarray(), theirs.coef_, rtol=1e-5, atol=1e-7)
+        margins[:, label] = theirs.decision_function(X)
+    scores = model.top_scores(X)
+    np.testing.assert_array_equal(scores.toarray() > 0, listed)
+    np.testing.assert_allclose(scores.toarray()[listed], expit(3 * margins)[listed], rtol=1e-4)
+    np.testing.assert_array_equal(model.predict(X), listed & (margins > 0))
+
+
+def test_a_shortlist_of_everything_is_no_shortlist():
+    X, Y = make_data()
+    new, _ = make_data(seed=1)
+    listed = LinearOneVsRest(shortlist=Listed(step=1), random_state=0).fit(X, Y).top_scores(new)
+    np.testing.assert_array_equal(
+        listed.toarray(), LinearOneVsRest(random_state=0).fit(X, Y).top_scores(new).toarray()
+    )
+
+
+def test_a_label_whose_shortlist_holds_only_positives_is_trained_on_all_rows():
+    X, Y = make_data()
+    nothing = LinearOneVsRest(shortlist=Listed(step=10**6), random_state=0).fit(X[1:], Y[1:])
+    everything = LinearOneVsRest(random_state=0).fit(X[1:], Y[1:])
+    np.testing.assert_array_equal(nothing.coef_.toarray()[1:], everything.coef_.toarray()[1:])
+
+
+def test_the_shortlist_is_asked_for_so_many_candidates():
+    X, Y = make_data()
+    model = LinearOneVsRest(shortlist=NeighborShares(5), n_candidates=3, random_state=0).fit(X, Y)
+    assert np.diff(model.top_scores(X).indptr).max() == 3
+    assert np.diff(model.top_scores(X, k=2).indptr).max() == 2
+
+
+def test_small_weights_are_dropped():
+    X, Y = make_data()
+    full = LinearOneVsRest(min_weight=0, random_state=0).fit(X, Y).coef_.toarray()
+    pruned = LinearOneVsRest(min_weight=0.2, random_state=0).fit(X, Y).coef_
+    kept = np.abs(full) >= 0.2 * np.abs(full).max(axis=1, keepdims=True)
+    assert 0 < kept.sum() < kept.size
+    np.testing.assert_array_equal(pruned.toarray(), np.where(kept, full, 0))
+    assert pruned.nnz == kept.sum()
+    assert pruned.dtype == np.float32
+
+
+def test_margins_of_labels_with_no_or_only_positives():
+    X, Y = make_data()
+    Y[:, 1], Y[:, 5] = 0, 1
+    model = LinearOneVsRest(random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(model.intercept_[[1, 5]], [-np.inf, np.inf])
+    scores = model.top_scores(X, k=8).toarray()
+    assert (scores[:, 1] == 0).all()
+    assert (scores[:, 5] == 1).all()
+
+
+def test_a_parallel_fit_is_the_same(monkeypatch):
+    monkeypatch.setattr("adathresh.models.linear._LABELS_PER_TASK", 3)
+    X, Y = make_data()
+    one, two = (LinearOneVsRest(n_jobs=n_jobs, random_state=0).fit(X, Y) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(one.coef_.toarray(), two.coef_.toarray())
+    np.testing.assert_array_equal(one.intercept_, two.intercept_)
+
+
+def test_jobs_never_share_the_random_state_of_liblinear():
+    """Threads would: joblib takes them inside a worker, and where its user asks for them."""
+    rng = np.random.default_rng(0)
+    X = sp.csr_array(sp.random(400, 2000, 0.02, format="csr", rng=rng))  # wide: the dual solver draws
+    Y = (rng.random((400, 256)) < 0.1).astype(int)
+    alone = LinearOneVsRest(random_state=0).fit(X, Y)
+    with parallel_config("threading"):
+        side_by_side = LinearOneVsRest(n_jobs=2, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(side_by_side.coef_.toarray(), alone.coef_.toarray())
+    np.testing.assert_array_equal(side_by_side.intercept_, alone.intercept_)
+
+
+def test_positives_that_weigh_more_are_found_more_often():
+    X, Y = make_data()
+    plain, weighted = (
+        LinearOneVsRest(class_weight=weight, random_state=0).fit(X, Y).predict(X).sum()
+        for weight in (None, {0: 1, 1: 10})
+    )
+    assert weighted > plain
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"loss": "hinge"}, "loss must be one of .*'log', 'squared_hinge'.*; got 'hinge'"),
+        ({"C": 0}, "C must be greater than 0; got 0"),
+        ({"min_weight": 1}, r"min_weight must be in \[0, 1\); got 1"),
+        ({"min_weight": -0.1}, "min_weight"),
+        ({"n_candidates": 0, "shortlist": NeighborShares()}, "k must be at least 1"),
+        ({"shortlist": LinearSVC()}, "shortlist must have top_scores; LinearSVC has not"),
+    ],
+)
+def test_parameters_out_of_range(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        LinearOneVsRest(**parameters).fit(*make_data())
+
+
+def test_verbose_shows_progress(capsys):
+    LinearOneVsRest(verbose=True).fit(*make_data())
+    assert "8/8" in capsys.readouterr().err

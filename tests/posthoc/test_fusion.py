@@ -1,0 +1,266 @@
+"""The pooled fusions against scikit-learn, their thresholds, and the labels' own corrections."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from adathresh.posthoc.candidates import Pairs
+from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
+
+FUSIONS = [LinearFusion, BoostedFusion]
+SIGNALS = ["model 1", "model 2", "share", "affinity"]
+
+
+def make_pairs(seed=0, n=3000, models=2, share=True, affinity=True):
+    """Pairs with every signal, their rarity, truth and weight; scores are clipped and shares often 0."""
+    rng = np.random.default_rng(seed)
+    logits = np.clip(rng.normal(-2, 2.5, (n, models)), logit(1e-6), 4)
+    shares, likeness = (np.round(rng.random(n), 2) * (rng.random(n) < 0.4) for _ in range(2))
+    idf = rng.choice([0.5, 2.0, 4.0, 6.0], n)
+    g = logits.mean(axis=1) + 2 * shares + likeness - 0.2 * idf + (logits[:, 0] > 0)
+    pairs = Pairs(
+        (n, 1),
+        np.arange(n),
+        np.zeros(n, dtype=int),
+        logits,
+        shares if share else None,
+        likeness if affinity else None,
+    )
+    return pairs, idf, rng.random(n) < expit(g), rng.choice([1.0, 3.0], n)
+
+
+def fitted(kind, *data):
+    return kind().fit(*data, random_state=0)
+
+
+def documented_columns(pairs, idf):
+    """The columns that the class names."""
+    q = logit(np.clip(pairs.share, 0.01, 0.99))
+    z1, z2 = pairs.logits.T
+    return {
+        "score": z1,
+        "score x idf": z1 * idf,
+        "score 2": z2,
+        "score 2 x idf": z2 * idf,
+        "idf": idf,
+        "share": pairs.share,
+        "logit share": q,
+        "logit share x idf": q * idf,
+        "affinity": pairs.affinity,
+        "affinity x idf": pairs.affinity * idf,
+    }
+
+
+def test_linear_fusion_is_a_logistic_regression_on_the_documented_columns():
+    pairs, idf, truth, weight = make_pairs()
+    fusion = fitted(LinearFusion, pairs, idf, truth, weight)
+    columns = documented_columns(pairs, idf)
+    assert list(fusion.coef_) == [*columns, "intercept"]
+    X = np.column_stack(list(columns.values()))
+    peer = LogisticRegression(C=100, solver="newton-cholesky", tol=1e-10, max_iter=1000)
+    peer.fit(X / X.std(axis=0), truth, sample_weight=weight)
+    np.testing.assert_allclose(
+        fusion.decide(pairs, idf), peer.decision_function(X / X.std(axis=0)), atol=0.02
+    )
+    by_hand = X @ [fusion.coef_[name] for name in columns] + fusion.coef_["intercept"]
+    np.testing.assert_allclose(fusion.decide(pairs, idf), by_hand, rtol=1e-9, atol=1e-9)
+
+
+def test_weights_count_pairs():
+    pairs, idf, truth, _ = make_pairs(n=500)
+    twice = np.repeat(np.arange(500), 2)
+    a = fitted(LinearFusion, pairs, idf, truth, np.full(500, 2.0))
+    b = fitted(LinearFusion, pairs.take(twice), idf[twice], truth[twice], np.ones(1000))
+    np.testing.assert_allclose(list(a.coef_.values()), list(b.coef_.values()), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+@pytest.mark.parametrize("rarity", [0.0, 2.0, np.log(300 / 138)])
+def test_labels_that_are_all_equally_rare(kind, rarity):
+    pairs, idf, truth, weight = make_pairs(models=1, share=False, affinity=False)
+    idf = np.full_like(idf, rarity)
+    g = fitted(kind, pairs, idf, truth, weight).decide(pairs, idf)
+    assert np.isfinite(g).all()
+    assert g[truth].mean() > g[~truth].mean() + 1
+
+
+def raised(pairs, signal, rng):
+    """The same pairs with one signal raised at random."""
+    if signal.startswith("model"):
+        logits = pairs.logits.copy()
+        logits[:, int(signal[-1]) - 1] += rng.exponential(1, len(logits))
+        return pairs._replace(logits=logits)
+    column = getattr(pairs, signal)
+    return pairs._replace(**{signal: column + (1 - column) * rng.random(len(column))})
+
+
+@pytest.mark.parametrize("misled", [False, True])
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_boosted_fusion_never_falls(signal, misled):
+    pairs, idf, truth, weight = make_pairs()
+    fusion = fitted(BoostedFusion, pairs, idf, truth != misled, weight)
+    more = raised(pairs, signal, np.random.default_rng(1))
+    change = fusion.decide(more, idf) - fusion.decide(pairs, idf)
+    assert change.min() >= 0
+    assert misled or (change > 0).any()
+
+
+@pytest.mark.parametrize("misled", [False, True])
+@pytest.mark.parametrize("signal", SIGNALS[:2])
+def test_linear_fusion_rises_with_every_score(signal, misled):
+    pairs, idf, truth, weight = make_pairs()
+    fusion = fitted(LinearFusion, pairs, idf, truth != misled, weight)
+    assert (fusion.coef_["score"] < 0) == misled
+    more = raised(pairs, signal, np.random.default_rng(1))
+    assert (fusion.decide(more, idf) > fusion.decide(pairs, idf)).all()
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+@pytest.mark.parametrize("models", [1, 2])
+def test_above_the_cut_is_above_the_threshold(kind, models):
+    pairs, idf, truth, weight = make_pairs(models=models)
+    fusion = fitted(kind, pairs, idf, truth, weight)
+    new, new_idf, _, _ = make_pairs(seed=1, models=models)
+    g = fusion.decide(new, new_idf)
+    rng = np.random.default_rng(2)
+    # at random, at the values of other pairs, and just below and above each pair's own
+    for cut in (rng.normal(-1, 3, len(g)), rng.permutation(g) + 1e-7, g - 1e-7, g + 1e-7):
+        np.testing.assert_array_equal(g > cut, new.logits[:, 0] > fusion.threshold(new, new_idf, cut))
+    infinite = np.full(len(g), np.inf)
+    assert (fusion.threshold(new, new_idf, infinite) == np.inf).all()
+    assert (fusion.threshold(new, new_idf, -infinite) == -np.inf).all()
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+def test_threshold_does_not_depend_on_the_score(kind):
+    pairs, idf, truth, weight = make_pairs()
+    fusion = fitted(kind, pairs, idf, truth, weight)
+    moved = pairs._replace(logits=pairs.logits + np.array([5.0, 0.0]))
+    cut = np.linspace(-4, 4, len(idf))
+    np.testing.assert_array_equal(fusion.threshold(pairs, idf, cut), fusion.threshold(moved, idf, cut))
+
+
+def test_boosted_threshold_is_exact():
+    """At the threshold the cut is not exceeded, just above it it is."""
+    pairs, idf, truth, weight = make_pairs()
+    fusion = fitted(BoostedFusion, pairs, idf, truth, weight)
+    cut = np.random.default_rng(0).normal(-1, 2, len(idf))
+    theta = fusion.threshold(pairs, idf, cut)
+    finite = np.isfinite(theta)
+    assert finite.mean() > 0.5
+    for value, expected in ((theta, False), (np.nextafter(theta, np.inf), True)):
+        at = pairs._replace(logits=np.column_stack([value, pairs.logits[:, 1]])).take(finite)
+        assert ((fusion.decide(at, idf[finite]) > cut[finite]) == expected).all()
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+def test_no_pairs_to_decide(kind):
+    data = make_pairs()
+    fusion = fitted(kind, *data)
+    none = np.zeros(0, dtype=int)
+    assert fusion.decide(data[0].take(none), data[1][none]).shape == (0,)
+    assert fusion.threshold(data[0].take(none), data[1][none], np.zeros(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("n_true", [1, 2, 5])
+def test_boosting_takes_very_few_pairs(n_true):
+    pairs, idf, _, weight = make_pairs(n=12)
+    fusion = fitted(BoostedFusion, pairs, idf, np.arange(12) < n_true, weight)
+    assert np.isfinite(fusion.decide(pairs, idf)).all()
+
+
+@pytest.mark.parametrize("models", [1, 5, 6])  # with rarity, share and likeness: 4, 8 and 9 signals
+def test_pairs_on_the_same_steps_are_decided_as_one(models, monkeypatch):
+    pairs, idf, *others = make_pairs(models=models, n=1000)
+    pairs = pairs._replace(logits=np.round(pairs.logits))
+    fusion = fitted(BoostedFusion, pairs, idf, *others)
+    rows = np.random.default_rng(0).permutation(np.tile(np.arange(1000), 2))
+    decided, evaluated = [], fusion._evaluate_each
+    monkeypatch.setattr(
+        fusion, "_evaluate_each", lambda codes: decided.append(len(codes)) or evaluated(codes)
+    )
+    together = fusion.decide(pairs.take(rows), idf[rows])
+    alone = [fusion.decide(pairs.take([i]), idf[[i]])[0] for i in range(20)]
+    for i in range(20):
+        np.testing.assert_array_equal(together[rows == i], alone[i])
+    assert (decided[0] <= 1000) == (models < 6)
+
+
+def test_boosting_depends_on_its_random_state_only():
+    data = make_pairs()
+    a, b, c = (BoostedFusion().fit(*data, random_state=seed).decide(*data[:2]) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def loss(effects, g, truth):
+    """Penalised negative log-likelihood of one label's intercept and slope, with the documented priors."""
+    corrected = g + effects[0] + effects[1] * (g + 4)
+    return np.logaddexp(0, np.where(truth, -corrected, corrected)).sum() + (
+        effects[0] ** 2 / (2 * 0.2) + effects[1] ** 2 / (2 * 0.04)
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "intercept", "slope"),
+    [(20, 0, 0), (300, 1, 0.2), (5000, -1, -0.2), (5000, 2, 0.3), (5000, 0, 2), (5000, -2, -0.8)],
+)
+def test_label_effects_maximise_the_penalised_likelihood(n, intercept, slope):
+    rng = np.random.default_rng(0)
+    g = rng.normal(-3, 2, n)
+    truth = rng.random(n) < expit(g + intercept + slope * (g + 4))
+    effects = LabelEffects().fit(g, np.zeros(n, dtype=int), truth, 1)
+    best = minimize(
+        loss, [0, 0], (g, truth), bounds=[(None, None), (-0.5, 0.5)], method="L-BFGS-B", tol=1e-12
+    )
+    np.testing.assert_allclose([effects.intercept_[0], effects.slope_[0]], best.x, atol=1e-3)
+    assert loss([effects.intercept_[0], effects.slope_[0]], g, truth) <= best.fun + 1e-4
+
+
+def test_labels_are_corrected_apart_and_the_rarer_the_less():
+    """Three labels of the same odds, with 2, 20 and 200 positives in twice as many pairs, and one without."""
+    g = np.repeat(-2.0, 444)
+    labels = np.repeat([0, 1, 3], [4, 40, 400])
+    truth = np.arange(444) % 2 == 0
+    order = np.random.default_rng(0).permutation(444)
+    effects = LabelEffects().fit(g[order], labels[order], truth[order], 4)
+    moved = effects.apply(np.full(4, -2.0), np.arange(4)) + 2
+    assert 0 < moved[0] < moved[1] < moved[3] < 2.1
+    assert moved[0] < 0.6  # towards 0, of the 2 that its own pairs ask for
+    assert moved[3] > 1.5
+    assert (effects.intercept_[2], effects.slope_[2]) == (0, 0)
+    alone = LabelEffects().fit(g[labels == 1], np.zeros(40, dtype=int), truth[labels == 1], 1)
+    np.testing.assert_allclose(moved[1], alone.apply(np.full(1, -2.0), np.zeros(1, dtype=int)) + 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_labels_of_one_class_only_stay_finite(value):
+    g = np.linspace(-8, 2, 1000)
+    effects = LabelEffects().fit(g, np.zeros(1000, dtype=int), np.full(1000, value), 1)
+    best = minimize(
+        loss,
+        [0, 0],
+        (g, np.full(1000, value)),
+        bounds=[(None, None), (-0.5, 0.5)],
+        method="L-BFGS-B",
+        tol=1e-12,
+    )
+    assert loss([effects.intercept_[0], effects.slope_[0]], g, value) <= best.fun + 1e-3
+
+
+def test_undo_undoes():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 4000)
+    g = rng.normal(-2, 3, 4000)
+    truth = rng.random(4000) < expit(g * np.linspace(0.3, 2, 5)[labels] + np.linspace(-1, 1, 5)[labels])
+    effects = LabelEffects().fit(g, labels, truth, 5)
+    assert np.abs(effects.slope_).max() <= 0.5
+    corrected = effects.apply(g, labels)
+    np.testing.assert_allclose(effects.undo(corrected, labels), g, atol=1e-12)
+    assert (np.sign(corrected[labels == 0] - g[labels == 0]).std()) > 0  # something was done
+    rising = np.argsort(g[labels == 2])
+    assert (np.diff(corrected[labels == 2][rising]) > 0).all()
+    for infinite in (np.inf, -np.inf):
+        assert (effects.undo(np.full(5, infinite), np.arange(5)) == infinite).all()

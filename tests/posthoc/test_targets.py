@@ -1,0 +1,300 @@
+"""Cuts for every target against brute force: Poisson sums, and every set that a cut can make."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.stats import poisson
+
+from adathresh.posthoc.targets import MICRO_WEIGHT, TARGETS, check_target, expected_f1, label_cuts
+from adathresh.rules import ExpectedF1Cut
+
+WITH_CUTS = [
+    ("macro_f1", None),
+    ("micro_f1", None),
+    ("macro_micro_f1", None),
+    ("macro_micro_f1", 0),
+    ("precision", 0.7),
+    ("label_precision", 0.7),
+    ("cost", 2.0),
+]
+
+
+def summed_f1(a, g):
+    """E[2T / (2T + S)] as a double sum over Poisson numbers."""
+    t, s = np.arange(1, 200)[:, None], np.arange(400)[None, :]
+    return float((2 * t / (2 * t + s) * poisson.pmf(t, a) * poisson.pmf(s, g)).sum())
+
+
+def make_probabilities(seed, n_rows=200, n_labels=6):
+    """Pairs of labels of falling frequency, one in four absent."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.3, 1.5, size=(n_rows, n_labels)) * 0.9 * 0.6 ** np.arange(n_labels)
+    kept = rng.random(p.shape) < 0.75
+    return sp.csr_array((p[kept], np.nonzero(kept)), shape=p.shape)
+
+
+def cuts_of(target, value, matrix, evaluation_rows=None):
+    """The cuts for a CSR matrix of probabilities."""
+    n_rows, n_labels = matrix.shape
+    sizes = {"n_labels": n_labels, "n_rows": n_rows, "evaluation_rows": evaluation_rows or n_rows}
+    return label_cuts(target, value, matrix.indices, matrix.data, **sizes)
+
+
+def one_label(target, value, p, **sizes):
+    """The cut for one label."""
+    sizes = {"n_labels": 1, "n_rows": len(p), "evaluation_rows": len(p)} | sizes
+    return label_cuts(target, value, np.zeros(len(p), dtype=int), np.asarray(p, dtype=float), **sizes)[0]
+
+
+@pytest.mark.parametrize("a", [0.01, 0.5, 3.0, 29.0])
+@pytest.mark.parametrize("g", [0.0, 0.2, 4.0, 60.0])
+def test_expected_f1_is_the_poisson_expectation(a, g):
+    (value,), (by_true,), (by_other,) = expected_f1([a], [g])
+    assert value == pytest.approx(summed_f1(a, g), abs=1e-10)
+    h = 1e-4 * a
+    slope = (summed_f1(a + h, g) - summed_f1(a - h, g)) / (2 * h)
+    assert by_true == pytest.approx(slope, rel=1e-5, abs=1e-9)
+    h = 1e-4
+    slope = (summed_f1(a, g + h) - summed_f1(a, g)) / h
+    assert by_other == pytest.approx(slope, rel=1e-3, abs=1e-8)
+
+
+def test_expected_f1_tends_to_the_quotient_of_expectations():
+    a = np.array([3.0, 10.0, 30.0, 100.0])
+    error = np.abs(expected_f1(a, 0.8 * a)[0] - 2 / 2.8)
+    assert (np.diff(error) < 0).all()
+    assert error[-1] < 1e-3
+
+
+def test_macro_cut_is_half_the_greatest_f1_where_many_positives_are_expected():
+    matrix = make_probabilities(0)
+    expected = ExpectedF1Cut().fit(matrix).thresholds_
+    np.testing.assert_allclose(
+        cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=1e9), expected, rtol=1e-12
+    )
+    few = cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=20)
+    assert (np.abs(few - expected) > 0.01).any()  # and only there
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0, 5.0])
+def test_macro_cut_for_few_rows_makes_the_best_of_all_sets(scale):
+    same, worst = 0, 1.0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        p = np.sort(rng.random(rng.integers(1, 10)) ** rng.integers(1, 5))[::-1]
+        cut = one_label("macro_micro_f1", 0, p, n_rows=50, evaluation_rows=50 * scale)
+        f1 = [
+            summed_f1(scale * p[:m].sum(), scale * (m - p[:m].sum() + p[m:].sum()))
+            for m in range(1, len(p) + 1)
+        ]
+        chosen = (p > cut).sum()
+        assert chosen > 0
+        same += chosen == np.argmax(f1) + 1
+        worst = min(worst, f1[chosen - 1] / max(f1))
+    # the cut is that of a further pair of vanishing weight; a whole one may tip over where sets are as good
+    assert same >= 36
+    assert worst > 0.98
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("spread", [0.01, 1.0, 8.0])
+@pytest.mark.parametrize("n_pairs", [60, 600])
+def test_no_set_is_left_out_of_the_search_for_the_best(n_pairs, spread, scale):
+    """Where all probabilities are alike, or the rows are very few, it is best to predict a lot."""
+    p = 0.04 * np.sort(np.random.default_rng(0).random(n_pairs) ** spread)[::-1]
+    true, m = np.cumsum(p), np.arange(1, n_pairs + 1)
+    f1, by_true, by_other = expected_f1(scale * true, scale * (m + p.sum() - 2 * true))
+    best = np.argmax(f1)
+    cut = one_label("macro_micro_f1", 0, p, n_rows=1000, evaluation_rows=1000 * scale)
+    assert cut == pytest.approx(-by_other[best] / (by_true[best] - 2 * by_other[best]), rel=1e-9)
+
+
+def test_fewer_rows_lower_the_cut_of_a_rare_label():
+    p = np.linspace(0.02, 0.6, 30) ** 2
+    cuts = [one_label("macro_f1", None, p, evaluation_rows=n) for n in (1e6, 100, 10, 1)]
+    assert (np.diff(cuts) < 0).all()
+
+
+def test_micro_cut_is_one_and_the_best():
+    matrix = make_probabilities(1)
+    cuts = cuts_of("micro_f1", None, matrix)
+    assert len(set(cuts)) == 1
+
+    def micro(cut):
+        above = matrix.data > cut
+        return 2 * matrix.data[above].sum() / (above.sum() + matrix.data.sum())
+
+    assert micro(cuts[0]) == pytest.approx(max(micro(cut) for cut in np.r_[0, matrix.data]), rel=1e-12)
+    assert cuts[0] == pytest.approx(micro(cuts[0]) / 2)
+
+
+def objective(matrix, cuts, weight=1.0):
+    """Expected macro-F1, by Poisson sums, plus weighted expected micro-F1."""
+    p, above = matrix.toarray(), matrix.toarray() > cuts
+    true, both = (p * above).sum(axis=0), above.sum(axis=0) + p.sum(axis=0)
+    f1 = [summed_f1(t, b - 2 * t) for t, b in zip(true, both, strict=True)]
+    return np.mean(f1) + weight * 2 * true.sum() / both.sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_macro_and_micro_is_better_than_either_alone(seed):
+    matrix = make_probabilities(seed)
+    found = {
+        target: objective(matrix, cuts_of(target, None, matrix))
+        for target in ("macro_f1", "micro_f1", "macro_micro_f1")
+    }
+    assert found["macro_micro_f1"] >= max(found["macro_f1"], found["micro_f1"]) - 1e-3
+    assert found["macro_micro_f1"] > found["macro_f1"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_weight_of_micro_f1(seed):
+    matrix, weights = make_probabilities(seed), (0, 0.01, 0.1, 1, 10)
+    cuts = {weight: cuts_of("macro_micro_f1", weight, matrix) for weight in weights}
+    for weight in weights:
+        reached = {other: objective(matrix, cuts[other], weight) for other in weights}
+        assert reached[weight] >= max(reached.values()) - 1e-3 * max(1, weight)
+    np.testing.assert_array_equal(cuts[1], cuts_of("macro_micro_f1", None, matrix))
+    np.testing.assert_array_equal(cuts[MICRO_WEIGHT], cuts_of("macro_f1", None, matrix))
+    assert objective(matrix, cuts[MICRO_WEIGHT], 0) >= objective(matrix, cuts[0], 0) - MICRO_WEIGHT
+
+
+def test_macro_f1_does_not_spend_pairs_on_labels_that_nothing_is_known_about():
+    rng = np.random.default_rng(0)
+    little = rng.uniform(0.0005, 0.0006, size=(1000, 3))
+    p = np.column_stack([rng.random((1000, 4)) ** 4, little])
+    matrix = sp.csr_array(p)
+    alone, cuts = cuts_of("macro_micro_f1", 0, matrix), cuts_of("macro_f1", None, matrix)
+    assert ((little > alone[4:]).mean(axis=0) > 0.1).all()
+    assert not (little > cuts[4:]).any()
+    assert ((p[:, :4] > alone[:4]) == (p[:, :4] > cuts[:4])).mean() > 0.99
+
+
+def check_precision(p, cut, value):
+    """What exceeds the cut is as precise as asked, and one more run of equal pairs would not be."""
+    p = np.sort(p)[::-1]
+    chosen = (p > cut).sum()
+    if chosen:
+        assert p[:chosen].mean() >= value - 1e-9
+    if chosen < len(p):
+        more = (p >= p[chosen]).sum()
+        assert p[:more].mean() < value
+
+
+@pytest.mark.parametrize("value", [0.3, 0.6, 0.9, 1.0])
+@pytest.mark.parametrize("decimals", [1, 2, 9])
+def test_precision_is_reached_and_no_more_pairs_could_be(value, decimals):
+    matrix = make_probabilities(2)
+    matrix.data = np.round(matrix.data, decimals)
+    cuts = cuts_of("precision", value, matrix)
+    assert len(set(cuts)) == 1
+    check_precision(matrix.data, cuts[0], value)
+    cuts = cuts_of("label_precision", value, matrix)
+    assert len(set(cuts)) > 1 or value >= 0.9
+    for label, cut in enumerate(cuts):
+        check_precision(matrix.data[matrix.indices == label], cut, value)
+
+
+def test_precision_by_hand():
+    assert 0.6 < one_label("precision", 0.75, [0.9, 0.6, 0.6, 0.1]) < 0.9  # 0.9; with both ties 0.7
+    assert 0.1 < one_label("precision", 0.7, [0.9, 0.6, 0.6, 0.1]) < 0.6
+    assert one_label("precision", 0.95, [0.9, 0.6]) == np.inf
+    assert one_label("precision", 0.8, [0.9, 0.9, 0.2, 0.2]) < 0.9
+    assert one_label("precision", 0.85, [0.8, 0.9, 0.8]) == pytest.approx(0.85)
+    assert 0.49 < one_label("precision", 0.5, [0.5, 0.5]) < 0.5
+
+
+def test_precision_cuts_survive_rounding():
+    """A cut lies clear of the probabilities that it parts: they may be computed anew as logits."""
+    for p, value in (([0.9, 0.7, 0.2, 0.1], 0.8), ([0.9, 0.3, 0.3, 0.1], 0.6), ([0.9, 0.8], 0.7)):
+        cut = one_label("precision", value, p)
+        assert np.abs(np.array(p) / cut - 1).min() > 1e-10
+
+
+def test_cost_cuts_where_either_error_costs_as_much():
+    matrix = make_probabilities(0)
+    np.testing.assert_array_equal(cuts_of("cost", 0.25, matrix), np.full(6, 0.2))
+    p, cost = 0.31, 3.0
+    cut = one_label("cost", cost, [p])
+    assert (p > cut) == (p * 1 > (1 - p) * cost)
+    assert one_label("cost", p / (1 - p) * 0.999, [p]) < p < one_label("cost", p / (1 - p) * 1.001, [p])
+
+
+@pytest.mark.parametrize(("target", "value"), WITH_CUTS)
+def test_order_does_not_matter(target, value):
+    matrix = make_probabilities(3)
+    order = np.random.default_rng(0).permutation(matrix.nnz)
+    sizes = {"n_labels": 6, "n_rows": 200, "evaluation_rows": 200}
+    shuffled = label_cuts(target, value, matrix.indices[order], matrix.data[order], **sizes)
+    np.testing.assert_allclose(shuffled, cuts_of(target, value, matrix), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("target", "value"), [("macro_micro_f1", 0), ("label_precision", 0.5)])
+def test_labels_do_not_touch_each_other(target, value):
+    matrix = make_probabilities(4)
+    cuts = cuts_of(target, value, matrix)
+    for label in range(6):
+        p = matrix.data[matrix.indices == label]
+        assert cuts[label] == pytest.approx(one_label(target, value, p, n_rows=200, evaluation_rows=200))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("target", "value"), WITH_CUTS)
+def test_a_label_without_pairs_and_no_pairs_at_all(target, value):
+    matrix = make_probabilities(0)
+    wider = matrix.copy()
+    wider.resize(200, 8)
+    cuts = cuts_of(target, value, wider)
+    if target.startswith("macro") or target == "label_precision":
+        assert (cuts[6:] == np.inf).all()
+    if (target, value) == ("macro_micro_f1", 0) or target == "label_precision":
+        np.testing.assert_array_equal(cuts[:6], cuts_of(target, value, matrix))
+    else:
+        assert not np.isnan(cuts).any()
+    none = cuts_of(target, value, sp.csr_array((5, 3)))
+    assert none.shape == (3,)
+    assert (none == (2 / 3 if target == "cost" else np.inf)).all()
+
+
+@pytest.mark.parametrize("target", ["macro_f1", "micro_f1"])
+def test_equal_probabilities_are_predicted_together(target):
+    assert one_label(target, None, [0.3] * 7) < 0.3
+    assert 0.01 < one_label(target, None, [0.9, 0.9, 0.01, 0.01]) < 0.9
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_check_target_accepts(target):
+    value = {"precision": 1, "label_precision": 0.5, "budget": 3, "cost": 0.1}.get(target)
+    check_target(target, value)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "message"),
+    [
+        ("f1", None, "target must be one of macro_f1, micro_f1, .*; got 'f1'"),
+        ("macro_f1", 0.5, "takes no target_value; got 0.5"),
+        ("micro_f1", 0, "takes no target_value"),
+        ("macro_micro_f1", -0.1, "must be the weight of micro-F1 .* at least 0 .*; got -0.1"),
+        ("macro_micro_f1", np.inf, "got inf"),
+        ("macro_micro_f1", np.nan, "got nan"),
+        ("precision", None, "needs target_value: the precision to reach"),
+        ("label_precision", None, "needs target_value: the precision that every label"),
+        ("budget", None, "needs target_value: the greatest number of labels a row"),
+        ("cost", None, "needs target_value: the cost of a false positive"),
+        ("precision", 0, r"must be the precision to reach, in \(0, 1\]; got 0"),
+        ("precision", 1.01, "got 1.01"),
+        ("precision", np.nan, "got nan"),
+        ("label_precision", -0.5, "got -0.5"),
+        ("budget", 0, "at least 1; got 0"),
+        ("budget", 2.5, "got 2.5"),
+        ("budget", np.inf, "got inf"),
+        ("budget", np.nan, "got nan"),
+        ("cost", 0, "greater than 0; got 0"),
+        ("cost", -1, "got -1"),
+        ("cost", np.inf, "got inf"),
+        ("cost", np.nan, "got nan"),
+    ],
+)
+def test_check_target_refuses(target, value, message):
+    with pytest.raises(ValueError, match=message):
+        check_target(target, value)

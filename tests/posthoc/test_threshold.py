@@ -1,0 +1,951 @@
+"""Thresholds on held-out scores: what is fitted, what is predicted, how it is explained, and bad input."""
+
+import warnings
+from functools import cache
+from itertools import permutations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.special import expit, logit
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.isotonic import IsotonicRegression
+
+from adathresh import AdaptiveThreshold
+from adathresh.calibration import IsotonicCalibration
+from adathresh.metrics import brier_score, expected_calibration_error, macro_f1, micro_f1
+from adathresh.posthoc.candidates import gather_pairs
+from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
+from adathresh.posthoc.targets import label_cuts
+from adathresh.posthoc.threshold import InSampleScoresWarning
+
+FUSIONS = ["linear", "boosted"]
+TARGETS = [
+    ("macro_f1", None),
+    ("micro_f1", None),
+    ("macro_micro_f1", None),
+    ("precision", 0.8),
+    ("label_precision", 0.8),
+    ("budget", 2),
+    ("cost", 5.0),
+]
+
+
+def linear(**parameters):
+    """The rule whose fit is exact."""
+    return AdaptiveThreshold(fusion="linear", **parameters)
+
+
+def make_data(seed=0, n_samples=300, n_labels=8):
+    """Long-tailed labels, underconfident scores, and shares that know something the scores do not."""
+    rng = np.random.default_rng(seed)
+    common = logit(0.4 * 0.6 ** np.arange(n_labels))
+    z = common + rng.normal(0, 1.5, size=(n_samples, n_labels))
+    near = rng.random((n_samples, n_labels)) < 0.3
+    Y = (rng.random(z.shape) < expit(z + np.where(near, 1.5, -0.5))).astype(int)
+    local = np.round(np.clip(near * 0.5 + rng.normal(0, 0.1, z.shape), 0, 1), 2)
+    return expit(z - 1), Y, sp.csr_array(local * (local > 0.05))
+
+
+def make_affinity(Y, seed=0):
+    """Likeness that tells something of the truth, for four pairs in ten."""
+    rng = np.random.default_rng(seed)
+    values = np.round(np.clip(0.3 * Y + rng.normal(0.2, 0.1, Y.shape), 0, 1), 2)
+    return sp.csr_array(values * (rng.random(Y.shape) < 0.4))
+
+
+def all_pairs(scores):
+    """The same scores in CSR, with every pair stored."""
+    n, m = scores.shape
+    return sp.csr_array((scores.ravel(), np.tile(np.arange(m), n), np.arange(0, n * m + 1, m)), shape=(n, m))
+
+
+def dense(pairs, absent):
+    """An array of a sparse result, with a value where no pair is stored."""
+    result = np.full(pairs.shape, float(absent))
+    coo = pairs.tocoo()
+    result[coo.coords] = coo.data
+    return result
+
+
+def top_scores(scores, k=3):
+    keep = np.argsort(np.argsort(-scores, axis=1), axis=1) < k
+    return sp.csr_array((scores[keep], np.nonzero(keep)), shape=scores.shape)
+
+
+def array(Y):
+    """A prediction as an array."""
+    return Y.toarray() if sp.issparse(Y) else Y
+
+
+def logits_of(scores):
+    """The base logits that thresholds are compared with; absent scores lie below every stored one."""
+    return logit(np.clip(array(scores), 1e-6, 1 - 1e-6))
+
+
+def fusion_by_hand(scores, Y, idf, local=None):
+    """The pooled model, fitted with a given rarity of every pair."""
+    pairs = gather_pairs(scores, local, None)
+    truth = Y[pairs.rows, pairs.labels] == 1
+    return LinearFusion().fit(
+        pairs, idf[pairs.rows, pairs.labels], truth, np.ones(len(truth)), random_state=0
+    )
+
+
+# What is fitted
+
+
+@pytest.mark.parametrize("with_local", [True, False])
+def test_fit_is_fusion_then_label_effects_then_cuts(with_local):
+    scores, Y, local = make_data()
+    local = local if with_local else None
+    rule = linear().fit(scores, Y, local=local)
+    idf = np.tile(np.log(300 / (Y.sum(axis=0) + 1)), (300, 1))
+    fusion = fusion_by_hand(scores, Y, idf, local)
+    assert rule.fusion_.coef_ == pytest.approx(fusion.coef_)
+    pairs = gather_pairs(scores, local, None)
+    g = fusion.decide(pairs, idf.ravel())
+    effects = LabelEffects().fit(g, pairs.labels, Y.ravel() == 1, 8)
+    np.testing.assert_allclose(rule.effects_.intercept_, effects.intercept_, rtol=1e-6)
+    np.testing.assert_allclose(rule.effects_.slope_, effects.slope_, rtol=1e-6)
+    p = expit(effects.apply(g, pairs.labels))
+    np.testing.assert_allclose(rule.predict_proba(scores, local=local).toarray().ravel(), p, rtol=1e-9)
+    sizes = {"n_labels": 8, "n_rows": 300, "evaluation_rows": 300}
+    cuts = label_cuts("macro_f1", None, pairs.labels, p, **sizes)
+    np.testing.assert_allclose(rule.cuts_, cuts, rtol=1e-6)
+    np.testing.assert_array_equal(rule.predict(scores, local=local), p.reshape(300, 8) > cuts)
+    margins = rule.margins(scores, local=local).toarray()
+    np.testing.assert_allclose(margins, logit(p.reshape(300, 8)) - logit(cuts), rtol=1e-6, atol=1e-9)
+
+
+def step_scores(Y, rng):
+    """Scores of which only one thing matters: whether they exceed a half."""
+    high = rng.random(Y.shape) < np.where(Y, 0.9, 0.05)
+    return np.where(high, rng.uniform(0.5, 1, Y.shape), rng.uniform(0, 0.5, Y.shape) ** 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auto_takes_the_fusion_that_predicts_held_out_rows_better(seed):
+    rng = np.random.default_rng(seed)
+    z = rng.normal(-1, 2, (1000, 5))
+    Y = (rng.random(z.shape) < expit(0.8 * z - 1)).astype(int)
+    rule = AdaptiveThreshold(random_state=seed)
+    assert isinstance(rule.fit(expit(z), Y).fusion_, LinearFusion)
+    assert isinstance(rule.fit(step_scores(Y, rng), Y).fusion_, BoostedFusion)
+
+
+@pytest.mark.parametrize("fusion", ["auto", *FUSIONS])
+@pytest.mark.parametrize("n_true", [1, 2, 4])
+def test_very_few_pairs_can_be_fitted(fusion, n_true):
+    scores = np.random.default_rng(0).random((6, 3))
+    Y = np.zeros((6, 3), dtype=int)
+    Y.flat[np.argsort(-scores.ravel())[:n_true]] = 1
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y)
+    assert np.isfinite(rule.predict_proba(scores).data).all()
+
+
+@pytest.mark.parametrize("fusion", ["auto", *FUSIONS])
+def test_better_than_half_on_new_rows(fusion):
+    scores, Y, local = make_data(n_samples=1000)
+    new_scores, new_Y, new_local = make_data(seed=1, n_samples=1000)
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local)
+    ours = macro_f1(new_Y, rule.predict(new_scores, local=new_local))
+    alone = macro_f1(new_Y, clone(rule).fit(scores, Y).predict(new_scores))
+    assert macro_f1(new_Y, (new_scores > 0.5).astype(int)) + 0.1 < alone + 0.03 < ours
+
+
+def test_each_target_is_best_at_what_it_aims_at():
+    scores, Y, _ = make_data(n_samples=2000)
+    new_scores, new_Y, _ = make_data(seed=1, n_samples=2000)
+    predicted = {}
+    for target, value in TARGETS:
+        predicted[target] = linear(target=target, target_value=value).fit(scores, Y).predict(new_scores)
+    macro = {target: macro_f1(new_Y, found) for target, found in predicted.items()}
+    micro = {target: micro_f1(new_Y, found) for target, found in predicted.items()}
+    others = ("precision", "label_precision", "budget")
+    assert all(macro["macro_f1"] > macro[target] for target in others)
+    assert all(micro["micro_f1"] > micro[target] for target in others)
+    assert macro["macro_f1"] > macro["micro_f1"]
+    assert micro["micro_f1"] > micro["macro_f1"]
+    both = {target: macro[target] + micro[target] for target in macro}
+    assert both["macro_micro_f1"] > max(both["macro_f1"], both["micro_f1"]) - 0.005
+    chosen = predicted["precision"] == 1
+    assert new_Y[chosen].mean() == pytest.approx(0.8, abs=0.05)
+    common = predicted["label_precision"][:, 0] == 1
+    assert new_Y[common, 0].mean() == pytest.approx(0.8, abs=0.08)
+    cost = {  # a false positive counts five times
+        target: ((found == 1) & (new_Y == 0)).sum() * 5 + ((found == 0) & (new_Y == 1)).sum()
+        for target, found in predicted.items()
+    }
+    assert cost["cost"] == min(cost.values())
+    assert cost["cost"] < cost["micro_f1"] / 2
+
+
+@pytest.mark.parametrize("with_folds", [False, True])
+def test_several_targets_share_one_fusion_and_equal_single_fits(with_folds, monkeypatch):
+    scores, Y, local = make_data()
+    options = {"local": local, "folds": np.arange(len(Y)) % 3 if with_folds else None}
+    rule, fits = AdaptiveThreshold(evaluation_rows=50, random_state=3), []
+    fit_fusion = AdaptiveThreshold._fit_fusion
+    monkeypatch.setattr(
+        AdaptiveThreshold, "_fit_fusion", lambda self, *args: fits.append(self) or fit_fusion(self, *args)
+    )
+    found = rule.fit_targets(dict(TARGETS), scores, Y, **options)
+    assert len(fits) == 1
+    assert not hasattr(rule, "cuts_")
+    assert rule.target == "macro_f1"
+    for target, value in TARGETS:
+        alone = clone(rule).set_params(target=target, target_value=value).fit(scores, Y, **options)
+        assert found[target].get_params() == alone.get_params()
+        np.testing.assert_array_equal(found[target].cuts_, alone.cuts_)
+        predicted = found[target].predict(scores, local=local)
+        np.testing.assert_array_equal(predicted, alone.predict(scores, local=local))
+    assert len({id(one.fusion_) for one in found.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [({"f1": None}, "target must be one of"), ({"macro_f1": None, "budget": 1.5}, "at least 1")],
+)
+def test_several_targets_are_checked_before_anything_is_fitted(targets, message, monkeypatch):
+    monkeypatch.setattr(AdaptiveThreshold, "_fit_fused", None)
+    with pytest.raises(ValueError, match=message):
+        AdaptiveThreshold().fit_targets(targets, *make_data()[:2])
+
+
+def test_fewer_evaluation_rows_lower_the_cut_of_rare_labels():
+    scores, Y, _ = make_data()
+    few, many = (linear(evaluation_rows=n).fit(scores, Y).cuts_ for n in (20, 10**6))
+    assert (few[4:] < many[4:]).all()
+    np.testing.assert_array_equal(
+        linear().fit(scores, Y).cuts_, linear(evaluation_rows=300).fit(scores, Y).cuts_
+    )
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    scores, Y, local = make_data()
+    order = np.random.default_rng(0).permutation(300)
+    a = linear().fit(scores, Y, local=local)
+    b = linear().fit(scores[order], Y[order], local=local[order])
+    assert a.fusion_.coef_ == pytest.approx(b.fusion_.coef_, rel=1e-2, abs=1e-3)
+    np.testing.assert_allclose(a.cuts_, b.cuts_, rtol=1e-2)
+
+
+def test_random_state():
+    scores, Y, local = make_data()
+    rules = [AdaptiveThreshold(fusion="boosted", random_state=seed) for seed in (0, 0, 1)]
+    a, b, c = (
+        rule.fit(scores, Y, local=local).predict_proba(scores, local=local).toarray() for rule in rules
+    )
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_drawn_pairs_give_almost_the_same_model(monkeypatch):
+    scores, Y, local = make_data(n_samples=3000)
+    whole = linear().fit(scores, Y, local=local)
+    assert Y.sum() < 5000 < 10_000 < (1 - Y).sum()
+    monkeypatch.setattr(
+        "adathresh.posthoc.threshold._MAX_PAIRS", 10_000
+    )  # all true ones, and some of the others
+    drawn = linear(random_state=0).fit(scores, Y, local=local)
+    pairs = gather_pairs(scores, local, None)
+    a, b = (expit(rule.fusion_.decide(pairs, rule.idf_.idf_[pairs.labels])) for rule in (whole, drawn))
+    assert (a != b).any()
+    assert np.abs(a - b).mean() < 0.01
+    assert a.mean() == pytest.approx(b.mean(), rel=0.03)  # drawn pairs count for those left out
+
+
+# How rare a label was for the model
+
+
+def test_rarity_from_the_other_folds():
+    scores, Y, _ = make_data()
+    folds = np.where(np.arange(300) % 5 == 0, "b", "a")
+    idf = np.empty((300, 8))
+    for row in range(300):
+        others = Y[folds != folds[row]]
+        idf[row] = np.log(len(others) / (others.sum(axis=0) + 1))
+    rule = linear().fit(scores, Y, folds=folds)
+    assert rule.fusion_.coef_ == pytest.approx(fusion_by_hand(scores, Y, idf).coef_)
+    assert rule.fusion_.coef_ != pytest.approx(linear().fit(scores, Y).fusion_.coef_, rel=1e-4)
+    # rows to be predicted meet a model trained on all rows
+    np.testing.assert_allclose(rule.idf_.idf_, np.log(300 / (Y.sum(axis=0) + 1)))
+
+
+def test_rarity_from_the_training_rows():
+    scores, Y, _ = make_data()
+    trained = make_data(seed=5, n_samples=700)[1]
+    rule = linear().fit(scores, Y, Y_train=sp.csr_array(trained))
+    expected = np.log(700 / (trained.sum(axis=0) + 1))
+    np.testing.assert_allclose(rule.idf_.idf_, expected)
+    by_hand = fusion_by_hand(scores, Y, np.tile(expected, (300, 1)))
+    assert rule.fusion_.coef_ == pytest.approx(by_hand.coef_)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("how", ["Y_train", "folds"])
+@pytest.mark.parametrize(("target", "value"), TARGETS)
+def test_a_label_that_the_model_never_saw_is_impossible(fusion, how, target, value):
+    scores, Y, _ = make_data()
+    unseen = Y.copy()
+    unseen[:, 6] = 0
+    Y = Y if how == "Y_train" else unseen
+    known = {"Y_train": unseen} if how == "Y_train" else {"folds": np.arange(300) % 3}
+    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0).fit(
+        scores, Y, **known
+    )
+    np.testing.assert_array_equal(rule.impossible_, [6])
+    sure = np.full((4, 8), 0.9)
+    sure[:, 6] = 1
+    for transductive in (False, True):  # fit does not depend on it
+        rule.set_params(transductive=transductive)
+        assert not rule.predict(sure)[:, 6].any()
+        assert np.isposinf(rule.thresholds(sure).toarray()[:, 6]).all()
+        assert np.isneginf(rule.margins(sure).toarray()[:, 6]).all()
+
+
+def test_a_label_that_nobody_says_is_unseen_or_that_has_a_text_is_possible():
+    scores, Y, _ = make_data()
+    unseen = Y.copy()
+    unseen[:, 6] = 0
+    assert len(linear().fit(scores, unseen).impossible_) == 0
+    few = sp.csr_array(np.where(np.arange(8) == 6, 0, scores))  # the model cannot score the label
+    affinity = make_affinity(Y)
+    rule = linear().fit(few, Y, affinity=affinity, Y_train=unseen)
+    assert len(rule.impossible_) == 0
+    found = rule.predict(few, affinity=affinity).toarray()[:, 6]
+    assert 0 < found.sum() < 150
+    assert Y[found == 1, 6].mean() > 2 * Y[:, 6].mean()
+
+
+# Dense, sparse and several models
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("with_local", [True, False])
+def test_sparse_scores_of_all_pairs_equal_dense_scores(fusion, with_local):
+    scores, Y, local = make_data()
+    local = local if with_local else None
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0)
+    a = rule.fit(scores, Y, local=local)
+    b = clone(rule).fit(all_pairs(scores), sp.csr_array(Y), local=local)
+    np.testing.assert_array_equal(a.cuts_, b.cuts_)
+    for method in ("margins", "thresholds", "predict_proba"):
+        x, y = getattr(a, method)(scores, local=local), getattr(b, method)(all_pairs(scores), local=local)
+        assert x.nnz == y.nnz == scores.size
+        np.testing.assert_array_equal(x.toarray(), y.toarray())
+    predicted = b.predict(all_pairs(scores), local=local)
+    assert isinstance(predicted, sp.csr_array)
+    np.testing.assert_array_equal(predicted.toarray(), a.predict(scores, local=local))
+
+
+def test_candidates_are_the_pairs_with_a_score_a_share_or_a_likeness():
+    scores, Y, local = make_data()
+    few, affinity = top_scores(scores, k=2), make_affinity(Y)
+    rule = linear().fit(few, Y, local=local, affinity=affinity)
+    expected = (dense(few, 0) > 0) | (local.toarray() > 0) | (affinity.toarray() > 0)
+    found = rule.predict_proba(few, local=local, affinity=affinity)
+    assert found.nnz == expected.sum() < scores.size
+    np.testing.assert_array_equal(found.toarray() > 0, expected)
+    # a share or a likeness alone can carry a label that the base model did not score
+    predicted = rule.predict(few, local=local, affinity=affinity).toarray()
+    unscored = dense(few, 0) == 0
+    assert predicted[unscored & expected].any()
+    assert not predicted[~expected].any()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_an_absent_score_counts_as_below_every_stored_one(fusion):
+    scores, Y, local = make_data()
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(top_scores(scores), Y, local=local)
+    shared = sp.csr_array(np.full((1, 8), 0.5))
+    absent = rule.predict_proba(sp.csr_array((1, 8)), local=shared).toarray()
+    for score in (0.0, 1e-5, 0.3):
+        stored = rule.predict_proba(np.full((1, 8), score), local=shared).toarray()
+        assert (stored >= absent).all()
+    np.testing.assert_array_equal(rule.predict_proba(np.zeros((1, 8)), local=shared).toarray(), absent)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_two_models_are_better_than_one(fusion):
+    rng = np.random.default_rng(0)
+    z = rng.normal(-1, 2, (2, 2000, 6))
+    Y = (rng.random(z.shape[1:]) < expit(z.sum(axis=0) * 0.8)).astype(int)
+    first, second = expit(z)
+    rule, half = AdaptiveThreshold(fusion=fusion, random_state=0), slice(0, 1000)
+    rest = slice(1000, 2000)
+    both = rule.fit([first[half], sp.csr_array(second[half])], Y[half])
+    predicted = both.predict([first[rest], sp.csr_array(second[rest])])
+    assert isinstance(predicted, np.ndarray)  # as the first model's scores
+    alone = clone(rule).fit(first[half], Y[half]).predict(first[rest])
+    assert macro_f1(Y[rest], predicted) > macro_f1(Y[rest], alone) + 0.1
+    assert sp.issparse(both.predict([sp.csr_array(first), second]))
+    one = clone(rule).fit([first[half]], Y[half])
+    np.testing.assert_array_equal(one.predict([first[rest]]), alone)
+    np.testing.assert_array_equal(one.predict(first[rest]), alone)
+
+
+@pytest.mark.parametrize("given", [1, 3])
+def test_the_number_of_models_must_not_change(given):
+    scores, Y, _ = make_data()
+    rule = linear().fit([scores, scores**2], Y)
+    with pytest.raises(ValueError, match=f"fit had the scores of 2 base models; got {given}"):
+        rule.predict([scores] * given)
+    with pytest.raises(ValueError, match="fit had the scores of 2 base models; got 1"):
+        rule.predict(scores)
+
+
+# What is predicted
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("form", ["dense", "top", "rounded"])
+@pytest.mark.parametrize(("target", "value"), TARGETS)
+def test_predicted_exactly_where_the_logit_exceeds_the_threshold(fusion, form, target, value):
+    scores, Y, local = make_data()
+    forms = {"dense": np.asarray, "top": top_scores, "rounded": lambda s: np.round(s, 1)}
+    scores = forms[form](scores)
+    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0).fit(
+        scores, Y, local=local
+    )
+    for transductive in (False, True):  # fit does not depend on it
+        rule.set_params(transductive=transductive)
+        predicted = array(rule.predict(scores, local=local))
+        theta = dense(rule.thresholds(scores, local=local), np.inf)
+        margins = dense(rule.margins(scores, local=local), -np.inf)
+        np.testing.assert_array_equal(predicted, margins > 0)
+        np.testing.assert_array_equal(predicted, logits_of(scores) > theta)
+        assert predicted.any()
+        assert not predicted.all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize(("target", "value"), TARGETS)
+def test_a_score_that_crosses_its_threshold_turns_the_prediction(fusion, target, value):
+    scores, Y, local = make_data()
+    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0)
+    rule.fit(scores, Y, local=local)
+    theta = rule.thresholds(scores, local=local).toarray()
+    turned = 0
+    for row, label in np.argwhere(np.abs(theta) < 13)[::40]:
+        for step, expected in ((-1e-6, 0), (1e-6, 1)):
+            changed = scores[row : row + 1].copy()
+            changed[0, label] = expit(theta[row, label] + step)
+            assert rule.predict(changed, local=local[row : row + 1])[0, label] == expected
+            turned += 1
+    assert turned > 50
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_rows_are_independent(fusion):
+    scores, Y, local = make_data()
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local)
+    whole = rule.predict(scores, local=local)
+    order = np.random.default_rng(0).permutation(len(Y))
+    np.testing.assert_array_equal(rule.predict(scores[order], local=local[order]), whole[order])
+    np.testing.assert_array_equal(rule.predict(scores[7:8], local=local[7:8]), whole[7:8])
+
+
+@pytest.mark.parametrize("target", ["macro_f1", "micro_f1", "macro_micro_f1"])
+def test_transductive_cuts_follow_the_batch(target):
+    scores, Y, _ = make_data()
+    rule = linear(target=target).fit(scores, Y)
+    assert not rule.transductive
+    batch = scores[np.argsort(scores.sum(axis=1))[:60]]  # rows with few labels
+    p = rule.predict_proba(batch).toarray()
+    np.testing.assert_array_equal(rule.predict(batch), p > rule.cuts_)
+    follow = linear(target=target, transductive=True).fit(scores, Y)
+    np.testing.assert_array_equal(follow.cuts_, rule.cuts_)
+    labels = np.tile(np.arange(8), 60)
+    cuts = label_cuts(target, None, labels, p.ravel(), n_labels=8, n_rows=60, evaluation_rows=60)
+    np.testing.assert_array_equal(follow.predict(batch), p > cuts)
+    assert (follow.predict(batch) != rule.predict(batch)).any()
+    assert (follow.predict(np.vstack([batch, scores]))[:60] != follow.predict(batch)).any()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("budget", [1, 3, 20])
+def test_never_more_labels_than_the_budget(fusion, budget):
+    scores, Y, local = make_data()
+    few = top_scores(scores, k=4)
+    rule = AdaptiveThreshold("budget", target_value=budget, fusion=fusion, random_state=0)
+    rule.fit(few, Y, local=local)
+    predicted, p = rule.predict(few, local=local).toarray(), rule.predict_proba(few, local=local)
+    counts = predicted.sum(axis=1)
+    assert counts.max() == min(budget, np.diff(p.indptr).max())
+    for row in range(300):
+        values = np.sort(p[[row]].data)[::-1]
+        tied = budget < len(values) and values[budget] == values[budget - 1]
+        assert tied or counts[row] == min(budget, len(values))
+        chosen = dense(p[[row]], -1)[0][predicted[row] == 1]
+        assert budget >= len(values) or (chosen > values[budget]).all()
+    assert np.isnan(rule.cuts_).all()
+
+
+def test_ties_at_the_budget_are_out():
+    scores, Y, _ = make_data()
+    rule = linear(target="budget", target_value=1).fit(
+        np.hstack([scores, scores[:, :1]]), np.hstack([Y, Y[:, :1]])
+    )
+    row = np.r_[0.9, np.full(7, 0.001), 0.9][None, :]  # labels 0 and 8 are the same in all
+    assert rule.predict(row).sum() == 0
+    row[0, 8] = 0.91
+    assert rule.predict(row).tolist() == [[0] * 8 + [1]]
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("with_local", [True, False])
+def test_a_higher_score_never_drops_a_label_nor_lowers_its_probability(fusion, with_local):
+    scores, Y, local = make_data()
+    local = local if with_local else None
+    misleading = 1 - scores  # the fit wants to turn them
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(misleading, Y, local=local)
+    before = rule.predict(scores, local=local)
+    after = rule.predict(np.sqrt(scores), local=local)
+    assert not ((before == 1) & (after == 0)).any()
+    change = rule.predict_proba(np.sqrt(scores), local=local) - rule.predict_proba(scores, local=local)
+    assert change.min() >= 0
+
+
+def test_a_rare_label_is_hardly_fitted_alone():
+    """Two labels of one positive each, with the same scores, wherever their positives are."""
+    scores, Y, local = make_data()
+    scores, local = np.hstack([scores, scores[:, 7:]]), sp.csr_array(sp.hstack([local, local[:, 7:]]))
+    Y = np.hstack([Y, Y[:, 7:]])
+    Y[:, 7:] = 0
+    Y[np.argmin(scores[:, 7]), 7] = 1
+    Y[np.argmax(scores[:, 7]), 8] = 1
+    rule = linear().fit(scores, Y, local=local)
+    theta = rule.thresholds(scores, local=local).toarray()
+    assert np.abs(theta[:, 7] - theta[:, 8]).max() < 0.5
+    assert np.ptp(scores[:, 7]) > 0.2
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_label_without_or_with_only_positives(fusion):
+    scores, Y, local = make_data()
+    Y[:, 7], Y[:, 6] = 0, 1
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local)
+    assert np.isfinite(rule.cuts_).all()
+    assert np.isfinite(rule.margins(scores, local=local).data).all()
+    predicted = rule.predict(scores, local=local)
+    assert predicted[:, 7].mean() < 0.05
+    assert predicted[:, 6].mean() > 0.5
+    sure = np.zeros((1, 8))
+    sure[0, 7] = 0.9999
+    assert rule.predict(sure, local=sp.csr_array(np.eye(8)[7:]))[0, 7] == 1
+
+
+def test_a_label_without_any_candidate_is_never_predicted():
+    scores, Y, _ = make_data()
+    few = all_pairs(scores)[:, :7]
+    few.resize(300, 8)
+    rule = linear().fit(few, Y)
+    assert np.isinf(rule.cuts_[7])
+    assert not rule.predict(np.ones((3, 8)))[:, 7].any()
+    assert np.isinf(rule.thresholds(np.ones((3, 8))).toarray()[:, 7]).all()
+    assert np.isneginf(rule.margins(np.ones((3, 8))).toarray()[:, 7]).all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize(("target", "value"), TARGETS)
+def test_rows_without_candidates_and_no_rows(fusion, target, value):
+    scores, Y, _ = make_data()
+    scores = top_scores(scores).toarray()
+    scores[[0, 5, 299]] = 0
+    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0).fit(
+        sp.csr_array(scores), Y
+    )
+    for transductive in (False, True):  # fit does not depend on it
+        rule.set_params(transductive=transductive)
+        predicted = rule.predict(sp.csr_array(scores)).toarray()
+        assert not predicted[[0, 5, 299]].any()
+        assert predicted.any()
+        for none in (sp.csr_array((2, 8)), sp.csr_array((0, 8)), np.zeros((0, 8))):
+            assert rule.predict(none).shape == none.shape
+            assert array(rule.predict(none)).sum() == 0
+            assert rule.thresholds(none).nnz == rule.margins(none).nnz == rule.predict_proba(none).nnz == 0
+
+
+@pytest.mark.parametrize("fusion", ["auto", *FUSIONS])
+def test_one_label(fusion):
+    scores, Y, _ = make_data()
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores[:, :1], Y[:, :1])
+    predicted = rule.predict(scores[:, :1])
+    assert predicted.shape == (300, 1)
+    everything = macro_f1(Y[:, :1], np.ones((300, 1), dtype=int))
+    assert macro_f1(Y[:, :1], predicted) > everything + 0.02
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix])
+def test_predictions_come_in_the_container_of_the_scores(container):
+    scores, Y, _ = make_data()
+    predicted = AdaptiveThreshold().fit(scores, Y).predict(container(scores))
+    assert type(predicted) is {np.asarray: np.ndarray}.get(container, container)
+    assert predicted.dtype == np.int64
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_certain_scores_are_finite(fusion):
+    _, Y, local = make_data()
+    Y_train = make_data(seed=1)[1]
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0)
+    rule.fit(Y.astype(float), Y, local=local, Y_train=Y_train)
+    assert np.isfinite(rule.margins(Y.astype(float), local=local).toarray()).all()
+    np.testing.assert_array_equal(rule.predict(Y.astype(float), local=local), Y)
+
+
+def test_wide_and_sparse_stays_sparse():
+    """A million labels: an array of all pairs would take 8 GB."""
+    n_labels, rng = 1_000_000, np.random.default_rng(0)
+    columns = np.sort(np.stack([rng.choice(n_labels, 5, replace=False) for _ in range(1000)]), axis=1)
+    indptr = np.arange(0, 5001, 5)
+    scores = sp.csr_array((rng.random(5000), columns.ravel(), indptr), shape=(1000, n_labels))
+    truth = rng.random(5000) < scores.data
+    Y = sp.csr_array((truth.astype(np.int8), columns.ravel(), indptr), shape=(1000, n_labels))
+    predicted = linear().fit(scores, Y, Y_train=Y).predict(scores)
+    assert 0 < predicted.nnz <= 5000
+
+
+def test_a_fitted_rule_predicts_alike_after_set_params_and_clone():
+    scores, Y, _ = make_data()
+    rule = linear(target="precision", target_value=0.7).fit(scores, Y)
+    again = clone(rule)
+    with pytest.raises(NotFittedError):
+        again.predict(scores)
+    np.testing.assert_array_equal(again.fit(scores, Y).predict(scores), rule.predict(scores))
+
+
+def test_input_is_not_changed():
+    scores, Y, local = make_data()
+    given = scores.copy(), Y.copy(), local.copy()
+    AdaptiveThreshold(random_state=0).fit(scores, Y, local=local).predict(scores, local=local)
+    np.testing.assert_array_equal(scores, given[0])
+    np.testing.assert_array_equal(Y, given[1])
+    assert (local != given[2]).nnz == 0
+
+
+# How it is explained
+
+
+def shapley_by_hand(rule, pair):
+    """Average over all orders what each signal adds to the corrected logit."""
+    nothing = pair._replace(
+        logits=np.full_like(pair.logits, logit(1e-6)), share=np.zeros(1), affinity=np.zeros(1)
+    )
+    signals = ["idf", "logits", "share", "affinity"]
+    added = dict.fromkeys(signals, 0.0)
+
+    @cache
+    def value(present):
+        idf = rule.idf_.idf_[pair.labels] if "idf" in present else np.array([rule.idf_.idf_.mean()])
+        at = nothing._replace(**{name: getattr(pair, name) for name in present if name != "idf"})
+        return rule.effects_.apply(rule.fusion_.decide(at, idf), pair.labels)[0]
+
+    for order in permutations(signals):
+        for place, name in enumerate(order):
+            added[name] += (value(frozenset(order[: place + 1])) - value(frozenset(order[:place]))) / 24
+    return added
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize(("target", "value"), [("macro_f1", None), ("label_precision", 0.8), ("budget", 2)])
+def test_the_terms_of_an_explanation(fusion, target, value):
+    scores, Y, local = make_data()
+    models, affinity = [scores, make_data(seed=3)[0]], make_affinity(Y)
+    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0)
+    rule.fit(models, Y, local=local, affinity=affinity)
+    signals = {"local": local, "affinity": affinity}
+    predicted = rule.predict(models, **signals)
+    margins, theta = rule.margins(models, **signals), rule.thresholds(models, **signals)
+    p = rule.predict_proba(models, **signals).toarray()
+    for row in range(3):
+        one = slice(row, row + 1)
+        given = [model[one] for model in models]
+        at = {name: signal[one] for name, signal in signals.items()}
+        for label in range(8):
+            found = rule.explain(given, label, **at)
+            terms = found.base_term + found.rarity_term + found.neighbour_term + found.text_term
+            assert terms == pytest.approx(logit(p[row, label]), abs=1e-9)
+            assert found.margin == pytest.approx(terms - found.cut, abs=1e-12)
+            assert found.margin == pytest.approx(margins[row, label], abs=1e-9)
+            assert found.threshold == theta[row, label]
+            assert found.predicted == predicted[row, label] == (found.margin > 0)
+            assert (found.label, found.score) == (label, pytest.approx(scores[row, label]))
+            assert found.neighbours == ()
+            pair = gather_pairs(given, at["local"], at["affinity"]).take(np.array([label]))
+            by_hand = shapley_by_hand(rule, pair)
+            assert found.base_term == pytest.approx(by_hand["logits"], abs=1e-9)
+            assert found.neighbour_term == pytest.approx(by_hand["share"], abs=1e-9)
+            assert found.text_term == pytest.approx(by_hand["affinity"], abs=1e-9)
+
+
+def test_explanation_without_neighbours_or_texts_and_of_an_unscored_pair():
+    scores, Y, local = make_data()
+    found = linear().fit(scores, Y).explain(scores[:1], 3)
+    assert (found.neighbour_term, found.text_term) == (0, 0)
+    rule = linear().fit(top_scores(scores), Y, local=local)
+    found = rule.explain(sp.csr_array((1, 8)), 3, local=sp.csr_array(0.5 * np.eye(8)[3:4]))
+    assert found.score == pytest.approx(0, abs=1e-5)
+    assert found.base_term == pytest.approx(0)
+    assert found.neighbour_term > 0
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_an_explanation_costs_one_threshold_and_each_coalition_once(fusion, monkeypatch):
+    scores, Y, local = make_data()
+    affinity = make_affinity(Y)
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local, affinity=affinity)
+    decide, threshold = rule.fusion_.decide, rule.fusion_.threshold
+    decided, solved = [], []
+    monkeypatch.setattr(
+        rule.fusion_, "decide", lambda pairs, idf: decided.append(len(idf)) or decide(pairs, idf)
+    )
+    monkeypatch.setattr(
+        rule.fusion_,
+        "threshold",
+        lambda pairs, *args: solved.append(len(pairs.rows)) or threshold(pairs, *args),
+    )
+    rule.explain(scores[:1], 3, local=local[:1], affinity=affinity[:1])
+    assert solved == [1]
+    assert decided == [8] + [1] * 2**4  # the row once for its cuts, and every set of the four signals
+
+
+def test_explain_refuses():
+    scores, Y, _ = make_data()
+    rule = linear().fit(scores, Y)
+    with pytest.raises(ValueError, match="explain takes one row; got 2"):
+        rule.explain(scores[:2], 0)
+    for label in (-1, 8):
+        with pytest.raises(ValueError, match=f"label must be from 0 to 7; got {label}"):
+            rule.explain(scores[:1], label)
+    with pytest.raises(ValueError, match="Label 1 is no candidate of this row"):
+        rule.explain(sp.csr_array(np.eye(8)[:1]), 1)
+    with pytest.raises(ValueError, match="transductive rule has no cuts for a row alone"):
+        linear(transductive=True).fit(scores, Y).explain(scores[:1], 0)
+    with pytest.raises(NotFittedError):
+        linear().explain(scores[:1], 0)
+
+
+# How far its probabilities can be believed
+
+
+def make_long_tail(seed, n_samples=3000, n_labels=60):
+    """Top-20 scores of a model that is overconfident in rare labels, and wrong by an own amount in each."""
+    rng = np.random.default_rng(seed)
+    common = -1 - 4 * np.linspace(0, 1, n_labels) ** 0.5
+    bias = np.random.default_rng(99).normal(0, 0.5, n_labels)  # of the model: the same in every sample
+    z = common + rng.normal(0, 2, (n_samples, n_labels))
+    near = rng.random(z.shape) < expit(z / 2)
+    Y = (rng.random(z.shape) < expit(z + near - 0.5)).astype(int)
+    scores = expit(0.6 * z - 0.2 * common + bias)
+    local = sp.csr_array(np.round(np.clip(0.4 * near + rng.normal(0, 0.1, z.shape), 0, 1), 2))
+    return top_scores(scores, k=20), Y, local
+
+
+def isotonic_by_label(scores, Y, new):
+    """Isotonic regression of each label's own pairs; where all are of one class, their share."""
+    scores, new, Y = scores.tocsc(), new.tocsc(copy=True), sp.csc_array(Y)
+    for label in range(scores.shape[1]):
+        of, at = (slice(*matrix.indptr[label : label + 2]) for matrix in (scores, new))
+        truth = Y[scores.indices[of], np.full(of.stop - of.start, label)]
+        truth = np.asarray(truth.todense()).ravel() if sp.issparse(truth) else truth
+        if len(truth):
+            regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+            new.data[at] = regression.fit(scores.data[of], truth).predict(new.data[at])
+    return sp.csr_array(new)
+
+
+# a line has no value of its own for pairs that the base model did not score; auto takes boosting then
+@pytest.mark.parametrize(("fusion", "with_local"), [("auto", True), ("auto", False), ("linear", False)])
+def test_calibrated_as_well_as_isotonic_regression(fusion, with_local):
+    scores, Y, local = make_long_tail(0)
+    new_scores, new_Y, new_local = make_long_tail(1)
+    use = {"local": local} if with_local else {}
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, **use)
+    ours = rule.predict_proba(new_scores, **({"local": new_local} if with_local else {}))
+    kept = new_scores.toarray() > 0  # the same pairs for all
+    ours = sp.csr_array((ours.toarray()[kept], np.nonzero(kept)), shape=kept.shape)
+    by_label = isotonic_by_label(scores, Y, new_scores)
+    pooled = IsotonicCalibration().fit(scores, Y).transform(new_scores)
+    ece = [expected_calibration_error(new_Y, p) for p in (ours, by_label, pooled, new_scores)]
+    brier = [brier_score(new_Y, p) for p in (ours, by_label, pooled, new_scores)]
+    assert brier[0] < min(brier[1:])
+    assert ece[0] < ece[1] + 0.001
+    assert ece[0] < ece[3] / 5
+    for labels in (slice(0, 10), slice(10, 30), slice(30, 60)):  # head, middle and tail
+        parts = [brier_score(new_Y[:, labels], p[:, labels]) for p in (ours, by_label)]
+        assert parts[0] < parts[1] + 1e-4
+
+
+# Scores of rows that the model was trained on
+
+
+def interpolate(X, Y, at):
+    """The scores of a linear model that fits its training rows exactly."""
+    return np.clip(at @ (np.linalg.pinv(X) @ Y), 0, 1)
+
+
+def rows_with(n_labels, *, common, seed=0):
+    """300 rows of 400 features, and labels with ``common`` positives, or one each."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 400))
+    Y = np.zeros((300, n_labels), dtype=int)
+    for label in range(n_labels):
+        Y[rng.choice(300, common if label < 5 else 1, replace=False), label] = 1
+    X[:, :n_labels] += 3 * Y[:, :400]  # something to learn
+    return X, Y
+
+
+@pytest.mark.parametrize(
+    ("n_labels", "common", "message"),
+    [
+        (60, 30, "leads its label in 100% of the labels with one positive"),
+        (5, 100, "the highest score is true"),
+    ],
+)
+def test_scores_of_training_rows_are_told(n_labels, common, message):
+    X, Y = rows_with(n_labels, common=common)
+    Y[~Y.any(axis=1), 0] = 1
+    half = np.arange(300) % 2 == 0
+    held_out = np.empty(Y.shape)
+    held_out[half], held_out[~half] = (
+        interpolate(X[~half], Y[~half], X[half]),
+        interpolate(X[half], Y[half], X[~half]),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InSampleScoresWarning)
+        linear().fit(held_out, Y)
+        linear().fit(held_out, Y, folds=half)
+    with pytest.warns(InSampleScoresWarning, match=message) as caught:
+        linear().fit(interpolate(X, Y, X), Y)
+    assert caught[0].filename == __file__  # it points at the caller
+    with pytest.warns(InSampleScoresWarning, match=message):
+        linear().fit(interpolate(X, Y, X), Y, folds=half)
+
+
+def test_good_held_out_scores_are_not_suspected():
+    scores, Y, local = make_data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InSampleScoresWarning)
+        linear().fit(scores, Y, local=local)
+        linear().fit(scores[:, :1], Y[:, :1])
+        linear().fit(Y * 0.8 + 0.1 * scores, Y)  # perfect, but a third of the rows have no label
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"target": "f1"}, "target must be one of macro_f1"),
+        ({"target": "precision"}, "needs target_value: the precision to reach"),
+        ({"target": "budget", "target_value": 0}, "at least 1; got 0"),
+        ({"target_value": 0.5}, "takes no target_value"),
+        ({"fusion": "mean"}, 'fusion must be "auto", "boosted" or "linear"; got \'mean\''),
+        ({"evaluation_rows": 0}, "evaluation_rows must be at least 1; got 0"),
+        ({"evaluation_rows": -5}, "evaluation_rows must be at least 1; got -5"),
+    ],
+)
+def test_fit_refuses_parameters(parameters, message):
+    scores, Y, _ = make_data()
+    with pytest.raises(ValueError, match=message):
+        AdaptiveThreshold(**parameters).fit(scores, Y)
+
+
+def test_fit_refuses_folds_and_training_labels():
+    scores, Y, _ = make_data()
+    folds = np.arange(300) % 3
+    with pytest.raises(ValueError, match=r"Give Y_train .* or folds .*, not both"):
+        linear().fit(scores, Y, folds=folds, Y_train=Y)
+    with pytest.raises(ValueError, match=r"folds must have shape \(300,\), one entry a row; got \(299,\)"):
+        linear().fit(scores, Y, folds=folds[1:])
+    with pytest.raises(ValueError, match="folds names one fold only"):
+        linear().fit(scores, Y, folds=np.zeros(300))
+    with pytest.raises(ValueError, match="Y_train has 7 labels but 8 were expected"):
+        linear().fit(scores, Y, Y_train=Y[:, 1:])
+    with pytest.raises(ValueError, match="Y_train must hold only 0 and 1"):
+        linear().fit(scores, Y, Y_train=3 * Y)
+
+
+@pytest.mark.parametrize("fill", [0, 1])
+def test_one_class_only(fill):
+    with pytest.raises(ValueError, match="hold only one class"):
+        AdaptiveThreshold().fit(np.full((4, 3), 0.4), np.full((4, 3), fill))
+
+
+def test_no_rows_to_fit():
+    with pytest.raises(ValueError, match="hold only one class"):
+        AdaptiveThreshold().fit(np.zeros((0, 3)), np.zeros((0, 3)))
+
+
+def test_scored_pairs_of_one_class_only():
+    scores = sp.csr_array(np.array([[0.5, 0], [0.4, 0]]))
+    with pytest.raises(ValueError, match="hold only one class"):
+        AdaptiveThreshold().fit(scores, np.array([[0, 1], [0, 1]]))
+
+
+def changed(matrix, value):
+    matrix = matrix.copy()
+    matrix[3, 2] = value
+    return matrix
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s, Y, k: (changed(s, np.nan), Y, k),
+            "scores must be finite; found NaN or infinity in row 3, label 2",
+        ),
+        (lambda s, Y, k: (changed(s, -np.inf), Y, k), "scores must be finite"),
+        (lambda s, Y, k: (logit(s), Y, k), r"probabilities in \[0, 1\].*expit"),
+        (lambda s, Y, k: (s[:, 1:], Y, k), "scores has 7 labels but 8 were expected"),
+        (lambda s, Y, k: (s[1:], Y, k), "scores has 299 rows but 300 were expected"),
+        (lambda s, Y, k: (s, Y, k[1:]), "local has 299 rows but 300 were expected"),
+        (lambda s, Y, k: (s, Y, k[:, 1:]), "local has 7 labels but 8 were expected"),
+        (lambda s, Y, k: (s, Y, 2 * k), r"local must be probabilities in \[0, 1\]"),
+        (lambda s, Y, k: (s, 2 * Y, k), "Y must hold only 0 and 1; found 2"),
+        (lambda s, Y, k: (s, Y[:0], k), "scores has 300 rows but 0 were expected"),
+    ],
+)
+def test_fit_refuses(form, change, message):
+    scores, Y, local = change(*make_data())
+    with pytest.raises(ValueError, match=message):
+        AdaptiveThreshold().fit(form(scores), Y, local=local)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "thresholds", "margins"])
+def test_prediction_refuses(method):
+    scores, Y, local = make_data()
+    affinity = make_affinity(Y)
+    with pytest.raises(NotFittedError):
+        getattr(AdaptiveThreshold(), method)(scores)
+    predict = getattr(linear().fit(scores, Y, local=local, affinity=affinity), method)
+    with pytest.raises(
+        ValueError, match=r"fit was given local; pass local=NeighborLabels\.transform\(X\) here"
+    ):
+        predict(scores, affinity=affinity)
+    with pytest.raises(ValueError, match=r"given affinity; pass affinity=LabelAffinity\.transform\(X\) here"):
+        predict(scores, local=local)
+    signals = {"local": local, "affinity": affinity}
+    with pytest.raises(ValueError, match="scores has 5 labels but 8 were expected"):
+        predict(scores[:, :5], **signals)
+    with pytest.raises(ValueError, match="local has 300 rows but 299 were expected"):
+        predict(scores[1:], **signals)
+    with pytest.raises(ValueError, match="affinity has 7 labels but 8 were expected"):
+        predict(scores, local=local, affinity=affinity[:, 1:])
+    with pytest.raises(ValueError, match="scores must be finite"):
+        predict(changed(scores, np.nan), **signals)
+    with pytest.raises(ValueError, match=r"probabilities in \[0, 1\].*expit"):
+        predict(logit(scores), **signals)
+
+
+def test_signals_that_fit_did_not_have_are_not_used():
+    scores, Y, local = make_data()
+    rule = linear().fit(scores, Y)
+    np.testing.assert_array_equal(rule.predict(scores, local=local), rule.predict(scores))

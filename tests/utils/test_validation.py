@@ -1,0 +1,157 @@
+"""The shared input checks: what they return and refuse, and that they leave the caller's data alone."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from adathresh.utils.validation import (
+    candidate_pairs,
+    check_labels,
+    check_scores,
+    container_of,
+    falling_by_label,
+    grouped_by_label,
+    like_input,
+)
+
+Y = np.array([[1, 0, 1], [0, 0, 0]])
+SCORES = np.array([[0.5, 0.0, 0.25], [1.0, 0.75, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "make", [np.array, sp.csr_array, sp.csr_matrix, sp.csc_array, sp.coo_array, sp.lil_array]
+)
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.float32, np.float64])
+def test_labels_become_canonical_csr(make, dtype):
+    checked = check_labels(make(Y.astype(dtype)))
+    assert isinstance(checked, sp.csr_array)
+    assert checked.dtype == np.float32
+    assert checked.has_canonical_format
+    assert (checked.data == 1).all()
+    np.testing.assert_array_equal(checked.toarray(), Y)
+
+
+def test_labels_of_the_caller_stay_as_they_are():
+    unsorted = sp.csr_array((np.array([1, 0, 1], np.float32), [2, 1, 0], [0, 3, 3]), shape=(2, 3))
+    np.testing.assert_array_equal(check_labels(unsorted).toarray(), Y)
+    np.testing.assert_array_equal(unsorted.indices, [2, 1, 0])
+    np.testing.assert_array_equal(unsorted.data, [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2], r"T must be a 0/1 matrix .* got 1 dimension"),
+        ([[0, 2]], r"T must hold only 0 and 1; found 2\."),
+        ([[0, 0.5]], r"found 0\.5"),
+        ([[0, np.nan]], r"found nan"),
+        ([["0", "1"]], r"T must hold only the numbers 0 and 1; got values of type"),
+        (sp.csr_array([[0, -1]]), r"found -1"),
+        (sp.lil_array([[0, 3]]), r"found 3"),
+    ],
+)
+def test_labels_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(labels, name="T")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.float32, np.int64])
+@pytest.mark.parametrize("form", ["coo", "csr"])
+def test_labels_stored_twice_are_refused(dtype, form):
+    ones = np.ones(2, dtype=dtype)
+    twice = (
+        sp.coo_array((ones, ([0, 0], [1, 1])), shape=(1, 3))
+        if form == "coo"
+        else sp.csr_array((ones, [1, 1], [0, 2]), shape=(1, 3))
+    )
+    with pytest.raises(ValueError, match="more than once"):
+        check_labels(twice)
+
+
+def test_shapes_required_by_other_arguments():
+    with pytest.raises(ValueError, match="Y has 2 rows but 5 were expected"):
+        check_labels(Y, n_samples=5)
+    with pytest.raises(ValueError, match="Y has 3 labels but 4 were expected"):
+        check_labels(Y, n_labels=4)
+    with pytest.raises(ValueError, match="z has 2 rows but 5 were expected"):
+        check_scores(SCORES, name="z", n_samples=5)
+    with pytest.raises(ValueError, match="z has 3 labels but 4 were expected"):
+        check_scores(SCORES, name="z", n_labels=4)
+
+
+def test_scores_keep_their_type_and_integers_become_float64():
+    assert check_scores(SCORES.astype(np.float32)).dtype == np.float32
+    assert check_scores(sp.csr_array(SCORES.astype(np.float32))).dtype == np.float32
+    assert check_scores([[1, 2]]).dtype == np.float64
+
+
+def test_stored_zero_scores_stay_and_the_caller_is_not_sorted():
+    unsorted = sp.csr_array(([0.0, 0.5], [2, 0], [0, 2]), shape=(1, 3))
+    checked = check_scores(unsorted)
+    np.testing.assert_array_equal(checked.indices, [0, 2])
+    np.testing.assert_array_equal(checked.data, [0.5, 0.0])
+    np.testing.assert_array_equal(unsorted.indices, [2, 0])
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([0.5], "z must have shape .* got 1 dimension"),
+        ([["a"]], "z must be real numbers"),
+        ([[1j]], "z must be real numbers"),
+        ([[0.0, 1.0], [np.nan, 0.0]], "NaN or infinity in row 1, label 0"),
+        (sp.csr_array([[0.0, 1.0], [0.0, 0.0], [0.0, np.inf]]), "NaN or infinity in row 2, label 1"),
+        (sp.coo_array(([0.5, 0.5], ([0, 0], [1, 1])), shape=(1, 2)), "z stores the same .* more than once"),
+        (sp.coo_array(([5, 5], ([0, 0], [1, 1])), shape=(1, 2)), "z stores the same .* more than once"),
+        (sp.csr_array(([5, 5], [1, 1], [0, 2]), shape=(1, 2)), "z stores the same .* more than once"),
+        (sp.csr_array(([0.5, 0.5], [1, 1], [0, 2]), shape=(1, 2)), "z stores the same .* more than once"),
+    ],
+)
+def test_scores_refused(scores, message):
+    with pytest.raises(ValueError, match=message):
+        check_scores(scores, name="z")
+
+
+@pytest.mark.parametrize("container", [np.array, sp.csr_array])
+def test_logits_are_not_probabilities(container):
+    with pytest.raises(ValueError, match=r"found values from -2 to 3\. Pass scipy\.special\.expit"):
+        check_scores(container([[-2.0, 3.0]]), probabilities=True)
+    check_scores(container([[0.0, 1.0]]), probabilities=True)
+
+
+def test_candidate_pairs_against_a_loop():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        truth = rng.random((6, 5)) < 0.4
+        dense = rng.random((6, 5))
+        stored = rng.random((6, 5)) < rng.random()
+        rows, labels = np.nonzero(stored)
+        sparse = sp.csr_array((dense[stored], (rows, labels)), shape=(6, 5))
+        pairs = candidate_pairs(check_labels(truth), check_scores(sparse))
+        np.testing.assert_array_equal(pairs.labels, labels)
+        np.testing.assert_array_equal(pairs.scores, dense[stored])
+        np.testing.assert_array_equal(pairs.truth, truth[stored])
+        pairs = candidate_pairs(check_labels(truth), dense)
+        np.testing.assert_array_equal(pairs.labels, np.tile(np.arange(5), 6))
+        np.testing.assert_array_equal(pairs.truth, truth.ravel())
+
+
+@pytest.mark.parametrize("n_labels", [3, 300, 70_000])
+def test_orders_by_label(n_labels):
+    rng = np.random.default_rng(1)
+    labels, scores = rng.integers(n_labels, size=2000), rng.random(2000)
+    np.testing.assert_array_equal(falling_by_label(labels, scores), np.lexsort((-scores, labels)))
+    np.testing.assert_array_equal(grouped_by_label(labels), np.argsort(labels, kind="stable"))
+
+
+@pytest.mark.parametrize("make", [np.array, sp.csr_array, sp.csr_matrix, sp.csc_matrix, sp.coo_array])
+def test_labels_return_in_the_container_they_came_in(make):
+    given = make(Y)
+    back = like_input(check_labels(given), container_of(given))
+    assert back.dtype == np.int64
+    if sp.issparse(given):
+        assert back.format == "csr"
+        assert isinstance(back, sp.spmatrix) == isinstance(given, sp.spmatrix)
+        back = back.toarray()
+    assert isinstance(back, np.ndarray)
+    np.testing.assert_array_equal(back, Y)
