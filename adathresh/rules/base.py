@@ -16,14 +16,14 @@ class DecisionRule(BaseEstimator):
     n_labels_ : int
         Number of labels seen in fit.
     thresholds_ : float or ndarray of shape (n_labels,)
-        The cut, or one cut for every label, in units of the scores; ``inf``: never predicted.
+        The threshold, or one threshold for every label, in units of the scores; ``inf``: never predicted.
     """
 
     _needs_labels = True
     _needs_probabilities = False
 
     def fit(self, scores, Y=None):
-        """Choose the cuts on held-out rows.
+        """Choose the thresholds on held-out rows.
 
         Parameters
         ----------
@@ -45,7 +45,7 @@ class DecisionRule(BaseEstimator):
         scores = check_scores(scores, probabilities=self._needs_probabilities)
         if self._needs_labels:
             if Y is None:
-                raise ValueError(f"{type(self).__name__} learns its cuts from labels; pass Y to fit.")
+                raise ValueError(f"{type(self).__name__} learns its thresholds from labels; pass Y to fit.")
             Y = check_labels(Y, n_samples=scores.shape[0], n_labels=scores.shape[1])
         self.n_labels_ = scores.shape[1]
         self._fit(scores, Y)
@@ -84,7 +84,7 @@ class DecisionRule(BaseEstimator):
         raise NotImplementedError
 
     def _decide(self, scores):
-        """Compare checked scores with the cuts; return CSR with one stored 1 for every predicted pair."""
+        """Compare checked scores with the thresholds; return CSR with one stored 1 a predicted pair."""
         if not sp.issparse(scores):
             # float64, as below: a Python float would be rounded to the type of the scores
             return sp.csr_array(scores > np.asarray(self.thresholds_, dtype=np.float64))

@@ -22,7 +22,7 @@ class BlockCoordinateMacroF1(DecisionRule):
     labels (Schultheis et al. 2023, arXiv:2311.05081; the package xcolumns). The rule is transductive: it
     decides about the batch given to predict as a whole, learns nothing in fit, and has no ``thresholds_``.
     A row with fewer than k stored pairs gets them all. Without a budget the sum splits into its labels, and
-    :class:`ExpectedF1Cut` fitted on the batch finds the maximum itself.
+    :class:`ExpectedF1Threshold` fitted on the batch finds the maximum itself.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class BlockCoordinateMacroF1(DecisionRule):
         """Check the budget, and that the package is there."""
         if self.k is None or self.k < 1:
             raise ValueError(
-                f"k must be at least 1; got {self.k}. Without a budget, fit ExpectedF1Cut on the batch."
+                f"k must be at least 1; got {self.k}. Without a budget, fit ExpectedF1Threshold on the batch."
             )
         _block_coordinate()
 

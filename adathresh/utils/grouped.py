@@ -50,8 +50,13 @@ def label_max(labels, values, n_labels):
     return result
 
 
-def cut_between(upper, lower):
-    """Cut midway between two scores; just below the upper one where there is no lower one (−inf)."""
+def f1_path(labels, gains, totals):
+    """F1 after each pair, pairs grouped by label: 2·Σ gains so far / (pairs so far + total of the label)."""
+    return 2 * running_sum(labels, gains, len(totals)) / (rank(labels, len(totals)) + totals[labels])
+
+
+def threshold_between(upper, lower):
+    """Threshold midway between two scores; just below the upper one where there is no lower one (−inf)."""
     upper, lower = np.asarray(upper, dtype=np.float64), np.asarray(lower, dtype=np.float64)
     # halved first: the sum of two large scores may overflow
     middle = np.maximum(upper / 2 + lower / 2, lower)

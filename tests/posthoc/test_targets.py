@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from scipy.stats import poisson
 
 from adathresh.posthoc.targets import MICRO_WEIGHT, TARGETS, check_target, expected_f1, label_cuts
-from adathresh.rules import ExpectedF1Cut
+from adathresh.rules import ExpectedF1Threshold
 
 WITH_CUTS = [
     ("macro_f1", None),
@@ -68,7 +68,7 @@ def test_expected_f1_tends_to_the_quotient_of_expectations():
 
 def test_macro_cut_is_half_the_greatest_f1_where_many_positives_are_expected():
     matrix = make_probabilities(0)
-    expected = ExpectedF1Cut().fit(matrix).thresholds_
+    expected = ExpectedF1Threshold().fit(matrix).thresholds_
     np.testing.assert_allclose(
         cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=1e9), expected, rtol=1e-12
     )

@@ -15,30 +15,30 @@ from adathresh import rules
 from adathresh.rules import (
     BlockCoordinateMacroF1,
     DecisionRule,
-    ExpectedF1Cut,
-    FixedCut,
+    ExpectedF1Threshold,
+    FixedThreshold,
     FrankWolfeMacroF1,
-    GlobalCut,
-    MaxGapCut,
-    MicroMacroCut,
-    PerLabelCut,
-    ProportionalCut,
-    TopK,
+    GlobalThreshold,
+    MCut,
+    MicroMacroThreshold,
+    PCut,
+    RCut,
+    SCut,
 )
 
-CUT_RULES = [
-    FixedCut(0.4),
-    GlobalCut(),
-    GlobalCut("micro_f1"),
-    PerLabelCut(),
-    PerLabelCut("top", fbr=0.5),
-    PerLabelCut("never", fbr=0.5),
-    ExpectedF1Cut(),
-    ProportionalCut(),
-    MicroMacroCut(),
-    MicroMacroCut(1),
+THRESHOLD_RULES = [
+    FixedThreshold(0.4),
+    GlobalThreshold(),
+    GlobalThreshold("micro_f1"),
+    SCut(),
+    SCut("top", fbr=0.5),
+    SCut("never", fbr=0.5),
+    ExpectedF1Threshold(),
+    PCut(),
+    MicroMacroThreshold(),
+    MicroMacroThreshold(1),
 ]
-OWN_RULES = [*CUT_RULES, TopK(2), MaxGapCut()]
+OWN_RULES = [*THRESHOLD_RULES, RCut(2), MCut()]
 WRAPPED_RULES = [BlockCoordinateMacroF1(2), FrankWolfeMacroF1(n_steps=5), FrankWolfeMacroF1(2, n_steps=5)]
 NOT_INSTALLED = pytest.mark.skipif(
     importlib.util.find_spec("xcolumns") is None, reason="the package xcolumns is not installed"
@@ -46,7 +46,7 @@ NOT_INSTALLED = pytest.mark.skipif(
 RULES = [*OWN_RULES, *(pytest.param(rule, marks=NOT_INSTALLED) for rule in WRAPPED_RULES)]
 # the others deal rows into folds, visit them in some order or draw for them one after the other
 ORDER_FREE = [rule for rule in OWN_RULES if rule.get_params().get("n_folds", 1) == 1]
-SCALE_FREE = [rule for rule in OWN_RULES if not isinstance(rule, (FixedCut, ExpectedF1Cut))]
+SCALE_FREE = [rule for rule in OWN_RULES if not isinstance(rule, (FixedThreshold, ExpectedF1Threshold))]
 
 
 def test_every_rule_is_tested_here():
@@ -73,7 +73,7 @@ def test_dense_equals_sparse_with_every_pair_stored(make_case, rule, seed, dtype
 
 @pytest.mark.parametrize("rule", ORDER_FREE, ids=str)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_permuting_rows_permutes_predictions_and_leaves_the_cuts(make_case, rule, seed):
+def test_permuting_rows_permutes_predictions_and_leaves_the_thresholds(make_case, rule, seed):
     Y, _, _, sparse = make_case(seed)
     order = np.random.default_rng(seed).permutation(len(Y))
     plain, permuted = clone(rule).fit(sparse, Y), clone(rule).fit(sparse[order], Y[order])
@@ -85,7 +85,7 @@ def test_permuting_rows_permutes_predictions_and_leaves_the_cuts(make_case, rule
     )
 
 
-@pytest.mark.parametrize("rule", CUT_RULES, ids=str)
+@pytest.mark.parametrize("rule", THRESHOLD_RULES, ids=str)
 def test_a_higher_threshold_never_adds_a_label(make_case, rule):
     Y, scores, _, sparse = make_case(2)
     rule = clone(rule).fit(sparse, Y)
@@ -152,18 +152,16 @@ def test_nothing_stored_and_nothing_to_predict(rule):
     assert rule.predict(sp.csr_array((0, 2))).shape == (0, 2)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in CUT_RULES if rule._needs_labels], ids=str)
+@pytest.mark.parametrize("rule", [rule for rule in THRESHOLD_RULES if rule._needs_labels], ids=str)
 def test_without_a_true_label_nothing_is_predicted(rule):
     scores, nothing = np.tile([0.2, 0.3], (3, 1)), np.zeros((3, 2), dtype=int)
     rule = clone(rule).fit(scores, nothing)
-    if not isinstance(rule, MicroMacroCut):  # just above the highest score, as in LibMultiLabel
+    if not isinstance(rule, MicroMacroThreshold):  # just above the highest score, as in LibMultiLabel
         assert (np.asarray(rule.thresholds_) == np.inf).all()
     assert not rule.predict(scores).any()
 
 
-@pytest.mark.parametrize(
-    "rule", [PerLabelCut(), PerLabelCut("top", fbr=0.5), ProportionalCut(), MicroMacroCut(1)], ids=str
-)
+@pytest.mark.parametrize("rule", [SCut(), SCut("top", fbr=0.5), PCut(), MicroMacroThreshold(1)], ids=str)
 def test_a_label_with_no_or_only_positives(make_case, rule):
     Y, _, stored, sparse = make_case(0)
     assert not Y[:, 0].any()
@@ -180,9 +178,9 @@ def test_one_label(rule):
     predicted = clone(rule).fit(scores, Y).predict(scores)
     assert predicted.shape == (4, 1)
     np.testing.assert_array_equal(clone(rule).fit(full, Y).predict(full).toarray(), predicted)
-    if isinstance(rule, MaxGapCut):
-        assert not predicted.any()  # no gap to cut in
-    elif isinstance(rule, (TopK, BlockCoordinateMacroF1)) or getattr(rule, "k", None):
+    if isinstance(rule, MCut):
+        assert not predicted.any()  # no gap to threshold in
+    elif isinstance(rule, (RCut, BlockCoordinateMacroF1)) or getattr(rule, "k", None):
         assert predicted.all()
     else:
         assert predicted[:2].all()
@@ -200,6 +198,27 @@ def test_a_row_without_candidates_gets_no_label_and_disturbs_no_other(make_case,
     if not isinstance(rule, (BlockCoordinateMacroF1, FrankWolfeMacroF1)):
         others = np.delete(np.arange(len(Y)), [0, 12, 24])
         np.testing.assert_array_equal(rule.predict(sparse[others]).toarray(), predicted[others])
+
+
+@pytest.mark.parametrize(
+    "rule", [GlobalThreshold(), GlobalThreshold("micro_f1"), SCut(), PCut(), MicroMacroThreshold(1)], ids=str
+)
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [
+        (0.1, np.nextafter(0.1, 1)),
+        (np.nextafter(0.1, 0), 0.1),
+        (-1.7e308, 1.7e308),
+        (1.6e308, 1.7e308),
+        (0.0, 5e-324),
+        (-5e-324, 0.0),
+        (-1e300, 1e-300),
+    ],
+)
+def test_a_threshold_parts_neighbouring_floats(rule, lower, upper):
+    scores = np.array([[lower], [upper]])
+    np.testing.assert_array_equal(rule.fit(scores, [[0], [1]]).predict(scores), [[0], [1]])
+    np.testing.assert_array_equal(rule.fit(scores, [[1], [1]]).predict(scores), [[1], [1]])
 
 
 # Errors ----------------------------------------------------------------------------------------------------
@@ -223,21 +242,23 @@ def test_common_errors(make_case, rule):
             clone(rule).fit(scores, Y[:-1])
         with pytest.raises(ValueError, match="Y has 6 labels but 7 were expected"):
             clone(rule).fit(scores, Y[:, :6])
-        with pytest.raises(ValueError, match=f"{type(rule).__name__} learns its cuts from labels; pass Y"):
+        with pytest.raises(
+            ValueError, match=f"{type(rule).__name__} learns its thresholds from labels; pass Y"
+        ):
             clone(rule).fit(scores)
 
 
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (FixedCut(np.nan), "threshold must be a number"),
-        (GlobalCut("accuracy"), "metric must be .*; got 'accuracy'"),
-        (TopK(0), "k must be at least 1; got 0"),
-        (PerLabelCut("zero"), "fallback must be .*; got 'zero'"),
-        (PerLabelCut("top", fbr=1.5), r"fbr must be in \[0, 1\]; got 1.5"),
-        (MicroMacroCut(0), "n_folds must be from 1 to the number of rows, 2; got 0"),
-        (MicroMacroCut(3), "n_folds must be from 1 to the number of rows, 2; got 3"),
-        (BlockCoordinateMacroF1(0), "k must be at least 1; got 0. Without a budget, fit ExpectedF1Cut"),
+        (FixedThreshold(np.nan), "threshold must be a number"),
+        (GlobalThreshold("accuracy"), "metric must be .*; got 'accuracy'"),
+        (RCut(0), "k must be at least 1; got 0"),
+        (SCut("zero"), "fallback must be .*; got 'zero'"),
+        (SCut("top", fbr=1.5), r"fbr must be in \[0, 1\]; got 1.5"),
+        (MicroMacroThreshold(0), "n_folds must be from 1 to the number of rows, 2; got 0"),
+        (MicroMacroThreshold(3), "n_folds must be from 1 to the number of rows, 2; got 3"),
+        (BlockCoordinateMacroF1(0), "k must be at least 1; got 0. Without a budget, fit ExpectedF1Threshold"),
         (BlockCoordinateMacroF1(None), "k must be at least 1; got None"),
         (FrankWolfeMacroF1(0), "k must be at least 1, or None for no budget; got 0"),
         (FrankWolfeMacroF1(n_steps=0), "n_steps must be at least 1; got 0"),
@@ -258,13 +279,15 @@ def test_without_the_package_the_error_names_the_extra(rule, monkeypatch):
 
 
 def test_a_new_rule_needs_one_method():
-    class MeanCut(DecisionRule):
+    class MeanThreshold(DecisionRule):
         _needs_labels = False
 
         def _fit(self, scores, Y):
             self.thresholds_ = scores.mean(axis=0)
 
-    np.testing.assert_array_equal(MeanCut().fit([[0.0, 1.0], [1.0, 0.0]]).predict([[0.6, 0.4]]), [[1, 0]])
+    np.testing.assert_array_equal(
+        MeanThreshold().fit([[0.0, 1.0], [1.0, 0.0]]).predict([[0.6, 0.4]]), [[1, 0]]
+    )
     with pytest.raises(NotImplementedError):
         DecisionRule().fit([[0.1]], [[1]])
 

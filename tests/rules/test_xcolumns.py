@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from adathresh.metrics import macro_f1
-from adathresh.rules import BlockCoordinateMacroF1, ExpectedF1Cut, FrankWolfeMacroF1, TopK
+from adathresh.rules import BlockCoordinateMacroF1, ExpectedF1Threshold, FrankWolfeMacroF1, RCut
 
 pytest.importorskip(
     "xcolumns", reason='the package xcolumns is not installed: pip install "adathresh[xcolumns]"'
@@ -32,7 +32,7 @@ def test_block_coordinate_finds_a_set_that_no_change_of_one_row_improves(k):
     predicted = BlockCoordinateMacroF1(k).fit(p).predict(p)
     assert (predicted.sum(axis=1) == k).all()
     reached = expected_macro_f1(p, predicted)
-    assert reached > expected_macro_f1(p, TopK(k).fit(p).predict(p))
+    assert reached > expected_macro_f1(p, RCut(k).fit(p).predict(p))
     for row in range(len(p)):
         other = predicted.copy()
         for labels in combinations(range(p.shape[1]), k):
@@ -64,13 +64,13 @@ def test_rows_with_fewer_pairs_than_the_budget_get_them_all(make_case):
     assert (predicted <= stored).all()
 
 
-def test_without_a_budget_the_expected_f1_cut_of_the_batch_is_the_better_search():
+def test_without_a_budget_the_expected_f1_threshold_of_the_batch_is_the_better_search():
     from xcolumns.block_coordinate import predict_optimizing_macro_f1_score_using_bc
 
     for seed in range(5):
         p, _ = make_probabilities(seed)
         theirs = expected_macro_f1(p, predict_optimizing_macro_f1_score_using_bc(p.copy(), 0, seed=0))
-        ours = expected_macro_f1(p, ExpectedF1Cut().fit(p).predict(p))
+        ours = expected_macro_f1(p, ExpectedF1Threshold().fit(p).predict(p))
         assert theirs - 1e-9 <= ours < theirs + 0.02
 
 

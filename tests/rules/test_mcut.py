@@ -1,4 +1,4 @@
-"""Rules that look at one row at a time, against naive loops over the rows."""
+"""The largest gap of every row, against a loop and values worked out by hand."""
 
 from itertools import pairwise
 
@@ -6,24 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from adathresh.rules import MaxGapCut, TopK
-
-
-@pytest.mark.parametrize("k", [1, 3, 7, 50])
-def test_top_k_against_sorted_rows(make_case, k):
-    _, scores, stored, sparse = make_case(0)
-    for given, filled in ((scores, scores), (sparse, np.where(stored, scores, -np.inf))):
-        predicted = TopK(k).fit(given).predict(given)
-        predicted = predicted.toarray() if sp.issparse(predicted) else predicted
-        for row, p in zip(filled, predicted, strict=True):
-            candidates = [j for j in range(len(row)) if np.isfinite(row[j])]
-            assert set(np.flatnonzero(p)) == set(sorted(candidates, key=lambda j: (-row[j], j))[:k])
-
-
-def test_a_longer_list_never_drops_a_label(make_case):
-    _, scores, *_ = make_case(2)
-    lists = [TopK(k).fit(scores).predict(scores) for k in range(1, 8)]
-    assert all((short <= longer).all() for short, longer in pairwise(lists))
+from adathresh.rules import MCut
 
 
 def above_largest_gap(row, absent):
@@ -32,19 +15,19 @@ def above_largest_gap(row, absent):
     gaps = [upper - lower for upper, lower in pairwise(falling)]
     if not gaps or max(gaps) <= 0:
         return [False] * len(row)
-    cut = falling[gaps.index(max(gaps))]
-    return [score >= cut for score in row]
+    threshold = falling[gaps.index(max(gaps))]
+    return [score >= threshold for score in row]
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("lowest", [0, -0.5])
-def test_max_gap_cut_against_a_loop(make_case, seed, lowest):
+def test_mcut_against_a_loop(make_case, seed, lowest):
     _, scores, stored, _ = make_case(seed, kept=0.5)
     scores = np.round(scores * 32) / 32 + lowest  # equal gaps are equal, not nearly so
     stored[3], stored[4], stored[5] = False, True, np.arange(scores.shape[1]) == 2
     sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=scores.shape)
     for given, kept in ((scores, np.ones_like(stored)), (sparse, stored)):
-        predicted = MaxGapCut().fit(given).predict(given)
+        predicted = MCut().fit(given).predict(given)
         predicted = predicted.toarray() if sp.issparse(predicted) else predicted
         for row, here, found in zip(scores, kept, predicted, strict=True):
             absent = None if here.all() else min(0, row[here].min(initial=0))
@@ -52,9 +35,9 @@ def test_max_gap_cut_against_a_loop(make_case, seed, lowest):
             assert not found[~here].any()
 
 
-def test_max_gap_cut_by_hand():
+def test_mcut_by_hand():
     def predict(*row):
-        return MaxGapCut().fit([row]).predict([row])[0].tolist()
+        return MCut().fit([row]).predict([row])[0].tolist()
 
     assert predict(0.2, 0.9, 0.8) == [0, 1, 1]
     assert predict(0.75, 0.5, 0.25) == [1, 0, 0]  # equal gaps: the higher one
@@ -64,13 +47,13 @@ def test_max_gap_cut_by_hand():
     assert predict(0.7) == [0]
 
 
-def test_max_gap_cut_counts_absent_probabilities_as_zero(make_case):
+def test_mcut_counts_absent_probabilities_as_zero(make_case):
     _, _, _, sparse = make_case(0, decimals=9)
-    rule = MaxGapCut().fit(sparse)
+    rule = MCut().fit(sparse)
     np.testing.assert_array_equal(rule.predict(sparse).toarray(), rule.predict(sparse.toarray()))
     single = sp.csr_array(([1.0, -1.0], ([0, 1], [2, 2])), shape=(2, 3))
     np.testing.assert_array_equal(rule_for(single).predict(single).toarray(), [[0, 0, 1], [0, 0, 0]])
 
 
 def rule_for(scores):
-    return MaxGapCut().fit(scores)
+    return MCut().fit(scores)
