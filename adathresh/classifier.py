@@ -79,7 +79,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     estimator_ : estimator, or list of such
         The base model or models, fitted on all rows.
     rule_ : AdaptiveThreshold
-        The fusion and the cuts; only with an estimator.
+        The fusion and the thresholds; only with an estimator.
     neighbors_ : NeighborLabels
         The local signal; only with an estimator.
     affinity_ : LabelAffinity or None
@@ -208,7 +208,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples, 2) for a binary target
-            Fused probabilities in [0, 1]. With an estimator they are cut at each label's own best value, so
+            Fused probabilities in [0, 1]. With an estimator each label has its own threshold, so
             that "above 0.5" is not what ``predict`` does.
         """
         rows = self._checked(X)
@@ -270,9 +270,9 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         Explanation
-            Base score, rarity, neighbours (the neighbours themselves, too), label text and cut; the terms
-            add up to the margin. With ``estimator=None`` they are those of the paper's
-            formula, in the network's logits, against a cut of 0.
+            Base score, rarity, neighbours (the neighbours themselves, too), label text and threshold; the
+            terms add up to the margin. With ``estimator=None`` they are those of the paper's formula, in the
+            network's logits, against a threshold of 0.
 
         Raises
         ------
@@ -290,7 +290,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             explanation = self.rule_.explain(scores, label, **others)
             neighbors, training_rows = self.neighbors_, np.arange(self._labels.shape[0])
         nearest = _named_neighbours(neighbors, row.features, training_rows, self._labels, label)
-        return replace(explanation, neighbours=nearest)
+        return replace(explanation, neighbors=nearest)
 
     def _checked(self, X, *, reset=False):
         """Check rows, and turn texts into features; with ``reset`` as the training rows."""
@@ -374,9 +374,9 @@ def _explain_network(network, X, label):
         threshold=theta,
         base_term=z,
         rarity_term=-theta - neighbours,
-        neighbour_term=neighbours,
+        neighbor_term=neighbours,
         text_term=0.0,
-        cut=0.0,
+        fused_threshold=0.0,
         predicted=margin > 0,
     )
 

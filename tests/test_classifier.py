@@ -60,8 +60,8 @@ def test_scikit_learns_contract_without_an_estimator(estimator, check):
     check(estimator)
 
 
-# A label is predicted above its own cut, not where it is likelier than not; scikit-learn's few pairs see a
-# difference with some folds, not with these.
+# A label is predicted above its own threshold, not where it is likelier than not; scikit-learn's few pairs
+# see a difference with some folds, not with these.
 @parametrize_with_checks([AdaptiveThresholdClassifier(ONE_VS_REST, random_state=0)])
 def test_scikit_learns_contract_with_an_estimator(estimator, check):
     check(estimator)
@@ -72,8 +72,8 @@ def make_data(seed=0, n_samples=150, n_labels=4):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_samples, 10)) * (rng.random((n_samples, 10)) < 0.7)
     X[:, -1] = 1e-3 * np.arange(1, n_samples + 1)
-    cut = np.linspace(0.2, 1.2, n_labels)
-    return X, (X[:, :n_labels] + 0.4 * rng.normal(size=(n_samples, n_labels)) > cut).astype(int)
+    threshold = np.linspace(0.2, 1.2, n_labels)
+    return X, (X[:, :n_labels] + 0.4 * rng.normal(size=(n_samples, n_labels)) > threshold).astype(int)
 
 
 def row_numbers(X):
@@ -132,7 +132,7 @@ def test_it_is_the_rule_on_out_of_fold_scores_and_leave_one_out_neighbours():
     np.testing.assert_array_equal(z > clf.thresholds(new), clf.decision_function(new) > 0)
 
 
-def test_better_than_the_base_model_cut_at_one_half():
+def test_better_than_the_base_model_at_one_half():
     X, Y = make_data(n_samples=500)
     new, truth = make_data(seed=1, n_samples=500)
     ours = macro_f1(truth, make_classifier().fit(X, Y).predict(new))
@@ -425,8 +425,8 @@ def explained(clf, X):
     margins, theta, predicted = clf.decision_function(X)[0], clf.thresholds(X)[0], clf.predict(X)[0]
     for label in range(clf.n_labels_):
         explanation = clf.explain(X[0], label)
-        terms = ("base_term", "rarity_term", "neighbour_term", "text_term")
-        total = sum(getattr(explanation, term) for term in terms) - explanation.cut
+        terms = ("base_term", "rarity_term", "neighbor_term", "text_term")
+        total = sum(getattr(explanation, term) for term in terms) - explanation.fused_threshold
         np.testing.assert_allclose(total, margins[label], atol=1e-9)
         np.testing.assert_allclose(explanation.margin, margins[label], atol=1e-9)
         np.testing.assert_allclose(explanation.threshold, theta[label], atol=1e-9)
@@ -445,7 +445,7 @@ def test_an_explanation_adds_up_and_names_the_neighbours(estimator):
 def check_neighbours(clf, Y, x, similarity, *, rtol=1e-7):
     """Compare the neighbours of one row's explanations with its similarities to all training rows."""
     for label, explanation in enumerate(explained(clf, x)):
-        rows, weights, carried = zip(*explanation.neighbours, strict=True)
+        rows, weights, carried = zip(*explanation.neighbors, strict=True)
         assert list(rows) == np.argsort(-similarity, kind="stable")[: len(rows)].tolist()
         expected = np.exp(similarity[list(rows)] / 0.1) / _softmax_sum(similarity)
         np.testing.assert_allclose(weights, expected, rtol=rtol)
@@ -465,7 +465,7 @@ def test_without_an_estimator_an_explanation_has_the_terms_of_the_formula():
     fusion, share = clf.estimator_.model_.fusion, clf.estimator_.neighbors_.transform(X[:1]).toarray()
     terms = fusion.terms(torch.as_tensor(share))
     for label, explanation in enumerate(explained(clf, X[:1])):
-        assert explanation.neighbour_term == pytest.approx(-terms["neighbours"][0, label].item(), abs=1e-6)
+        assert explanation.neighbor_term == pytest.approx(-terms["neighbours"][0, label].item(), abs=1e-6)
         assert explanation.rarity_term == pytest.approx(
             -(terms["rarity"] + terms["bias"])[label].item(), abs=1e-6
         )

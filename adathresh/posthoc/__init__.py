@@ -1,8 +1,9 @@
 """The recommended rule: held-out scores in, label sets out.
 
 :class:`AdaptiveThreshold` (``threshold``) lines up the candidate pairs (``candidates``), fuses their signals
-(``fusion``), and cuts each label where its target is best in expectation (``targets``). ``explanation`` splits
-one decision into its terms, ``crossfit`` makes out-of-fold scores, ``in_sample`` tells scores that are not.
+(``fusion``), and gives each label the threshold that is best for the target in expectation (``targets``).
+``explanation`` splits one decision into its terms, ``crossfit`` makes out-of-fold scores, ``in_sample`` tells
+scores that are not.
 """
 
 from adathresh.posthoc.explanation import Explanation

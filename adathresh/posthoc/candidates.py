@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
     labels: np.ndarray
     logits: np.ndarray  # (n_pairs, n_models) logits of the base models; the lowest where a model has no score
     share: np.ndarray | None  # (n_pairs,) neighbour share
-    affinity: np.ndarray | None  # (n_pairs,) likeness of row and label text
+    affinity: np.ndarray | None  # (n_pairs,) similarity of row and label text
 
     def take(self, keep):
         """Return some of the pairs."""
@@ -43,7 +43,7 @@ def gather_pairs(scores, local, affinity, *, n_samples=None, n_labels=None):
     scores : matrix of shape (n_samples, n_labels), or list of such
         Probabilities of one or several base models.
     local, affinity : sparse of shape (n_samples, n_labels), or None
-        Neighbour shares, and likeness of rows and label texts, both in [0, 1].
+        Neighbour shares, and similarity of rows and label texts, both in [0, 1].
     n_samples, n_labels : int, optional
         The shape that other arguments require.
 

@@ -9,10 +9,10 @@ from math import factorial
 class Explanation:
     """Why a label was predicted for a row, or not.
 
-    ``base_term + rarity_term + neighbour_term + text_term - cut = margin``, in fused logits; the label is
-    predicted where the margin is positive. The terms are Shapley values of the fused logit against a pair
-    without score, neighbours and likeness, of a label of average rarity; what such a pair has, and the
-    label's own correction, belong to the rarity term.
+    ``base_term + rarity_term + neighbor_term + text_term - fused_threshold = margin``, in fused logits; the
+    label is predicted where the margin is positive. The terms are Shapley values of the fused logit against a
+    pair without score, neighbours and text similarity, of a label of average rarity; what such a pair has,
+    and the label's own correction, belong to the rarity term.
     """
 
     label: int
@@ -25,27 +25,27 @@ class Explanation:
     """What the base models' scores add."""
     rarity_term: float
     """What the label brings whatever the row."""
-    neighbour_term: float
+    neighbor_term: float
     """What the label's share among the neighbours adds; 0 without neighbours."""
     text_term: float
-    """What the likeness of row and label text adds; 0 without."""
-    cut: float
-    """The label's cut on the fused logit."""
+    """What the similarity of row and label text adds; 0 without."""
+    fused_threshold: float
+    """The label's threshold on the fused logit."""
     predicted: bool
     """Whether the label is predicted."""
-    neighbours: tuple = ()
+    neighbors: tuple = ()
     """(training row, weight, carries the label) of each neighbour, the nearest first."""
 
     @property
     def margin(self):
-        """Subtract the cut from the fused logit.
+        """Subtract the threshold from the fused logit.
 
         Returns
         -------
         float
             In fused logits; positive means predicted.
         """
-        return self.base_term + self.rarity_term + self.neighbour_term + self.text_term - self.cut
+        return self.base_term + self.rarity_term + self.neighbor_term + self.text_term - self.fused_threshold
 
 
 def shapley_value(player, players, value):

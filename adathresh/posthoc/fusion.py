@@ -1,7 +1,7 @@
 """The pooled fusion: one model for all candidate pairs, and a shrunk correction for each label.
 
 A fusion turns the signals of a pair into a fused logit g. It never falls as a base model's score rises, so
-that g above a cut is the same as the first base model's logit above a threshold.
+that g above a threshold of its own is the same as the first base model's logit above θ.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 _SHARE_MARGIN = 1e-2
 # A steeper score must never lower the fused logit, whatever the pooled fit says of the rarest labels.
 _SMALLEST_SLOPE = 1e-3
-# Steps into which each signal is cut for boosting: as many as its histograms hold.
+# Steps into which each signal is divided for boosting: as many as its histograms hold.
 _MAX_STEPS = 254
 # A tenth of fewer true or false pairs than this would not tell when to stop.
 _ENOUGH_TO_STOP = 50
@@ -88,8 +88,8 @@ class LinearFusion:
         """
         return self._slope(0, idf) * pairs.logits[:, 0] + self._offset(pairs, idf)
 
-    def threshold(self, pairs, idf, cut):
-        """Solve g = cut for the first base model's logit.
+    def threshold(self, pairs, idf, fused_threshold):
+        """Solve g = fused_threshold for the first base model's logit.
 
         Parameters
         ----------
@@ -97,15 +97,15 @@ class LinearFusion:
             Candidate pairs.
         idf : numpy.ndarray of shape (n_pairs,)
             Rarity of each pair's label.
-        cut : numpy.ndarray of shape (n_pairs,)
-            Cut of the fused logit.
+        fused_threshold : numpy.ndarray of shape (n_pairs,)
+            Threshold of the fused logit.
 
         Returns
         -------
         numpy.ndarray of shape (n_pairs,)
-            Logits above which g exceeds the cut.
+            Logits above which g exceeds ``fused_threshold``.
         """
-        return (cut - self._offset(pairs, idf)) / self._slope(0, idf)
+        return (fused_threshold - self._offset(pairs, idf)) / self._slope(0, idf)
 
     def _terms(self, pairs, idf):
         """Return the columns of the regression by name."""
@@ -142,8 +142,8 @@ class LinearFusion:
 class BoostedFusion:
     """Gradient boosting on the same signals, rising in scores, shares and label texts.
 
-    Every signal is cut into steps first, so that the fused logit changes at known values of the score only
-    and the threshold can be found exactly.
+    Every signal is divided into steps first, so that the fused logit changes at known values of the score
+    only and the threshold can be found exactly.
     """
 
     def fit(self, pairs, idf, truth, weight, *, random_state):
@@ -196,8 +196,10 @@ class BoostedFusion:
         """
         return self._evaluate(self._codes(_signals(pairs, idf)))
 
-    def threshold(self, pairs, idf, cut):
-        """Find the lowest step of the first base model's logit at which g exceeds the cut, by bisection.
+    def threshold(self, pairs, idf, fused_threshold):
+        """Find the lowest step of the first base model's logit at which g exceeds its threshold.
+
+        The steps are bisected.
 
         Parameters
         ----------
@@ -205,21 +207,21 @@ class BoostedFusion:
             Candidate pairs.
         idf : numpy.ndarray of shape (n_pairs,)
             Rarity of each pair's label.
-        cut : numpy.ndarray of shape (n_pairs,)
-            Cut of the fused logit.
+        fused_threshold : numpy.ndarray of shape (n_pairs,)
+            Threshold of the fused logit.
 
         Returns
         -------
         numpy.ndarray of shape (n_pairs,)
-            Logits above which g exceeds the cut; ``-inf``: at every score, ``inf``: at none.
+            Logits above which g exceeds ``fused_threshold``; ``-inf``: at every score, ``inf``: at none.
         """
         codes = self._codes(_signals(pairs, idf))
         steps = self._steps[1]
-        low, high = np.zeros(len(cut), dtype=int), np.full(len(cut), len(steps) + 1)
+        low, high = np.zeros(len(fused_threshold), dtype=int), np.full(len(fused_threshold), len(steps) + 1)
         while (low < high).any():
             middle = (low + high) // 2
             codes[:, 1] = np.minimum(middle, len(steps))
-            enough = (self._evaluate(codes) > cut) | (middle > len(steps))
+            enough = (self._evaluate(codes) > fused_threshold) | (middle > len(steps))
             low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
         return np.r_[-np.inf, steps, np.inf][low]
 
@@ -338,7 +340,7 @@ def _signals(pairs, idf):
 
 
 def _steps(column, truth):
-    """Choose the values at which a signal is cut: half by all pairs, half by the true ones."""
+    """Choose the values at which a signal's steps begin: half by all pairs, half by the true ones."""
     at = np.linspace(0, 1, _MAX_STEPS // 2)
     both = (np.quantile(column, at), np.quantile(column[truth], at))
     return np.unique(np.concatenate(both))

@@ -1,4 +1,4 @@
-"""Cuts on calibrated probabilities for every target: F1, precision, a budget or costs.
+"""Thresholds on calibrated probabilities for every target: F1, precision, a budget or costs.
 
 All of them decide on expectations under the probabilities, never on the truth of single pairs, so that a rare
 label is not fitted to its own few positives. Pairs are given as two arrays, label and probability.
@@ -18,7 +18,7 @@ TARGETS = (
     "budget",
     "cost",
 )
-"""What :func:`label_cuts` can aim at."""
+"""What :func:`label_thresholds` can aim at."""
 
 MICRO_WEIGHT = 0.01
 """What micro-F1 counts beside macro-F1 under the target "macro_f1"; no more expected macro-F1 is given up.
@@ -36,7 +36,7 @@ _NEEDS_VALUE = {
 }
 
 # Nodes of the integral over [0, 1] in expected_f1; beyond this expectation of positives the quotient of
-# expectations differs from the expected quotient by less than the cuts can tell.
+# expectations differs from the expected quotient by less than the thresholds can tell.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 _MANY_POSITIVES = 30.0
@@ -77,13 +77,13 @@ def check_target(target, value):
         raise ValueError(f"target_value of {target!r} must be {meaning}; got {value!r}.")
 
 
-def label_cuts(target, value, labels, probability, *, n_labels, n_rows, evaluation_rows):
-    """Return the cut of every label that is best in expectation.
+def label_thresholds(target, value, labels, probability, *, n_labels, n_rows, evaluation_rows):
+    """Return the threshold of every label that is best in expectation.
 
     Parameters
     ----------
     target : str
-        One of :data:`TARGETS` but "budget", which has no cuts.
+        One of :data:`TARGETS` but "budget", which has no thresholds.
     value : float or None
         The number that goes with the target.
     labels : numpy.ndarray of shape (n_pairs,)
@@ -100,22 +100,22 @@ def label_cuts(target, value, labels, probability, *, n_labels, n_rows, evaluati
     Returns
     -------
     numpy.ndarray of shape (n_labels,)
-        A pair is predicted above its label's cut; ``inf``: never.
+        A pair is predicted above its label's threshold; ``inf``: never.
     """
     if target == "cost":  # p·cost(false negative) > (1 − p)·cost(false positive)
         return np.full(n_labels, value / (1 + value))
     if target in ("micro_f1", "precision"):
         everything = np.zeros_like(labels)
         path = _Path(everything, probability, 1)
-        cut = path.f1_cuts(np.inf) if target == "micro_f1" else path.precision_cuts(value)
-        return np.full(n_labels, cut[0])
+        threshold = path.f1_thresholds(np.inf) if target == "micro_f1" else path.precision_thresholds(value)
+        return np.full(n_labels, threshold[0])
     path = _Path(labels, probability, n_labels)
     if target == "label_precision":
-        return path.precision_cuts(value)
+        return path.precision_thresholds(value)
     weight = MICRO_WEIGHT if target == "macro_f1" else 1.0 if value is None else value
     scale = evaluation_rows / n_rows
-    cuts = path.f1_cuts(scale)
-    return path.compromise(cuts, scale, weight) if weight else cuts
+    thresholds = path.f1_thresholds(scale)
+    return path.compromise(thresholds, scale, weight) if weight else thresholds
 
 
 def expected_f1(true, other):
@@ -145,7 +145,7 @@ def expected_f1(true, other):
 
 
 class _Path:
-    """Every possible cut of every label: pairs ordered by label and falling probability."""
+    """Every possible threshold of every label: pairs ordered by label and falling probability."""
 
     def __init__(self, labels, probability, n_labels):
         order = falling_by_label(labels, probability)
@@ -156,8 +156,8 @@ class _Path:
         # long double: the running sum crosses all labels, and small probabilities must survive in it
         self.true = running_sum(self.labels, self.p.astype(np.longdouble), n_labels).astype(np.float64)
 
-    def f1_cuts(self, scale):
-        """Cut where the expected F1 on ``scale`` times the rows is greatest; F*/2 where they are many."""
+    def f1_thresholds(self, scale):
+        """Find where the expected F1 on ``scale`` times the rows is greatest; F*/2 where they are many."""
         both = self.rank + self.totals[self.labels]
         f1 = 2 * self.true / both
         few = self.totals < _MANY_POSITIVES / scale
@@ -166,14 +166,14 @@ class _Path:
         for part in np.array_split(look, len(look) // 100_000 + 1):
             f1[part] = expected_f1(*self._expectations(part, scale))[0]
         best = self._first_best(f1)
-        cuts = np.full(self.n_labels, np.inf)
-        cuts[self.labels[best]] = f1[best] / 2
+        thresholds = np.full(self.n_labels, np.inf)
+        thresholds[self.labels[best]] = f1[best] / 2
         best = best[few[self.labels[best]]]
         if len(best):
             _, by_true, by_other = expected_f1(*self._expectations(best, scale))
             # one more pair of probability p changes E by p·∂E/∂a + (1 − 2p)·∂E/∂g
-            cuts[self.labels[best]] = -by_other / (by_true - 2 * by_other)
-        return cuts
+            thresholds[self.labels[best]] = -by_other / (by_true - 2 * by_other)
+        return thresholds
 
     def _rivals(self, f1, both, few, scale):
         """Return the pairs of labels with few positives down to which the expected F1 may be greatest."""
@@ -185,35 +185,35 @@ class _Path:
         # than E at the greatest quotient, E cannot be greatest, and most pairs need no integral.
         return np.flatnonzero(few[self.labels] & (2 * self.true >= reached[self.labels] * (both - self.true)))
 
-    def precision_cuts(self, precision):
-        """Cut as low as the mean probability of what is predicted allows."""
+    def precision_thresholds(self, precision):
+        """Go as low as the mean probability of what is predicted allows."""
         lower = next_lower(self.labels, self.p)
         enough = self.true >= precision * self.rank * (1 - 1e-12)
-        last = np.flatnonzero(enough & (lower < self.p))  # a cut cannot part equal probabilities
+        last = np.flatnonzero(enough & (lower < self.p))  # a threshold cannot part equal probabilities
         last = last[closes_label(self.labels[last])]
         # half way to the next pair, so that rounding carries none across; just below where there is none
         following = np.where(np.isneginf(lower[last]), self.p[last] * (1 - 1e-9), lower[last])
-        cuts = np.full(self.n_labels, np.inf)
-        cuts[self.labels[last]] = (self.p[last] + following) / 2
-        return cuts
+        thresholds = np.full(self.n_labels, np.inf)
+        thresholds[self.labels[last]] = (self.p[last] + following) / 2
+        return thresholds
 
-    def compromise(self, cuts, scale, weight):
-        """Raise macro-F1 + ``weight`` micro-F1 from macro-F1's cuts on, one round after the other."""
-        best, reached = cuts, -np.inf
+    def compromise(self, thresholds, scale, weight):
+        """Raise macro-F1 + ``weight`` micro-F1 from macro-F1's thresholds on, one round after the other."""
+        best, reached = thresholds, -np.inf
         if not self.totals.any():
             return best
         for _ in range(_MICRO_ROUNDS):
-            above = self.p > cuts[self.labels]
+            above = self.p > thresholds[self.labels]
             predicted = np.bincount(self.labels[above], minlength=self.n_labels)
             true = np.bincount(self.labels[above], weights=self.p[above], minlength=self.n_labels)
             both = predicted + self.totals
             f1, by_true, by_other = self._label_f1(true * scale, (both - 2 * true) * scale)
             micro = 2 * true.sum() / both.sum()
             if f1.mean() + weight * micro > reached:
-                best, reached = cuts, f1.mean() + weight * micro
+                best, reached = thresholds, f1.mean() + weight * micro
             # what one more pair adds to either, as above; micro-F1 grows by (2p − micro) / Σ both
             of_micro, of_macro = weight / both.sum(), scale / self.n_labels
-            cuts = (of_micro * micro - of_macro * by_other) / (
+            thresholds = (of_micro * micro - of_macro * by_other) / (
                 2 * of_micro + of_macro * (by_true - 2 * by_other)
             )
         return np.where(self.totals > 0, best, np.inf)

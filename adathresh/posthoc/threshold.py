@@ -14,7 +14,7 @@ from adathresh.posthoc.candidates import LOWEST_LOGIT, gather_pairs, score_matri
 from adathresh.posthoc.explanation import Explanation, shapley_value
 from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
 from adathresh.posthoc.in_sample import in_sample_signs
-from adathresh.posthoc.targets import check_target, label_cuts
+from adathresh.posthoc.targets import check_target, label_thresholds
 from adathresh.signals.idf import LabelIDF
 from adathresh.utils.validation import check_labels, container_of, like_input, row_major_positions
 
@@ -37,15 +37,15 @@ class AdaptiveThreshold(BaseEstimator):
     """Per-label, per-instance thresholds fitted on held-out scores.
 
     One pooled model over candidate pairs (x, l) fuses the base model's logit z_l(x), the label's rarity
-    IDF_l, its share k_l(x) among the nearest training rows and, where given, the likeness of row and label
+    IDF_l, its share k_l(x) among the nearest training rows and, where given, the similarity of row and label
     text, to a fused logit g_l(x). A label's own correction, shrunk the more the rarer the label, calibrates
-    it. Label l is predicted where σ(g_l(x)) exceeds the cut that is best for the target in expectation; for
-    macro-F1 alone this is half of the greatest expected F1 (F*/2: Lipton et al. 2014, arXiv:1402.1892), with
-    the expectation taken over as many rows as F1 will be measured on. Because g never falls as the score
+    it. Label l is predicted where σ(g_l(x)) exceeds the threshold that is best for the target in expectation;
+    for macro-F1 alone this is half of the greatest expected F1 (F*/2: Lipton et al. 2014, arXiv:1402.1892),
+    with the expectation taken over as many rows as F1 will be measured on. Because g never falls as the score
     rises, the rule is z_l(x) > θ_l(x), with a threshold for every label and instance as in arXiv:2505.03118.
 
-    Because model and cuts are pooled, a rare label borrows from all labels of its rarity and is never fitted
-    on its own few positives.
+    Because model and thresholds are pooled, a rare label borrows from all labels of its rarity and is never
+    fitted on its own few positives.
 
     The scores of ``fit`` must be held out: of rows that the base model was not trained on.
 
@@ -66,9 +66,9 @@ class AdaptiveThreshold(BaseEstimator):
         log-loss on the others.
     evaluation_rows : int, optional
         Number of rows over which macro-F1 will be taken; None: as many as are fitted. The fewer rows, the
-        fewer positives of a rare label, and the lower its best cut.
+        fewer positives of a rare label, and the lower its best threshold.
     transductive : bool, default=False
-        Whether ``predict`` chooses the cuts anew for the rows that it is given, as one batch.
+        Whether ``predict`` chooses the thresholds anew for the rows that it is given, as one batch.
     random_state : int, RandomState instance or None, default=None
         Of the pairs that are drawn where there are very many, and of those that stop the boosting.
 
@@ -78,8 +78,8 @@ class AdaptiveThreshold(BaseEstimator):
         The pooled model.
     effects_ : LabelEffects
         Each label's own correction.
-    cuts_ : numpy.ndarray of shape (n_labels,)
-        Cut of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
+    label_thresholds_ : numpy.ndarray of shape (n_labels,)
+        Threshold of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
     idf_ : LabelIDF
         The global signal.
     impossible_ : numpy.ndarray of int
@@ -114,7 +114,7 @@ class AdaptiveThreshold(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
-        """Fit the fusion and the cuts on held-out rows.
+        """Fit the fusion and the thresholds on held-out rows.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class AdaptiveThreshold(BaseEstimator):
             Neighbour shares of the same rows, each row left out of its own neighbours
             (``NeighborLabels.fit_transform``).
         affinity : sparse of shape (n_samples, n_labels), optional
-            Likeness of row and label text in [0, 1] (``LabelAffinity.transform``).
+            Similarity of row and label text in [0, 1] (``LabelAffinity.transform``).
         Y_train : array-like or sparse of shape (n_training_samples, n_labels), optional
             Labels of the rows that the base model was trained on, where these are others than the fitted
             ones. They tell how rare each label was for the model.
@@ -153,11 +153,15 @@ class AdaptiveThreshold(BaseEstimator):
         """
         self._check_parameters()
         pairs, fused = self._fit_fused(scores, Y, local, affinity, Y_train, folds)
-        self.cuts_ = self._label_cuts(pairs, fused, self.evaluation_rows or pairs.shape[0])
+        self.label_thresholds_ = self._best_label_thresholds(
+            pairs, fused, self.evaluation_rows or pairs.shape[0]
+        )
         return self
 
     def fit_targets(self, targets, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
-        """Fit the fusion once, and the cuts for several targets: what ``fit`` gives for each, in less time.
+        """Fit the fusion once, and the thresholds for several targets.
+
+        Each rule is what ``fit`` gives for its target, in less time.
 
         Parameters
         ----------
@@ -193,7 +197,9 @@ class AdaptiveThreshold(BaseEstimator):
         pairs, fused = fitted._fit_fused(scores, Y, local, affinity, Y_train, folds)
         for rule in rules.values():
             vars(rule).update(vars(fitted) | rule.get_params())  # all that is fitted, its own parameters
-            rule.cuts_ = rule._label_cuts(pairs, fused, self.evaluation_rows or pairs.shape[0])
+            rule.label_thresholds_ = rule._best_label_thresholds(
+                pairs, fused, self.evaluation_rows or pairs.shape[0]
+            )
         return rules
 
     def predict(self, scores, *, local=None, affinity=None):
@@ -206,7 +212,7 @@ class AdaptiveThreshold(BaseEstimator):
         local : sparse of shape (n_samples, n_labels), optional
             Neighbour shares (``NeighborLabels.transform``); required where ``fit`` had them.
         affinity : sparse of shape (n_samples, n_labels), optional
-            Likeness of row and label text; required where ``fit`` had it.
+            Similarity of row and label text; required where ``fit`` had it.
 
         Returns
         -------
@@ -214,8 +220,8 @@ class AdaptiveThreshold(BaseEstimator):
             0/1, sparse where the (first) scores are.
         """
         pairs = self._checked_pairs(scores, local, affinity)
-        fused, cuts = self._fused_and_cuts(pairs)
-        keep = fused > cuts
+        fused, fused_thresholds = self._fused_and_thresholds(pairs)
+        keep = fused > fused_thresholds
         ones = np.ones(keep.sum(), dtype=np.float32)
         found = sp.csr_array((ones, (pairs.rows[keep], pairs.labels[keep])), shape=pairs.shape)
         return like_input(found, container_of(score_matrices(scores)[0]))
@@ -233,13 +239,13 @@ class AdaptiveThreshold(BaseEstimator):
         Returns
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
-            Probabilities σ(g_l(x)) of every pair that has a score, a neighbour share or a likeness.
+            Probabilities σ(g_l(x)) of every pair that has a score, a neighbour share or a text similarity.
         """
         pairs = self._checked_pairs(scores, local, affinity)
         return pairs.matrix(expit(self._fused(pairs)))
 
     def margins(self, scores, *, local=None, affinity=None):
-        """Return by how much the fused logit exceeds its cut; positive means predicted.
+        """Return by how much the fused logit exceeds its threshold; positive means predicted.
 
         Parameters
         ----------
@@ -254,8 +260,8 @@ class AdaptiveThreshold(BaseEstimator):
             Margins of the candidate pairs, in fused logits; ``-inf`` for a label that is never predicted.
         """
         pairs = self._checked_pairs(scores, local, affinity)
-        fused, cuts = self._fused_and_cuts(pairs)
-        return pairs.matrix(fused - cuts)
+        fused, fused_thresholds = self._fused_and_thresholds(pairs)
+        return pairs.matrix(fused - fused_thresholds)
 
     def thresholds(self, scores, *, local=None, affinity=None):
         """Return θ_l(x) of the candidate pairs: the base logit above which the label is predicted.
@@ -264,7 +270,7 @@ class AdaptiveThreshold(BaseEstimator):
         ----------
         scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``; thresholds are those of the first base model and do not
-            depend on its scores, but for the other labels' under a budget or a transductive cut.
+            depend on its scores, but for the other labels' under a budget or a transductive threshold.
         local, affinity : sparse of shape (n_samples, n_labels), optional
             The other signals; required where ``fit`` had them.
 
@@ -274,8 +280,8 @@ class AdaptiveThreshold(BaseEstimator):
             Thresholds in logits; ``inf``: never predicted, ``-inf``: predicted at every score.
         """
         pairs = self._checked_pairs(scores, local, affinity)
-        _, cuts = self._fused_and_cuts(pairs)
-        return pairs.matrix(self._thresholds(pairs, cuts))
+        _, fused_thresholds = self._fused_and_thresholds(pairs)
+        return pairs.matrix(self._base_thresholds(pairs, fused_thresholds))
 
     def explain(self, scores, label, *, local=None, affinity=None):
         """Split the decision about one label of one row into its terms.
@@ -298,7 +304,7 @@ class AdaptiveThreshold(BaseEstimator):
         ------
         ValueError
             If there is not exactly one row, the label is out of range or no candidate of the row (it has no
-            score, neighbour share or likeness there), or the rule is transductive.
+            score, neighbour share or text similarity there), or the rule is transductive.
         """
         pairs = self._checked_pairs(scores, local, affinity)
         if pairs.shape[0] != 1:
@@ -306,16 +312,17 @@ class AdaptiveThreshold(BaseEstimator):
         if not 0 <= label < self.n_labels_:
             raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
         if self.transductive:
-            raise ValueError("A transductive rule has no cuts for a row alone; set transductive=False.")
+            raise ValueError("A transductive rule has no thresholds for a row alone; set transductive=False.")
         at = np.flatnonzero(pairs.labels == label)
         if not len(at):
             raise ValueError(
-                f"Label {label} is no candidate of this row: it has no score, share or likeness."
+                f"Label {label} is no candidate of this row: it has no score, neighbour share or text "
+                "similarity."
             )
-        # under a budget the cut depends on the whole row, but all else on this pair alone
-        fused, cuts = (values[at] for values in self._fused_and_cuts(pairs))
+        # under a budget the threshold depends on the whole row, but all else on this pair alone
+        fused, fused_threshold = (values[at] for values in self._fused_and_thresholds(pairs))
         pair = pairs.take(at)
-        threshold = self._thresholds(pair, cuts)[0]
+        threshold = self._base_thresholds(pair, fused_threshold)[0]
         terms = self._shapley(pair)
         rarity = fused[0] - sum(terms.values())
         return Explanation(
@@ -324,9 +331,9 @@ class AdaptiveThreshold(BaseEstimator):
             threshold=float(threshold),
             base_term=terms["base"],
             rarity_term=float(rarity),
-            neighbour_term=terms.get("share", 0.0),
+            neighbor_term=terms.get("share", 0.0),
             text_term=terms.get("affinity", 0.0),
-            cut=float(cuts[0]),
+            fused_threshold=float(fused_threshold[0]),
             predicted=bool(pair.logits[0, 0] > threshold),
         )
 
@@ -339,7 +346,7 @@ class AdaptiveThreshold(BaseEstimator):
             raise ValueError(f"evaluation_rows must be at least 1; got {self.evaluation_rows!r}.")
 
     def _fit_fused(self, scores, Y, local, affinity, Y_train, folds):
-        """Fit everything but the cuts; return the pairs and their fused probabilities."""
+        """Fit everything but the thresholds; return the pairs and their fused probabilities."""
         Y = check_labels(Y)
         self.n_labels_ = Y.shape[1]
         if Y_train is not None and folds is not None:
@@ -388,23 +395,24 @@ class AdaptiveThreshold(BaseEstimator):
         """Return the fused, corrected logits."""
         return self.effects_.apply(self.fusion_.decide(pairs, self._idf(pairs)), pairs.labels)
 
-    def _fused_and_cuts(self, pairs):
-        """Return fused logit and cut, a logit too, of every pair."""
+    def _fused_and_thresholds(self, pairs):
+        """Return the fused logit of every pair, and the fused logit above which it is predicted."""
         fused = self._fused(pairs)
         if self.target == "budget":
             never = np.isin(pairs.labels, self.impossible_)
-            cuts = _budget_cuts(pairs, np.where(never, -np.inf, fused), int(self.target_value))
-            return fused, np.where(never, np.inf, cuts)
-        cuts = self.cuts_
+            possible = np.where(never, -np.inf, fused)
+            found = _budget_thresholds(pairs, possible, int(self.target_value))
+            return fused, np.where(never, np.inf, found)
+        thresholds = self.label_thresholds_
         if self.transductive and pairs.shape[0]:
-            cuts = self._label_cuts(pairs, expit(fused), pairs.shape[0])
-        return fused, logit(np.clip(cuts, 0, 1))[pairs.labels]
+            thresholds = self._best_label_thresholds(pairs, expit(fused), pairs.shape[0])
+        return fused, logit(np.clip(thresholds, 0, 1))[pairs.labels]
 
-    def _label_cuts(self, pairs, fused, evaluation_rows):
-        """Return the cut of every label that is best for the target in expectation."""
+    def _best_label_thresholds(self, pairs, fused, evaluation_rows):
+        """Return the threshold of every label that is best for the target in expectation."""
         if self.target == "budget":
             return np.full(self.n_labels_, np.nan)
-        cuts = label_cuts(
+        thresholds = label_thresholds(
             self.target,
             self.target_value,
             pairs.labels,
@@ -413,12 +421,13 @@ class AdaptiveThreshold(BaseEstimator):
             n_rows=pairs.shape[0],
             evaluation_rows=evaluation_rows,
         )
-        cuts[self.impossible_] = np.inf
-        return cuts
+        thresholds[self.impossible_] = np.inf
+        return thresholds
 
-    def _thresholds(self, pairs, cuts):
-        """Solve for the base logit at which the fused logit meets its cut."""
-        return self.fusion_.threshold(pairs, self._idf(pairs), self.effects_.undo(cuts, pairs.labels))
+    def _base_thresholds(self, pairs, fused_thresholds):
+        """Solve for the base logit at which the fused logit meets its threshold."""
+        uncorrected = self.effects_.undo(fused_thresholds, pairs.labels)
+        return self.fusion_.threshold(pairs, self._idf(pairs), uncorrected)
 
     def _shapley(self, pair):
         """Return the Shapley values of the signals, against a pair without any."""
@@ -443,7 +452,7 @@ class AdaptiveThreshold(BaseEstimator):
 
     def _checked_pairs(self, scores, local, affinity):
         """Return the candidate pairs of rows to be predicted."""
-        check_is_fitted(self, "cuts_")
+        check_is_fitted(self, "label_thresholds_")
         given = {"local": local, "affinity": affinity}
         sources = {"local": "NeighborLabels.transform(X)", "affinity": "LabelAffinity.transform(X)"}
         for name, used in self._uses.items():
@@ -494,8 +503,8 @@ def _fold_idf(pairs, Y, folds):
     return idf[codes[pairs.rows], pairs.labels]
 
 
-def _budget_cuts(pairs, fused, budget):
-    """Return what each pair must exceed to be among its row's ``budget`` greatest; ties at the cut are out.
+def _budget_thresholds(pairs, fused, budget):
+    """Return what each pair must exceed to be among its row's ``budget`` greatest; ties are out.
 
     For a pair that is in, this is the greatest that is out; for one that is out, the least that is in.
     """

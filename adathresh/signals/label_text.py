@@ -1,4 +1,4 @@
-"""Likeness of rows and label texts: the signal that keeps labels possible which no training row carries."""
+"""Similarity of rows and label texts: the signal that keeps labels possible which no training row carries."""
 
 import numpy as np
 import scipy.sparse as sp

@@ -17,16 +17,16 @@ def make_pairs(seed=0, n=3000, models=2, share=True, affinity=True):
     """Pairs with every signal, their rarity, truth and weight; scores are clipped and shares often 0."""
     rng = np.random.default_rng(seed)
     logits = np.clip(rng.normal(-2, 2.5, (n, models)), logit(1e-6), 4)
-    shares, likeness = (np.round(rng.random(n), 2) * (rng.random(n) < 0.4) for _ in range(2))
+    shares, similarity = (np.round(rng.random(n), 2) * (rng.random(n) < 0.4) for _ in range(2))
     idf = rng.choice([0.5, 2.0, 4.0, 6.0], n)
-    g = logits.mean(axis=1) + 2 * shares + likeness - 0.2 * idf + (logits[:, 0] > 0)
+    g = logits.mean(axis=1) + 2 * shares + similarity - 0.2 * idf + (logits[:, 0] > 0)
     pairs = Pairs(
         (n, 1),
         np.arange(n),
         np.zeros(n, dtype=int),
         logits,
         shares if share else None,
-        likeness if affinity else None,
+        similarity if affinity else None,
     )
     return pairs, idf, rng.random(n) < expit(g), rng.choice([1.0, 3.0], n)
 
@@ -119,15 +119,17 @@ def test_linear_fusion_rises_with_every_score(signal, misled):
 
 @pytest.mark.parametrize("kind", FUSIONS)
 @pytest.mark.parametrize("models", [1, 2])
-def test_above_the_cut_is_above_the_threshold(kind, models):
+def test_above_the_fused_threshold_is_above_the_threshold(kind, models):
     pairs, idf, truth, weight = make_pairs(models=models)
     fusion = fitted(kind, pairs, idf, truth, weight)
     new, new_idf, _, _ = make_pairs(seed=1, models=models)
     g = fusion.decide(new, new_idf)
     rng = np.random.default_rng(2)
     # at random, at the values of other pairs, and just below and above each pair's own
-    for cut in (rng.normal(-1, 3, len(g)), rng.permutation(g) + 1e-7, g - 1e-7, g + 1e-7):
-        np.testing.assert_array_equal(g > cut, new.logits[:, 0] > fusion.threshold(new, new_idf, cut))
+    for threshold in (rng.normal(-1, 3, len(g)), rng.permutation(g) + 1e-7, g - 1e-7, g + 1e-7):
+        np.testing.assert_array_equal(
+            g > threshold, new.logits[:, 0] > fusion.threshold(new, new_idf, threshold)
+        )
     infinite = np.full(len(g), np.inf)
     assert (fusion.threshold(new, new_idf, infinite) == np.inf).all()
     assert (fusion.threshold(new, new_idf, -infinite) == -np.inf).all()
@@ -138,21 +140,23 @@ def test_threshold_does_not_depend_on_the_score(kind):
     pairs, idf, truth, weight = make_pairs()
     fusion = fitted(kind, pairs, idf, truth, weight)
     moved = pairs._replace(logits=pairs.logits + np.array([5.0, 0.0]))
-    cut = np.linspace(-4, 4, len(idf))
-    np.testing.assert_array_equal(fusion.threshold(pairs, idf, cut), fusion.threshold(moved, idf, cut))
+    threshold = np.linspace(-4, 4, len(idf))
+    np.testing.assert_array_equal(
+        fusion.threshold(pairs, idf, threshold), fusion.threshold(moved, idf, threshold)
+    )
 
 
 def test_boosted_threshold_is_exact():
-    """At the threshold the cut is not exceeded, just above it it is."""
+    """At θ the fused threshold is not exceeded, just above θ it is."""
     pairs, idf, truth, weight = make_pairs()
     fusion = fitted(BoostedFusion, pairs, idf, truth, weight)
-    cut = np.random.default_rng(0).normal(-1, 2, len(idf))
-    theta = fusion.threshold(pairs, idf, cut)
+    threshold = np.random.default_rng(0).normal(-1, 2, len(idf))
+    theta = fusion.threshold(pairs, idf, threshold)
     finite = np.isfinite(theta)
     assert finite.mean() > 0.5
     for value, expected in ((theta, False), (np.nextafter(theta, np.inf), True)):
         at = pairs._replace(logits=np.column_stack([value, pairs.logits[:, 1]])).take(finite)
-        assert ((fusion.decide(at, idf[finite]) > cut[finite]) == expected).all()
+        assert ((fusion.decide(at, idf[finite]) > threshold[finite]) == expected).all()
 
 
 @pytest.mark.parametrize("kind", FUSIONS)
@@ -171,7 +175,7 @@ def test_boosting_takes_very_few_pairs(n_true):
     assert np.isfinite(fusion.decide(pairs, idf)).all()
 
 
-@pytest.mark.parametrize("models", [1, 5, 6])  # with rarity, share and likeness: 4, 8 and 9 signals
+@pytest.mark.parametrize("models", [1, 5, 6])  # with rarity, share and similarity: 4, 8 and 9 signals
 def test_pairs_on_the_same_steps_are_decided_as_one(models, monkeypatch):
     pairs, idf, *others = make_pairs(models=models, n=1000)
     pairs = pairs._replace(logits=np.round(pairs.logits))

@@ -1,11 +1,11 @@
-"""Cuts for every target against brute force: Poisson sums, and every set that a cut can make."""
+"""Thresholds for every target against brute force: Poisson sums, and every set that a threshold can make."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.stats import poisson
 
-from adathresh.posthoc.targets import MICRO_WEIGHT, TARGETS, check_target, expected_f1, label_cuts
+from adathresh.posthoc.targets import MICRO_WEIGHT, TARGETS, check_target, expected_f1, label_thresholds
 from adathresh.rules import ExpectedF1Threshold
 
 WITH_CUTS = [
@@ -33,17 +33,18 @@ def make_probabilities(seed, n_rows=200, n_labels=6):
     return sp.csr_array((p[kept], np.nonzero(kept)), shape=p.shape)
 
 
-def cuts_of(target, value, matrix, evaluation_rows=None):
-    """The cuts for a CSR matrix of probabilities."""
+def thresholds_of(target, value, matrix, evaluation_rows=None):
+    """The thresholds for a CSR matrix of probabilities."""
     n_rows, n_labels = matrix.shape
     sizes = {"n_labels": n_labels, "n_rows": n_rows, "evaluation_rows": evaluation_rows or n_rows}
-    return label_cuts(target, value, matrix.indices, matrix.data, **sizes)
+    return label_thresholds(target, value, matrix.indices, matrix.data, **sizes)
 
 
 def one_label(target, value, p, **sizes):
-    """The cut for one label."""
+    """The threshold for one label."""
     sizes = {"n_labels": 1, "n_rows": len(p), "evaluation_rows": len(p)} | sizes
-    return label_cuts(target, value, np.zeros(len(p), dtype=int), np.asarray(p, dtype=float), **sizes)[0]
+    labels, p = np.zeros(len(p), dtype=int), np.asarray(p, dtype=float)
+    return label_thresholds(target, value, labels, p, **sizes)[0]
 
 
 @pytest.mark.parametrize("a", [0.01, 0.5, 3.0, 29.0])
@@ -66,32 +67,33 @@ def test_expected_f1_tends_to_the_quotient_of_expectations():
     assert error[-1] < 1e-3
 
 
-def test_macro_cut_is_half_the_greatest_f1_where_many_positives_are_expected():
+def test_macro_threshold_is_half_the_greatest_f1_where_many_positives_are_expected():
     matrix = make_probabilities(0)
     expected = ExpectedF1Threshold().fit(matrix).thresholds_
     np.testing.assert_allclose(
-        cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=1e9), expected, rtol=1e-12
+        thresholds_of("macro_micro_f1", 0, matrix, evaluation_rows=1e9), expected, rtol=1e-12
     )
-    few = cuts_of("macro_micro_f1", 0, matrix, evaluation_rows=20)
+    few = thresholds_of("macro_micro_f1", 0, matrix, evaluation_rows=20)
     assert (np.abs(few - expected) > 0.01).any()  # and only there
 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 5.0])
-def test_macro_cut_for_few_rows_makes_the_best_of_all_sets(scale):
+def test_macro_threshold_for_few_rows_makes_the_best_of_all_sets(scale):
     same, worst = 0, 1.0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         p = np.sort(rng.random(rng.integers(1, 10)) ** rng.integers(1, 5))[::-1]
-        cut = one_label("macro_micro_f1", 0, p, n_rows=50, evaluation_rows=50 * scale)
+        threshold = one_label("macro_micro_f1", 0, p, n_rows=50, evaluation_rows=50 * scale)
         f1 = [
             summed_f1(scale * p[:m].sum(), scale * (m - p[:m].sum() + p[m:].sum()))
             for m in range(1, len(p) + 1)
         ]
-        chosen = (p > cut).sum()
+        chosen = (p > threshold).sum()
         assert chosen > 0
         same += chosen == np.argmax(f1) + 1
         worst = min(worst, f1[chosen - 1] / max(f1))
-    # the cut is that of a further pair of vanishing weight; a whole one may tip over where sets are as good
+    # the threshold is that of a further pair of vanishing weight; a whole one may tip over where sets are as
+    # good
     assert same >= 36
     assert worst > 0.98
 
@@ -105,32 +107,34 @@ def test_no_set_is_left_out_of_the_search_for_the_best(n_pairs, spread, scale):
     true, m = np.cumsum(p), np.arange(1, n_pairs + 1)
     f1, by_true, by_other = expected_f1(scale * true, scale * (m + p.sum() - 2 * true))
     best = np.argmax(f1)
-    cut = one_label("macro_micro_f1", 0, p, n_rows=1000, evaluation_rows=1000 * scale)
-    assert cut == pytest.approx(-by_other[best] / (by_true[best] - 2 * by_other[best]), rel=1e-9)
+    threshold = one_label("macro_micro_f1", 0, p, n_rows=1000, evaluation_rows=1000 * scale)
+    assert threshold == pytest.approx(-by_other[best] / (by_true[best] - 2 * by_other[best]), rel=1e-9)
 
 
-def test_fewer_rows_lower_the_cut_of_a_rare_label():
+def test_fewer_rows_lower_the_threshold_of_a_rare_label():
     p = np.linspace(0.02, 0.6, 30) ** 2
-    cuts = [one_label("macro_f1", None, p, evaluation_rows=n) for n in (1e6, 100, 10, 1)]
-    assert (np.diff(cuts) < 0).all()
+    thresholds = [one_label("macro_f1", None, p, evaluation_rows=n) for n in (1e6, 100, 10, 1)]
+    assert (np.diff(thresholds) < 0).all()
 
 
-def test_micro_cut_is_one_and_the_best():
+def test_micro_threshold_is_one_and_the_best():
     matrix = make_probabilities(1)
-    cuts = cuts_of("micro_f1", None, matrix)
-    assert len(set(cuts)) == 1
+    thresholds = thresholds_of("micro_f1", None, matrix)
+    assert len(set(thresholds)) == 1
 
-    def micro(cut):
-        above = matrix.data > cut
+    def micro(threshold):
+        above = matrix.data > threshold
         return 2 * matrix.data[above].sum() / (above.sum() + matrix.data.sum())
 
-    assert micro(cuts[0]) == pytest.approx(max(micro(cut) for cut in np.r_[0, matrix.data]), rel=1e-12)
-    assert cuts[0] == pytest.approx(micro(cuts[0]) / 2)
+    assert micro(thresholds[0]) == pytest.approx(
+        max(micro(threshold) for threshold in np.r_[0, matrix.data]), rel=1e-12
+    )
+    assert thresholds[0] == pytest.approx(micro(thresholds[0]) / 2)
 
 
-def objective(matrix, cuts, weight=1.0):
+def objective(matrix, thresholds, weight=1.0):
     """Expected macro-F1, by Poisson sums, plus weighted expected micro-F1."""
-    p, above = matrix.toarray(), matrix.toarray() > cuts
+    p, above = matrix.toarray(), matrix.toarray() > thresholds
     true, both = (p * above).sum(axis=0), above.sum(axis=0) + p.sum(axis=0)
     f1 = [summed_f1(t, b - 2 * t) for t, b in zip(true, both, strict=True)]
     return np.mean(f1) + weight * 2 * true.sum() / both.sum()
@@ -140,7 +144,7 @@ def objective(matrix, cuts, weight=1.0):
 def test_macro_and_micro_is_better_than_either_alone(seed):
     matrix = make_probabilities(seed)
     found = {
-        target: objective(matrix, cuts_of(target, None, matrix))
+        target: objective(matrix, thresholds_of(target, None, matrix))
         for target in ("macro_f1", "micro_f1", "macro_micro_f1")
     }
     assert found["macro_micro_f1"] >= max(found["macro_f1"], found["micro_f1"]) - 1e-3
@@ -150,13 +154,15 @@ def test_macro_and_micro_is_better_than_either_alone(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_weight_of_micro_f1(seed):
     matrix, weights = make_probabilities(seed), (0, 0.01, 0.1, 1, 10)
-    cuts = {weight: cuts_of("macro_micro_f1", weight, matrix) for weight in weights}
+    thresholds = {weight: thresholds_of("macro_micro_f1", weight, matrix) for weight in weights}
     for weight in weights:
-        reached = {other: objective(matrix, cuts[other], weight) for other in weights}
+        reached = {other: objective(matrix, thresholds[other], weight) for other in weights}
         assert reached[weight] >= max(reached.values()) - 1e-3 * max(1, weight)
-    np.testing.assert_array_equal(cuts[1], cuts_of("macro_micro_f1", None, matrix))
-    np.testing.assert_array_equal(cuts[MICRO_WEIGHT], cuts_of("macro_f1", None, matrix))
-    assert objective(matrix, cuts[MICRO_WEIGHT], 0) >= objective(matrix, cuts[0], 0) - MICRO_WEIGHT
+    np.testing.assert_array_equal(thresholds[1], thresholds_of("macro_micro_f1", None, matrix))
+    np.testing.assert_array_equal(thresholds[MICRO_WEIGHT], thresholds_of("macro_f1", None, matrix))
+    assert (
+        objective(matrix, thresholds[MICRO_WEIGHT], 0) >= objective(matrix, thresholds[0], 0) - MICRO_WEIGHT
+    )
 
 
 def test_macro_f1_does_not_spend_pairs_on_labels_that_nothing_is_known_about():
@@ -164,16 +170,16 @@ def test_macro_f1_does_not_spend_pairs_on_labels_that_nothing_is_known_about():
     little = rng.uniform(0.0005, 0.0006, size=(1000, 3))
     p = np.column_stack([rng.random((1000, 4)) ** 4, little])
     matrix = sp.csr_array(p)
-    alone, cuts = cuts_of("macro_micro_f1", 0, matrix), cuts_of("macro_f1", None, matrix)
+    alone, thresholds = thresholds_of("macro_micro_f1", 0, matrix), thresholds_of("macro_f1", None, matrix)
     assert ((little > alone[4:]).mean(axis=0) > 0.1).all()
-    assert not (little > cuts[4:]).any()
-    assert ((p[:, :4] > alone[:4]) == (p[:, :4] > cuts[:4])).mean() > 0.99
+    assert not (little > thresholds[4:]).any()
+    assert ((p[:, :4] > alone[:4]) == (p[:, :4] > thresholds[:4])).mean() > 0.99
 
 
-def check_precision(p, cut, value):
-    """What exceeds the cut is as precise as asked, and one more run of equal pairs would not be."""
+def check_precision(p, threshold, value):
+    """What exceeds the threshold is as precise as asked, and one more run of equal pairs would not be."""
     p = np.sort(p)[::-1]
-    chosen = (p > cut).sum()
+    chosen = (p > threshold).sum()
     if chosen:
         assert p[:chosen].mean() >= value - 1e-9
     if chosen < len(p):
@@ -186,13 +192,13 @@ def check_precision(p, cut, value):
 def test_precision_is_reached_and_no_more_pairs_could_be(value, decimals):
     matrix = make_probabilities(2)
     matrix.data = np.round(matrix.data, decimals)
-    cuts = cuts_of("precision", value, matrix)
-    assert len(set(cuts)) == 1
-    check_precision(matrix.data, cuts[0], value)
-    cuts = cuts_of("label_precision", value, matrix)
-    assert len(set(cuts)) > 1 or value >= 0.9
-    for label, cut in enumerate(cuts):
-        check_precision(matrix.data[matrix.indices == label], cut, value)
+    thresholds = thresholds_of("precision", value, matrix)
+    assert len(set(thresholds)) == 1
+    check_precision(matrix.data, thresholds[0], value)
+    thresholds = thresholds_of("label_precision", value, matrix)
+    assert len(set(thresholds)) > 1 or value >= 0.9
+    for label, threshold in enumerate(thresholds):
+        check_precision(matrix.data[matrix.indices == label], threshold, value)
 
 
 def test_precision_by_hand():
@@ -204,19 +210,19 @@ def test_precision_by_hand():
     assert 0.49 < one_label("precision", 0.5, [0.5, 0.5]) < 0.5
 
 
-def test_precision_cuts_survive_rounding():
-    """A cut lies clear of the probabilities that it parts: they may be computed anew as logits."""
+def test_precision_thresholds_survive_rounding():
+    """A threshold lies clear of the probabilities that it parts: they may be computed anew as logits."""
     for p, value in (([0.9, 0.7, 0.2, 0.1], 0.8), ([0.9, 0.3, 0.3, 0.1], 0.6), ([0.9, 0.8], 0.7)):
-        cut = one_label("precision", value, p)
-        assert np.abs(np.array(p) / cut - 1).min() > 1e-10
+        threshold = one_label("precision", value, p)
+        assert np.abs(np.array(p) / threshold - 1).min() > 1e-10
 
 
-def test_cost_cuts_where_either_error_costs_as_much():
+def test_cost_thresholds_where_either_error_costs_as_much():
     matrix = make_probabilities(0)
-    np.testing.assert_array_equal(cuts_of("cost", 0.25, matrix), np.full(6, 0.2))
+    np.testing.assert_array_equal(thresholds_of("cost", 0.25, matrix), np.full(6, 0.2))
     p, cost = 0.31, 3.0
-    cut = one_label("cost", cost, [p])
-    assert (p > cut) == (p * 1 > (1 - p) * cost)
+    threshold = one_label("cost", cost, [p])
+    assert (p > threshold) == (p * 1 > (1 - p) * cost)
     assert one_label("cost", p / (1 - p) * 0.999, [p]) < p < one_label("cost", p / (1 - p) * 1.001, [p])
 
 
@@ -225,17 +231,19 @@ def test_order_does_not_matter(target, value):
     matrix = make_probabilities(3)
     order = np.random.default_rng(0).permutation(matrix.nnz)
     sizes = {"n_labels": 6, "n_rows": 200, "evaluation_rows": 200}
-    shuffled = label_cuts(target, value, matrix.indices[order], matrix.data[order], **sizes)
-    np.testing.assert_allclose(shuffled, cuts_of(target, value, matrix), rtol=1e-9)
+    shuffled = label_thresholds(target, value, matrix.indices[order], matrix.data[order], **sizes)
+    np.testing.assert_allclose(shuffled, thresholds_of(target, value, matrix), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("target", "value"), [("macro_micro_f1", 0), ("label_precision", 0.5)])
 def test_labels_do_not_touch_each_other(target, value):
     matrix = make_probabilities(4)
-    cuts = cuts_of(target, value, matrix)
+    thresholds = thresholds_of(target, value, matrix)
     for label in range(6):
         p = matrix.data[matrix.indices == label]
-        assert cuts[label] == pytest.approx(one_label(target, value, p, n_rows=200, evaluation_rows=200))
+        assert thresholds[label] == pytest.approx(
+            one_label(target, value, p, n_rows=200, evaluation_rows=200)
+        )
 
 
 @pytest.mark.filterwarnings("error")
@@ -244,14 +252,14 @@ def test_a_label_without_pairs_and_no_pairs_at_all(target, value):
     matrix = make_probabilities(0)
     wider = matrix.copy()
     wider.resize(200, 8)
-    cuts = cuts_of(target, value, wider)
+    thresholds = thresholds_of(target, value, wider)
     if target.startswith("macro") or target == "label_precision":
-        assert (cuts[6:] == np.inf).all()
+        assert (thresholds[6:] == np.inf).all()
     if (target, value) == ("macro_micro_f1", 0) or target == "label_precision":
-        np.testing.assert_array_equal(cuts[:6], cuts_of(target, value, matrix))
+        np.testing.assert_array_equal(thresholds[:6], thresholds_of(target, value, matrix))
     else:
-        assert not np.isnan(cuts).any()
-    none = cuts_of(target, value, sp.csr_array((5, 3)))
+        assert not np.isnan(thresholds).any()
+    none = thresholds_of(target, value, sp.csr_array((5, 3)))
     assert none.shape == (3,)
     assert (none == (2 / 3 if target == "cost" else np.inf)).all()
 

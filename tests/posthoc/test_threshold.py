@@ -17,7 +17,7 @@ from adathresh.calibration import IsotonicCalibration
 from adathresh.metrics import brier_score, expected_calibration_error, macro_f1, micro_f1
 from adathresh.posthoc.candidates import gather_pairs
 from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
-from adathresh.posthoc.targets import label_cuts
+from adathresh.posthoc.targets import label_thresholds
 from adathresh.posthoc.threshold import InSampleScoresWarning
 
 FUSIONS = ["linear", "boosted"]
@@ -49,7 +49,7 @@ def make_data(seed=0, n_samples=300, n_labels=8):
 
 
 def make_affinity(Y, seed=0):
-    """Likeness that tells something of the truth, for four pairs in ten."""
+    """Similarity that tells something of the truth, for four pairs in ten."""
     rng = np.random.default_rng(seed)
     values = np.round(np.clip(0.3 * Y + rng.normal(0.2, 0.1, Y.shape), 0, 1), 2)
     return sp.csr_array(values * (rng.random(Y.shape) < 0.4))
@@ -97,7 +97,7 @@ def fusion_by_hand(scores, Y, idf, local=None):
 
 
 @pytest.mark.parametrize("with_local", [True, False])
-def test_fit_is_fusion_then_label_effects_then_cuts(with_local):
+def test_fit_is_fusion_then_label_effects_then_thresholds(with_local):
     scores, Y, local = make_data()
     local = local if with_local else None
     rule = linear().fit(scores, Y, local=local)
@@ -112,11 +112,11 @@ def test_fit_is_fusion_then_label_effects_then_cuts(with_local):
     p = expit(effects.apply(g, pairs.labels))
     np.testing.assert_allclose(rule.predict_proba(scores, local=local).toarray().ravel(), p, rtol=1e-9)
     sizes = {"n_labels": 8, "n_rows": 300, "evaluation_rows": 300}
-    cuts = label_cuts("macro_f1", None, pairs.labels, p, **sizes)
-    np.testing.assert_allclose(rule.cuts_, cuts, rtol=1e-6)
-    np.testing.assert_array_equal(rule.predict(scores, local=local), p.reshape(300, 8) > cuts)
+    thresholds = label_thresholds("macro_f1", None, pairs.labels, p, **sizes)
+    np.testing.assert_allclose(rule.label_thresholds_, thresholds, rtol=1e-6)
+    np.testing.assert_array_equal(rule.predict(scores, local=local), p.reshape(300, 8) > thresholds)
     margins = rule.margins(scores, local=local).toarray()
-    np.testing.assert_allclose(margins, logit(p.reshape(300, 8)) - logit(cuts), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(margins, logit(p.reshape(300, 8)) - logit(thresholds), rtol=1e-6, atol=1e-9)
 
 
 def step_scores(Y, rng):
@@ -193,12 +193,12 @@ def test_several_targets_share_one_fusion_and_equal_single_fits(with_folds, monk
     )
     found = rule.fit_targets(dict(TARGETS), scores, Y, **options)
     assert len(fits) == 1
-    assert not hasattr(rule, "cuts_")
+    assert not hasattr(rule, "label_thresholds_")
     assert rule.target == "macro_f1"
     for target, value in TARGETS:
         alone = clone(rule).set_params(target=target, target_value=value).fit(scores, Y, **options)
         assert found[target].get_params() == alone.get_params()
-        np.testing.assert_array_equal(found[target].cuts_, alone.cuts_)
+        np.testing.assert_array_equal(found[target].label_thresholds_, alone.label_thresholds_)
         predicted = found[target].predict(scores, local=local)
         np.testing.assert_array_equal(predicted, alone.predict(scores, local=local))
     assert len({id(one.fusion_) for one in found.values()}) == 1
@@ -214,12 +214,13 @@ def test_several_targets_are_checked_before_anything_is_fitted(targets, message,
         AdaptiveThreshold().fit_targets(targets, *make_data()[:2])
 
 
-def test_fewer_evaluation_rows_lower_the_cut_of_rare_labels():
+def test_fewer_evaluation_rows_lower_the_threshold_of_rare_labels():
     scores, Y, _ = make_data()
-    few, many = (linear(evaluation_rows=n).fit(scores, Y).cuts_ for n in (20, 10**6))
+    few, many = (linear(evaluation_rows=n).fit(scores, Y).label_thresholds_ for n in (20, 10**6))
     assert (few[4:] < many[4:]).all()
     np.testing.assert_array_equal(
-        linear().fit(scores, Y).cuts_, linear(evaluation_rows=300).fit(scores, Y).cuts_
+        linear().fit(scores, Y).label_thresholds_,
+        linear(evaluation_rows=300).fit(scores, Y).label_thresholds_,
     )
 
 
@@ -229,7 +230,7 @@ def test_the_order_of_the_rows_does_not_matter():
     a = linear().fit(scores, Y, local=local)
     b = linear().fit(scores[order], Y[order], local=local[order])
     assert a.fusion_.coef_ == pytest.approx(b.fusion_.coef_, rel=1e-2, abs=1e-3)
-    np.testing.assert_allclose(a.cuts_, b.cuts_, rtol=1e-2)
+    np.testing.assert_allclose(a.label_thresholds_, b.label_thresholds_, rtol=1e-2)
 
 
 def test_random_state():
@@ -331,7 +332,7 @@ def test_sparse_scores_of_all_pairs_equal_dense_scores(fusion, with_local):
     rule = AdaptiveThreshold(fusion=fusion, random_state=0)
     a = rule.fit(scores, Y, local=local)
     b = clone(rule).fit(all_pairs(scores), sp.csr_array(Y), local=local)
-    np.testing.assert_array_equal(a.cuts_, b.cuts_)
+    np.testing.assert_array_equal(a.label_thresholds_, b.label_thresholds_)
     for method in ("margins", "thresholds", "predict_proba"):
         x, y = getattr(a, method)(scores, local=local), getattr(b, method)(all_pairs(scores), local=local)
         assert x.nnz == y.nnz == scores.size
@@ -341,7 +342,7 @@ def test_sparse_scores_of_all_pairs_equal_dense_scores(fusion, with_local):
     np.testing.assert_array_equal(predicted.toarray(), a.predict(scores, local=local))
 
 
-def test_candidates_are_the_pairs_with_a_score_a_share_or_a_likeness():
+def test_candidates_are_the_pairs_with_a_score_a_share_or_a_text_similarity():
     scores, Y, local = make_data()
     few, affinity = top_scores(scores, k=2), make_affinity(Y)
     rule = linear().fit(few, Y, local=local, affinity=affinity)
@@ -349,7 +350,7 @@ def test_candidates_are_the_pairs_with_a_score_a_share_or_a_likeness():
     found = rule.predict_proba(few, local=local, affinity=affinity)
     assert found.nnz == expected.sum() < scores.size
     np.testing.assert_array_equal(found.toarray() > 0, expected)
-    # a share or a likeness alone can carry a label that the base model did not score
+    # a share or a similarity alone can carry a label that the base model did not score
     predicted = rule.predict(few, local=local, affinity=affinity).toarray()
     unscored = dense(few, 0) == 0
     assert predicted[unscored & expected].any()
@@ -449,18 +450,18 @@ def test_rows_are_independent(fusion):
 
 
 @pytest.mark.parametrize("target", ["macro_f1", "micro_f1", "macro_micro_f1"])
-def test_transductive_cuts_follow_the_batch(target):
+def test_transductive_thresholds_follow_the_batch(target):
     scores, Y, _ = make_data()
     rule = linear(target=target).fit(scores, Y)
     assert not rule.transductive
     batch = scores[np.argsort(scores.sum(axis=1))[:60]]  # rows with few labels
     p = rule.predict_proba(batch).toarray()
-    np.testing.assert_array_equal(rule.predict(batch), p > rule.cuts_)
+    np.testing.assert_array_equal(rule.predict(batch), p > rule.label_thresholds_)
     follow = linear(target=target, transductive=True).fit(scores, Y)
-    np.testing.assert_array_equal(follow.cuts_, rule.cuts_)
+    np.testing.assert_array_equal(follow.label_thresholds_, rule.label_thresholds_)
     labels = np.tile(np.arange(8), 60)
-    cuts = label_cuts(target, None, labels, p.ravel(), n_labels=8, n_rows=60, evaluation_rows=60)
-    np.testing.assert_array_equal(follow.predict(batch), p > cuts)
+    thresholds = label_thresholds(target, None, labels, p.ravel(), n_labels=8, n_rows=60, evaluation_rows=60)
+    np.testing.assert_array_equal(follow.predict(batch), p > thresholds)
     assert (follow.predict(batch) != rule.predict(batch)).any()
     assert (follow.predict(np.vstack([batch, scores]))[:60] != follow.predict(batch)).any()
 
@@ -481,7 +482,7 @@ def test_never_more_labels_than_the_budget(fusion, budget):
         assert tied or counts[row] == min(budget, len(values))
         chosen = dense(p[[row]], -1)[0][predicted[row] == 1]
         assert budget >= len(values) or (chosen > values[budget]).all()
-    assert np.isnan(rule.cuts_).all()
+    assert np.isnan(rule.label_thresholds_).all()
 
 
 def test_ties_at_the_budget_are_out():
@@ -528,7 +529,7 @@ def test_a_label_without_or_with_only_positives(fusion):
     scores, Y, local = make_data()
     Y[:, 7], Y[:, 6] = 0, 1
     rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local)
-    assert np.isfinite(rule.cuts_).all()
+    assert np.isfinite(rule.label_thresholds_).all()
     assert np.isfinite(rule.margins(scores, local=local).data).all()
     predicted = rule.predict(scores, local=local)
     assert predicted[:, 7].mean() < 0.05
@@ -543,7 +544,7 @@ def test_a_label_without_any_candidate_is_never_predicted():
     few = all_pairs(scores)[:, :7]
     few.resize(300, 8)
     rule = linear().fit(few, Y)
-    assert np.isinf(rule.cuts_[7])
+    assert np.isinf(rule.label_thresholds_[7])
     assert not rule.predict(np.ones((3, 8)))[:, 7].any()
     assert np.isinf(rule.thresholds(np.ones((3, 8))).toarray()[:, 7]).all()
     assert np.isneginf(rule.margins(np.ones((3, 8))).toarray()[:, 7]).all()
@@ -667,30 +668,30 @@ def test_the_terms_of_an_explanation(fusion, target, value):
         at = {name: signal[one] for name, signal in signals.items()}
         for label in range(8):
             found = rule.explain(given, label, **at)
-            terms = found.base_term + found.rarity_term + found.neighbour_term + found.text_term
+            terms = found.base_term + found.rarity_term + found.neighbor_term + found.text_term
             assert terms == pytest.approx(logit(p[row, label]), abs=1e-9)
-            assert found.margin == pytest.approx(terms - found.cut, abs=1e-12)
+            assert found.margin == pytest.approx(terms - found.fused_threshold, abs=1e-12)
             assert found.margin == pytest.approx(margins[row, label], abs=1e-9)
             assert found.threshold == theta[row, label]
             assert found.predicted == predicted[row, label] == (found.margin > 0)
             assert (found.label, found.score) == (label, pytest.approx(scores[row, label]))
-            assert found.neighbours == ()
+            assert found.neighbors == ()
             pair = gather_pairs(given, at["local"], at["affinity"]).take(np.array([label]))
             by_hand = shapley_by_hand(rule, pair)
             assert found.base_term == pytest.approx(by_hand["logits"], abs=1e-9)
-            assert found.neighbour_term == pytest.approx(by_hand["share"], abs=1e-9)
+            assert found.neighbor_term == pytest.approx(by_hand["share"], abs=1e-9)
             assert found.text_term == pytest.approx(by_hand["affinity"], abs=1e-9)
 
 
 def test_explanation_without_neighbours_or_texts_and_of_an_unscored_pair():
     scores, Y, local = make_data()
     found = linear().fit(scores, Y).explain(scores[:1], 3)
-    assert (found.neighbour_term, found.text_term) == (0, 0)
+    assert (found.neighbor_term, found.text_term) == (0, 0)
     rule = linear().fit(top_scores(scores), Y, local=local)
     found = rule.explain(sp.csr_array((1, 8)), 3, local=sp.csr_array(0.5 * np.eye(8)[3:4]))
     assert found.score == pytest.approx(0, abs=1e-5)
     assert found.base_term == pytest.approx(0)
-    assert found.neighbour_term > 0
+    assert found.neighbor_term > 0
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -710,7 +711,7 @@ def test_an_explanation_costs_one_threshold_and_each_coalition_once(fusion, monk
     )
     rule.explain(scores[:1], 3, local=local[:1], affinity=affinity[:1])
     assert solved == [1]
-    assert decided == [8] + [1] * 2**4  # the row once for its cuts, and every set of the four signals
+    assert decided == [8] + [1] * 2**4  # the row once for its thresholds, and every set of the four signals
 
 
 def test_explain_refuses():
@@ -723,7 +724,7 @@ def test_explain_refuses():
             rule.explain(scores[:1], label)
     with pytest.raises(ValueError, match="Label 1 is no candidate of this row"):
         rule.explain(sp.csr_array(np.eye(8)[:1]), 1)
-    with pytest.raises(ValueError, match="transductive rule has no cuts for a row alone"):
+    with pytest.raises(ValueError, match="transductive rule has no thresholds for a row alone"):
         linear(transductive=True).fit(scores, Y).explain(scores[:1], 0)
     with pytest.raises(NotFittedError):
         linear().explain(scores[:1], 0)
