@@ -3,16 +3,12 @@
 import functools
 import sys
 
-from adathresh.datasets.registry import (
-    SOURCES,
-    available,
-    check,
-    data_folder,
-    description_of,
-    fetch,
-    load_dataset,
-    statistics,
-)
+from adathresh.datasets.downloads import SOURCES, description_of, fetch
+from adathresh.datasets.folders import available
+from adathresh.datasets.pyapi import CORPORA
+from adathresh.datasets.registry import check, known_names, load_dataset
+from adathresh.datasets.summary import statistics
+from adathresh.utils.files import data_folder
 
 
 def add_data_parser(subparsers):
@@ -55,13 +51,16 @@ def _guarded(run, args):
 
 def _list(args):
     """Print names, states and descriptions."""
-    present = available(args.data_dir)
-    print(f"data folder: {data_folder(args.data_dir)}")
-    print(f"{'pyapi':<16}{'built in':<10}Documented functions of the installed scientific packages.")
-    for name in sorted({*present, *SOURCES}):
-        here = name in present
-        description = description_of(data_folder(args.data_dir) / name) if here else SOURCES[name].description
-        print(f"{name:<16}{'here' if here else 'fetch':<10}{description}".rstrip())
+    folder, present = data_folder(args.data_dir), set(available(args.data_dir))
+    print(f"data folder: {folder}")
+    for name in known_names(args.data_dir):
+        if name in CORPORA:
+            state, description = "built in", f"Documented functions of {', '.join(CORPORA[name])}."
+        elif name in present:
+            state, description = "here", description_of(folder / name)
+        else:
+            state, description = "fetch", SOURCES[name].description
+        print(f"{name:<16}{state:<10}{description}".rstrip())
 
 
 def _info(args):

@@ -11,15 +11,18 @@ import itertools
 import os
 import re
 import sys
-import tempfile
 import warnings
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
+from adathresh.utils.files import PathLike, whole_file
 from adathresh.utils.validation import check_labels
 
 BLOCK_BYTES = 1 << 20
@@ -48,8 +51,8 @@ class DatasetError(ValueError):
     """A data file or folder that cannot be used; the message names the place and the mend."""
 
 
-def load_xc(path, *, progress=True):
-    """Load a file in the format of the Extreme Classification Repository.
+def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.csr_array]:
+    r"""Load a file in the format of the Extreme Classification Repository.
 
     The first line is ``n d L`` (rows, features, labels); every further line is a row, ``l1,l2 f:v f:v``, with
     labels and features counted from 0. A row without labels starts with a space.
@@ -84,7 +87,14 @@ def load_xc(path, *, progress=True):
 
     Examples
     --------
-    >>> X, Y = load_xc("train.txt.gz")  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/train.txt").write_text("2 3 2\n0 0:1\n0,1 1:0.5 2:1\n")
+    ...     X, Y = load_xc(f"{folder}/train.txt")
+    >>> X.toarray(), Y.toarray()
+    (array([[1. , 0. , 0. ],
+            [0. , 0.5, 1. ]], dtype=float32), array([[1., 0.],
+                                                     [1., 1.]], dtype=float32))
     """
     with _open_blocks(path, progress) as (blocks, read_line):
         header = read_line().decode("ascii", "replace").split()
@@ -109,8 +119,14 @@ def load_xc(path, *, progress=True):
     return reader.matrices()
 
 
-def load_svmlight_multilabel(path, *, n_features=None, n_labels=None, progress=True):
-    """Load a file of LIBSVM multi-label lines.
+def load_svmlight_multilabel(
+    path: PathLike,
+    *,
+    n_features: int | None = None,
+    n_labels: int | None = None,
+    progress: bool = True,
+) -> tuple[sp.csr_array, sp.csr_array]:
+    r"""Load a file of LIBSVM multi-label lines.
 
     Every line is a row, ``l1,l2 f:v f:v``, without a header. Features are counted from 1, as everywhere in
     LIBSVM. Labels are taken as they are, counted from 0, as the multi-label files of the LIBSVM page count
@@ -150,7 +166,12 @@ def load_svmlight_multilabel(path, *, n_features=None, n_labels=None, progress=T
 
     Examples
     --------
-    >>> X, Y = load_svmlight_multilabel("yeast_train.svm.bz2")  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/train.svm").write_text("0 1:1\n0,1 2:0.5 3:1\n")
+    ...     X, Y = load_svmlight_multilabel(f"{folder}/train.svm")
+    >>> X.shape, Y.shape
+    ((2, 3), (2, 2))
     """
     reader = _RowReader(path, n_features=n_features, n_labels=n_labels, first_feature=1)
     with _open_blocks(path, progress) as (blocks, _):
@@ -162,11 +183,11 @@ def load_svmlight_multilabel(path, *, n_features=None, n_labels=None, progress=T
     return reader.matrices()
 
 
-def save_xc(path, X, Y, *, progress=True):
+def save_xc(path: PathLike, X: ArrayLike, Y: ArrayLike, *, progress: bool = True) -> None:
     """Write a file in the format of the Extreme Classification Repository.
 
     The same matrices always give the same bytes, values are written with as many digits as float32 needs, and
-    the file appears under its name only when it is complete.
+    the file appears under its name only when it is complete. Missing folders are made.
 
     Parameters
     ----------
@@ -190,7 +211,11 @@ def save_xc(path, X, Y, *, progress=True):
 
     Examples
     --------
-    >>> save_xc("train.txt.gz", X, Y)  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save_xc(f"{folder}/train.txt", [[0, 0.5]], [[1, 0, 1]])
+    ...     print(Path(f"{folder}/train.txt").read_text().splitlines())
+    ['1 2 3', '0,2 1:0.5']
     """
     X = as_features(X)
     Y = check_labels(Y, n_samples=X.shape[0])
@@ -201,7 +226,13 @@ def save_xc(path, X, Y, *, progress=True):
         save_xc_blocks(path, blocks, shape=(X.shape[0], X.shape[1], Y.shape[1]), on_rows=bar.update)
 
 
-def save_xc_blocks(path, blocks, *, shape, on_rows=None):
+def save_xc_blocks(
+    path: PathLike,
+    blocks: Iterable[tuple[sp.csr_array, sp.csr_array]],
+    *,
+    shape: tuple[int, int, int],
+    on_rows: Callable[[int], object] | None = None,
+) -> None:
     """Write blocks of rows as one file in the Extreme Classification format.
 
     Parameters
@@ -219,9 +250,16 @@ def save_xc_blocks(path, blocks, *, shape, on_rows=None):
     ------
     ValueError
         If the blocks do not add up to `shape`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> block = as_features([[0, 0.5]]), check_labels([[1, 0, 1]])
+    >>> with TemporaryDirectory() as folder:
+    ...     save_xc_blocks(f"{folder}/train.txt", [block, block], shape=(2, 2, 3))
     """
     written = 0
-    with atomic_open(path) as stream:
+    with open_compressed(path) as stream:
         stream.write(f"{shape[0]} {shape[1]} {shape[2]}\n".encode())
         for X, Y in blocks:
             if (X.shape[1], Y.shape[1]) != shape[1:]:
@@ -236,7 +274,7 @@ def save_xc_blocks(path, blocks, *, shape, on_rows=None):
             raise ValueError(f"The blocks hold {written} rows, not {shape[0]}.")
 
 
-def as_features(X, *, name="X"):
+def as_features(X: ArrayLike, *, name: str = "X") -> sp.csr_array:
     """Return features as canonical float32 CSR.
 
     Parameters
@@ -255,6 +293,11 @@ def as_features(X, *, name="X"):
     ------
     ValueError
         If X is not a matrix or not finite in float32.
+
+    Examples
+    --------
+    >>> as_features([[0, 0.5]]).nnz
+    1
     """
     X = X if sp.issparse(X) else np.asarray(X)
     if X.ndim != 2:
@@ -269,8 +312,10 @@ def as_features(X, *, name="X"):
 
 
 @contextlib.contextmanager
-def atomic_open(path):
-    """Open a file for writing bytes that appears under its name only when it is complete.
+def open_compressed(path: PathLike) -> Iterator[BinaryIO]:
+    """Open a file for writing bytes, compressed as its suffix says.
+
+    The file appears under its name only when it is complete; if the block raises, nothing is left behind.
 
     Parameters
     ----------
@@ -279,32 +324,29 @@ def atomic_open(path):
 
     Yields
     ------
-    binary file
-        The stream to write to. If the block raises, nothing is left behind.
+    binary file object
+        The stream to write to.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, open_compressed(f"{folder}/a.txt.gz") as stream:
+    ...     stream.write(b"text")
+    4
     """
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as stream:
-                    yield stream
-            elif path.suffix == ".bz2":
-                with bz2.BZ2File(raw, "wb") as stream:
-                    yield stream
-            else:
-                yield raw
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as temporary, open(temporary, "wb") as raw:
+        if temporary.suffix == ".gz":
+            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as stream:
+                yield cast(BinaryIO, stream)
+        elif temporary.suffix == ".bz2":
+            with bz2.BZ2File(raw, "wb") as stream:
+                yield cast(BinaryIO, stream)
+        else:
+            yield raw
 
 
 @contextlib.contextmanager
-def read_errors(path):
+def read_errors(path: PathLike) -> Iterator[None]:
     """Turn the ways in which a compressed file can be broken into one clear error.
 
     Parameters
@@ -316,6 +358,13 @@ def read_errors(path):
     ------
     DatasetError
         For a truncated or damaged file.
+
+    Examples
+    --------
+    >>> with read_errors("train.txt.gz"):
+    ...     raise EOFError
+    Traceback (most recent call last):
+    adathresh.datasets.formats.DatasetError: train.txt.gz: the compressed file is truncated; ...
     """
     try:
         yield
@@ -329,7 +378,7 @@ def read_errors(path):
         raise DatasetError(f"{path}: cannot be decompressed ({error}); fetch or copy it again.") from error
 
 
-def decompressed(path, raw):
+def decompressed(path: PathLike, raw: BinaryIO) -> BinaryIO:
     """Wrap a raw binary file so that it reads as its decompressed content.
 
     Parameters
@@ -343,11 +392,17 @@ def decompressed(path, raw):
     -------
     binary file object
         The content.
+
+    Examples
+    --------
+    >>> import io
+    >>> decompressed("a.gz", io.BytesIO(gzip.compress(b"text"))).read()
+    b'text'
     """
     suffix = Path(path).suffix
     if suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)
-    return bz2.BZ2File(raw) if suffix == ".bz2" else raw
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    return cast(BinaryIO, bz2.BZ2File(raw)) if suffix == ".bz2" else raw
 
 
 @contextlib.contextmanager

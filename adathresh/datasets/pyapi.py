@@ -1,7 +1,9 @@
-"""The embedded corpus: from the description of a function, suggest what its body calls.
+"""The embedded corpora: from the description of a function, suggest what its body calls.
 
 The rows are the documented functions of the installed scientific packages, read from their source files with
-:mod:`ast`. Nothing is imported and nothing is redistributed.
+:mod:`ast`. Nothing is imported and nothing is redistributed. "pyapi" reads matplotlib, numpy, scipy and
+scikit-learn; "pyapi-large" reads torch, too, and has twice as many rows and labels. Which rows there are
+depends on the versions of these packages and on nothing else.
 """
 
 import ast
@@ -16,23 +18,22 @@ import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pooch
 from tqdm.auto import tqdm
 
-from adathresh.datasets.formats import DatasetError, atomic_open
+from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.texts import TextRow, write_text_folder
-from adathresh.utils.files import cache_folder
+from adathresh.utils.files import PathLike, cache_folder, whole_file
 
-# Import names and the distributions that carry them.
-PACKAGES = {
-    "matplotlib": "matplotlib",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "sklearn": "scikit-learn",
-    "torch": "torch",
+# The corpora by name, and the packages that each one reads, by the names under which they are imported.
+CORPORA = {
+    "pyapi": ("matplotlib", "numpy", "scipy", "sklearn"),
+    "pyapi-large": ("matplotlib", "numpy", "scipy", "sklearn", "torch"),
 }
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where pip knows a package by another name
 LAYOUT = 1  # to be raised when the same packages should give another corpus
 MIN_FILES = 3
 SHARES = {"train": 0.70, "dev": 0.15, "test": 0.15}
@@ -64,7 +65,7 @@ _SECTION_START = re.compile(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """The rows of the embedded corpus.
+    """The rows of an embedded corpus.
 
     Attributes
     ----------
@@ -76,15 +77,22 @@ class Corpus:
         Version of each package that was read.
     skipped_files : int
         Source files that are not valid Python for this interpreter.
+
+    Examples
+    --------
+    >>> row = TextRow(uid="1", text="add two numbers", labels=("sum",), group="a.py")
+    >>> parts = {"train": [row], "dev": [], "test": []}
+    >>> Corpus(splits=parts, label_names=["sum"], versions={}, skipped_files=0).fingerprint[:8]
+    'bb3bd7d5'
     """
 
-    splits: dict
-    label_names: list
-    versions: dict
+    splits: dict[str, list[TextRow]]
+    label_names: list[str]
+    versions: dict[str, str]
     skipped_files: int
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, over texts, labels and files of all rows.
 
         Returns
@@ -99,29 +107,46 @@ class Corpus:
         return digest.hexdigest()
 
 
-def corpus_versions(packages=tuple(PACKAGES)):
+def corpus_versions(packages: Sequence[str]) -> dict[str, str]:
     """Look up the installed versions of packages.
 
     Parameters
     ----------
     packages : sequence of str
-        Import names; those that are not installed are left out.
+        Import names.
 
     Returns
     -------
     dict of str to str
-        Distribution name and version, sorted.
+        The name that pip knows, and the version, sorted.
+
+    Raises
+    ------
+    DatasetError
+        If one of them is not installed: the corpus would be another one.
+
+    Examples
+    --------
+    >>> list(corpus_versions(("sklearn", "numpy")))
+    ['numpy', 'scikit-learn']
     """
-    versions = {}
-    for package in sorted(packages):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            distribution = PACKAGES.get(package, package)
-            versions[distribution] = importlib.metadata.version(distribution)
+    versions, missing = {}, []
+    for name in sorted(DISTRIBUTIONS.get(package, package) for package in packages):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        raise DatasetError(
+            f"the embedded corpus is read from the sources of {', '.join(sorted(packages))}, but "
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: "
+            f"pip install {' '.join(missing)}"
+        )
     return versions
 
 
-def build_corpus(packages=tuple(PACKAGES), *, progress=True):
-    """Read the corpus from the sources of installed packages.
+def build_corpus(packages: Sequence[str] = CORPORA["pyapi"], *, progress: bool = True) -> Corpus:
+    """Read a corpus from the sources of installed packages.
 
     Each function with a docstring is a row. Its text is its qualified name, split into words, and the
     docstring up to the first section header; its labels are the names of the functions and classes that its
@@ -132,7 +157,7 @@ def build_corpus(packages=tuple(PACKAGES), *, progress=True):
     Parameters
     ----------
     packages : sequence of str
-        Import names; those that are not installed are left out.
+        Import names.
     progress : bool, default=True
         Whether to show progress.
 
@@ -144,15 +169,18 @@ def build_corpus(packages=tuple(PACKAGES), *, progress=True):
     Raises
     ------
     DatasetError
-        If none of the packages is installed.
+        If one of the packages is not installed, or has no source files.
 
     Examples
     --------
-    >>> build_corpus(("numpy",), progress=False).label_names[:2]  # doctest: +SKIP
+    >>> corpus = build_corpus(("pooch",), progress=False)
+    >>> "makedirs" in corpus.label_names
+    True
     """
+    versions = corpus_versions(packages)
     files = [(package, *paths) for package in sorted(packages) for paths in _sources(package)]
-    if not files:
-        raise DatasetError(f"none of the packages {', '.join(packages)} is installed with its sources.")
+    if without := sorted(set(packages) - {package for package, *_ in files}):
+        raise DatasetError(f"{', '.join(without)}: installed without source files (*.py), which are read.")
     rows, texts, files_of_label, skipped = [], set(), {}, 0
     for package, file, path in tqdm(files, desc="reading package sources", unit="file", disable=not progress):
         try:
@@ -176,17 +204,15 @@ def build_corpus(packages=tuple(PACKAGES), *, progress=True):
             rows.append(TextRow(uid=uid, text=text, labels=labels, group=f"{package}/{file}"))
     label_names = sorted(label for label, where in files_of_label.items() if len(where) >= MIN_FILES)
     kept = set(label_names)
-    splits = {split: [] for split in SHARES}
+    splits: dict[str, list[TextRow]] = {split: [] for split in SHARES}
     for row in rows:
         labels = tuple(label for label in row.labels if label in kept)
         if labels:
             splits[split_of(row.group)].append(dataclasses.replace(row, labels=labels))
-    return Corpus(
-        splits=splits, label_names=label_names, versions=corpus_versions(packages), skipped_files=skipped
-    )
+    return Corpus(splits=splits, label_names=label_names, versions=versions, skipped_files=skipped)
 
 
-def split_of(file):
+def split_of(file: str) -> str:
     """Name the split of a source file; the same on every machine.
 
     Parameters
@@ -198,6 +224,11 @@ def split_of(file):
     -------
     {"train", "dev", "test"}
         The split.
+
+    Examples
+    --------
+    >>> split_of("numpy/core.py"), split_of("sklearn/base.py")
+    ('test', 'train')
     """
     position = int.from_bytes(hashlib.sha256(file.encode()).digest()[:8], "big") / 2**64
     if position < SHARES["train"]:
@@ -205,7 +236,7 @@ def split_of(file):
     return "dev" if position < SHARES["train"] + SHARES["dev"] else "test"
 
 
-def prose(docstring):
+def prose(docstring: str) -> str:
     r"""Return a docstring up to its first section header, in numpy, Google or Sphinx style.
 
     Parameters
@@ -267,43 +298,50 @@ def _words(names):
     return [word for name in names for word in _WORDS.findall(name)]
 
 
-def cached_corpus(packages=tuple(PACKAGES), *, cache_dir=None, progress=True):
-    """Return the folder of the embedded corpus, which is built when it is not there yet.
+def cached_corpus(
+    name: str = "pyapi", *, cache_dir: PathLike | None = None, progress: bool = True
+) -> tuple[Path, str]:
+    """Return the folder of an embedded corpus, which is built when it is not there yet.
 
     Parameters
     ----------
-    packages : sequence of str
-        Import names; those that are not installed are left out.
+    name : {"pyapi", "pyapi-large"}, default="pyapi"
+        Which corpus.
     cache_dir : str or path-like, optional
-        Where the folder lies; by default the platform's cache folder, or a temporary one where that is
-        read-only.
+        Where the folder lies; by default ``$ADATHRESH_CACHE``, else the platform's cache folder, or a
+        temporary one where that is read-only.
     progress : bool, default=True
         Whether to show progress.
 
     Returns
     -------
     folder : pathlib.Path
-        A data folder whose name carries a hash of the package versions.
+        A data folder whose name carries that of the corpus and a hash of the package versions.
     description : str
         Packages, versions and fingerprint of the texts and labels.
 
     Raises
     ------
     DatasetError
-        If none of the packages is installed, or they are too small to fill three splits.
+        If one of the packages is not installed, or they are too small to fill three splits.
+
+    Examples
+    --------
+    >>> folder, description = cached_corpus("pyapi")  # doctest: +SKIP
     """
+    packages = CORPORA[name]
     versions = corpus_versions(packages)
     key = hashlib.sha256(json.dumps([LAYOUT, versions]).encode()).hexdigest()[:12]
-    folder = _writable(Path(cache_dir or cache_folder())) / f"pyapi-{key}"
+    folder = _writable(cache_folder(cache_dir)) / f"{name}-{key}"
     about = _read_about(folder, versions)
     if about is None:
         if folder.exists():
             warnings.warn(f"{folder} is damaged or foreign; the corpus is built anew.", stacklevel=3)
             shutil.rmtree(folder)
         about = _build_folder(folder, packages, progress)
-    names = ", ".join(f"{name} {version}" for name, version in versions.items())
+    named = ", ".join(f"{package} {version}" for package, version in versions.items())
     return folder, (
-        f"Documented functions of {names}; labels are the names that a function's body calls. "
+        f"Documented functions of {named}; labels are the names that a function's body calls. "
         f"Corpus fingerprint {about['fingerprint']}; {about['skipped_files']} files could not be parsed."
     )
 
@@ -335,8 +373,8 @@ def _build_folder(folder, packages, progress):
             "skipped_files": corpus.skipped_files,
             "sha256": {path.name: pooch.file_hash(str(path)) for path in sorted(building.iterdir())},
         }
-        with atomic_open(building / "corpus.json") as stream:
-            stream.write(json.dumps(about, indent=1).encode())
+        with whole_file(building / "corpus.json") as temporary:
+            temporary.write_text(json.dumps(about, indent=1))
         with contextlib.suppress(OSError):  # another process was faster, with the same result
             os.rename(building, folder)
     finally:

@@ -1,14 +1,18 @@
 """Splits that keep groups of rows together, and splits that deal every label out evenly."""
 
 import heapq
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 
 from adathresh.utils.validation import check_labels
 
 
-def group_split(groups, fractions, *, random_state=0):
+def group_split(
+    groups: ArrayLike, fractions: Sequence[float], *, random_state: int | np.random.Generator = 0
+) -> list[np.ndarray]:
     """Split rows at random into parts such that no group is in two of them.
 
     Parameters
@@ -35,7 +39,7 @@ def group_split(groups, fractions, *, random_state=0):
     >>> [part.tolist() for part in group_split(["a", "a", "b", "b", "c", "c"], (2 / 3, 1 / 3))]
     [[0, 1, 4, 5], [2, 3]]
     """
-    groups, fractions = np.asarray(groups), _check_fractions(fractions)
+    groups, shares = np.asarray(groups), _check_fractions(fractions)
     if groups.ndim != 1:
         raise ValueError(f"groups must have shape (n_samples,); got {groups.ndim} dimension(s).")
     _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -44,11 +48,17 @@ def group_split(groups, fractions, *, random_state=0):
     # A group belongs where its middle row falls, so that no part is favoured by rounding.
     middles = (ends - sizes[order] / 2) / max(groups.size, 1)
     part_of_group = np.empty(sizes.size, dtype=int)
-    part_of_group[order] = np.searchsorted(fractions.cumsum()[:-1], middles, side="right")
-    return _rows_of_parts(part_of_group, group_of_row, fractions)
+    part_of_group[order] = np.searchsorted(shares.cumsum()[:-1], middles, side="right")
+    return _rows_of_parts(part_of_group, group_of_row, shares)
 
 
-def iterative_split(Y, fractions, *, groups=None, random_state=0):
+def iterative_split(
+    Y: ArrayLike,
+    fractions: Sequence[float],
+    *,
+    groups: ArrayLike | None = None,
+    random_state: int | np.random.Generator = 0,
+) -> list[np.ndarray]:
     """Split rows into parts that each hold their share of every label, as far as the labels allow.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-Label
@@ -88,7 +98,7 @@ def iterative_split(Y, fractions, *, groups=None, random_state=0):
     >>> np.asarray(Y)[first].sum(axis=0)
     array([2, 1])
     """
-    Y, fractions = check_labels(Y), _check_fractions(fractions)
+    Y, shares = check_labels(Y), _check_fractions(fractions)
     groups = np.arange(Y.shape[0]) if groups is None else np.asarray(groups)
     if groups.shape != (Y.shape[0],):
         raise ValueError(f"groups must have shape ({Y.shape[0]},), one entry a row of Y; got {groups.shape}.")
@@ -99,8 +109,8 @@ def iterative_split(Y, fractions, *, groups=None, random_state=0):
         (np.ones(Y.shape[0]), (group_of_row, np.arange(Y.shape[0]))), shape=(sizes.size, Y.shape[0])
     )
     part_of_group = np.empty(sizes.size, dtype=int)
-    part_of_group[order] = _deal(sp.csr_array(members @ Y)[order], sizes[order], fractions, rng)
-    return _rows_of_parts(part_of_group, group_of_row, fractions)
+    part_of_group[order] = _deal(sp.csr_array(members @ Y)[order], sizes[order], shares, rng)
+    return _rows_of_parts(part_of_group, group_of_row, shares)
 
 
 def _deal(counts, sizes, fractions, rng):

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm.auto import tqdm
 
-from adathresh.datasets.formats import atomic_open, save_xc
+from adathresh.datasets.formats import open_compressed, save_xc
 
 DECIMALS = 4  # the last bits of a logarithm depend on the processor, four decimals of it do not
 
@@ -27,15 +29,28 @@ class TextRow:
         Names of its labels, sorted.
     group : str or None
         The group that must not be parted by a split.
+
+    Examples
+    --------
+    >>> TextRow(uid="7", text="a short text", labels=("one", "two")).group is None
+    True
     """
 
     uid: str
     text: str
-    labels: tuple
+    labels: tuple[str, ...]
     group: str | None = None
 
 
-def write_text_folder(folder, splits, label_names, *, min_df=2, max_features=None, progress=True):
+def write_text_folder(
+    folder: Path,
+    splits: Mapping[str, Sequence[TextRow]],
+    label_names: Sequence[str],
+    *,
+    min_df: int = 2,
+    max_features: int | None = None,
+    progress: bool = True,
+) -> None:
     """Write texts as a data folder, with TF-IDF features fitted on the training texts only.
 
     Features are logarithmic term counts times inverse document frequencies, rows of length 1 (scikit-learn's
@@ -55,6 +70,15 @@ def write_text_folder(folder, splits, label_names, *, min_df=2, max_features=Non
         Number of commonest terms to keep.
     progress : bool, default=True
         Whether to show progress.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> rows = [TextRow(uid=str(i), text="few words", labels=("a",)) for i in range(2)]
+    >>> with TemporaryDirectory() as folder:
+    ...     write_text_folder(Path(folder), {"train": rows, "test": rows}, ["a"], progress=False)
+    ...     print(Path(folder, "features.txt").read_text().split())
+    ['few', 'words']
     """
     vectorizer = TfidfVectorizer(
         sublinear_tf=True,
@@ -88,5 +112,5 @@ def write_text_folder(folder, splits, label_names, *, min_df=2, max_features=Non
 
 def _write_lines(path, lines):
     """Write lines of text, whole or not at all."""
-    with atomic_open(path) as stream:
+    with open_compressed(path) as stream:
         stream.writelines(f"{line}\n".encode() for line in lines)

@@ -1,5 +1,7 @@
+import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -7,8 +9,9 @@ import warnings
 
 import pytest
 
-from adathresh.datasets import DatasetError, load_dataset, pyapi, statistics
-from adathresh.datasets.pyapi import build_corpus, cached_corpus, prose, split_of
+from adathresh.datasets import DatasetError, load_dataset, pyapi, registry, statistics
+from adathresh.datasets.pyapi import build_corpus, cached_corpus, corpus_versions, prose, split_of
+from adathresh.datasets.registry import locate
 
 
 @pytest.mark.parametrize(
@@ -35,10 +38,18 @@ def test_prose_ends_at_the_first_header(docstring, expected):
     assert prose(docstring) == expected
 
 
+def install(site, name, version="1.0"):
+    """Make pip's record of an installed package."""
+    record = site / f"{name}-{version}.dist-info" / "METADATA"
+    record.parent.mkdir(parents=True)
+    record.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package on the path with a few files; the folder of its sources."""
+    """An installed package with a few files; the folder of its sources."""
     folder = tmp_path / "site" / "toypackage"
+    install(folder.parent, "toypackage")
     files = {
         "__init__.py": '''
             def top():
@@ -93,6 +104,7 @@ def package(tmp_path, monkeypatch):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(textwrap.dedent(source))
     monkeypatch.syspath_prepend(str(folder.parent))
+    monkeypatch.setitem(pyapi.CORPORA, "toy", ("toypackage",))
     yield folder
     sys.modules.pop("toypackage", None)
 
@@ -145,27 +157,71 @@ def test_content_decides_the_fingerprint(package):
     assert build_corpus(("toypackage",), progress=False).fingerprint != first
 
 
-def test_missing_packages(package):
-    alone = build_corpus(("toypackage",), progress=False)
-    with_missing = build_corpus(("toypackage", "no_such_package"), progress=False)
-    assert with_missing.fingerprint == alone.fingerprint
-    with pytest.raises(DatasetError, match="none of the packages no_such_package is installed"):
-        build_corpus(("no_such_package",), progress=False)
+def test_a_missing_package_is_named_with_its_command(package):
+    message = (
+        r"read from the sources of no_such_package, no_such_thing, toypackage, but no_such_package, "
+        r"no_such_thing are not installed: pip install no_such_package no_such_thing$"
+    )
+    for function in (corpus_versions, build_corpus):
+        with pytest.raises(DatasetError, match=message):
+            function(("toypackage", "no_such_thing", "no_such_package"))
+
+
+def test_the_command_uses_the_name_that_pip_knows(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(DatasetError, match=r"pip install matplotlib numpy scikit-learn scipy$"):
+        load_dataset("pyapi")
+
+
+def test_a_package_without_sources_is_named(package, tmp_path):
+    install(tmp_path / "site", "compiled")
+    with pytest.raises(DatasetError, match=r"^compiled: installed without source files"):
+        build_corpus(("toypackage", "compiled"), progress=False)
+
+
+def test_the_default_corpus_needs_no_torch_and_the_large_one_holds_it():
+    assert pyapi.CORPORA == {
+        "pyapi": ("matplotlib", "numpy", "scipy", "sklearn"),
+        "pyapi-large": ("matplotlib", "numpy", "scipy", "sklearn", "torch"),
+    }
+    assert "torch" in corpus_versions(pyapi.CORPORA["pyapi-large"])
+
+
+@pytest.mark.parametrize("name", ["pyapi", "pyapi-large"])
+def test_each_corpus_is_reached_by_its_name(monkeypatch, tmp_path, name):
+    built = []
+
+    def building(folder, packages, progress):
+        built.append(packages)
+        return {"fingerprint": "0a", "skipped_files": 0}
+
+    monkeypatch.setattr(pyapi, "_build_folder", building)
+    monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path))
+    folder, description = locate(name)
+    assert built == [pyapi.CORPORA[name]]
+    assert re.fullmatch(rf"{name}-[0-9a-f]{{12}}", folder.name)
+    assert ("torch" in description) == (name == "pyapi-large")
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     """A cached corpus of one real package."""
     cache_dir = tmp_path_factory.mktemp("cache")
-    folder, _ = cached_corpus(("sklearn",), cache_dir=cache_dir, progress=False)
-    return cache_dir, folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(pyapi.CORPORA, "sklearn", ("sklearn",))
+        folder, _ = cached_corpus("sklearn", cache_dir=cache_dir, progress=False)
+        yield cache_dir, folder
 
 
 def test_two_processes_build_the_same_bytes(cache, tmp_path):
     _, folder = cache
     program = (
-        "import sys; from adathresh.datasets.pyapi import cached_corpus; "
-        "print(cached_corpus(('sklearn',), cache_dir=sys.argv[1], progress=False)[0])"
+        "import sys; from adathresh.datasets.pyapi import CORPORA, cached_corpus; "
+        "CORPORA['sklearn'] = ('sklearn',); "
+        "print(cached_corpus('sklearn', cache_dir=sys.argv[1], progress=False)[0])"
     )
     for seed in ("1", "2"):
         out = subprocess.run(
@@ -184,7 +240,7 @@ def test_two_processes_build_the_same_bytes(cache, tmp_path):
 
 def test_cached_corpus_loads_as_a_data_set(cache, monkeypatch):
     _, folder = cache
-    monkeypatch.setattr(pyapi, "cached_corpus", lambda progress: (folder, "about"))
+    monkeypatch.setattr(registry, "cached_corpus", lambda name, progress: (folder, "about"))
     ds = load_dataset("pyapi")
     corpus = build_corpus(("sklearn",), progress=False)
     for split, rows in corpus.splits.items():
@@ -203,7 +259,7 @@ def test_cached_corpus_loads_as_a_data_set(cache, monkeypatch):
 
 
 def test_features_are_fitted_on_train_only(cache, monkeypatch):
-    monkeypatch.setattr(pyapi, "cached_corpus", lambda progress: (cache[1], ""))
+    monkeypatch.setattr(registry, "cached_corpus", lambda name, progress: (cache[1], ""))
     ds = load_dataset("pyapi")
     document_frequency = (ds.train.X > 0).sum(axis=0)
     assert document_frequency.min() >= 2
@@ -214,7 +270,7 @@ def test_an_intact_cache_is_used(cache, monkeypatch):
     monkeypatch.setattr(pyapi, "build_corpus", None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        again, description = cached_corpus(("sklearn",), cache_dir=cache_dir, progress=False)
+        again, description = cached_corpus("sklearn", cache_dir=cache_dir, progress=False)
     assert again == folder
     about = json.loads((folder / "corpus.json").read_text())
     assert about["fingerprint"] in description
@@ -224,14 +280,14 @@ def test_an_intact_cache_is_used(cache, monkeypatch):
 def test_versions_name_the_folder(dealt, tmp_path, monkeypatch):
     def folder_at(version):
         monkeypatch.setattr(pyapi, "corpus_versions", lambda packages: {"toypackage": version})
-        return cached_corpus(("toypackage",), cache_dir=tmp_path, progress=False)[0]
+        return cached_corpus("toy", cache_dir=tmp_path, progress=False)[0]
 
     assert folder_at("1") == folder_at("1") != folder_at("2")
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "no record", "foreign record", "half"])
 def test_a_damaged_cache_is_rebuilt_aloud(dealt, tmp_path, monkeypatch, damage):
-    folder, _ = cached_corpus(("toypackage",), cache_dir=tmp_path, progress=False)
+    folder, _ = cached_corpus("toy", cache_dir=tmp_path, progress=False)
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
     if damage == "change":
         (folder / "labels.txt").write_text("other\nnames\n")
@@ -244,7 +300,7 @@ def test_a_damaged_cache_is_rebuilt_aloud(dealt, tmp_path, monkeypatch, damage):
     else:
         (folder / "corpus.json").write_bytes(whole["corpus.json"][:50])
     with pytest.warns(UserWarning, match="damaged or foreign; the corpus is built anew"):
-        cached_corpus(("toypackage",), cache_dir=tmp_path, progress=False)
+        cached_corpus("toy", cache_dir=tmp_path, progress=False)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert list(tmp_path.glob(".*")) == []
 
@@ -252,7 +308,7 @@ def test_a_damaged_cache_is_rebuilt_aloud(dealt, tmp_path, monkeypatch, damage):
 def test_a_failed_build_leaves_nothing(package, tmp_path, monkeypatch):
     monkeypatch.setattr(pyapi, "write_text_folder", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cached_corpus(("toypackage",), cache_dir=tmp_path / "cache", progress=False)
+        cached_corpus("toy", cache_dir=tmp_path / "cache", progress=False)
     assert os.listdir(tmp_path / "cache") == []
 
 
@@ -260,7 +316,7 @@ def test_a_read_only_cache_is_replaced(dealt, tmp_path, monkeypatch):
     monkeypatch.setattr(pyapi.tempfile, "gettempdir", lambda: str(tmp_path))
     (tmp_path / "file").write_text("not a folder")
     with pytest.warns(UserWarning, match="cannot be written; the corpus is kept in"):
-        folder, _ = cached_corpus(("toypackage",), cache_dir=tmp_path / "file" / "cache", progress=False)
+        folder, _ = cached_corpus("toy", cache_dir=tmp_path / "file" / "cache", progress=False)
     assert folder.is_relative_to(tmp_path)
     assert (folder / "corpus.json").exists()
 
@@ -268,4 +324,4 @@ def test_a_read_only_cache_is_replaced(dealt, tmp_path, monkeypatch):
 def test_too_few_files_for_three_splits(package, tmp_path, monkeypatch):
     monkeypatch.setattr(pyapi, "split_of", lambda group: "train")
     with pytest.raises(DatasetError, match="no rows for dev, test"):
-        cached_corpus(("toypackage",), cache_dir=tmp_path, progress=False)
+        cached_corpus("toy", cache_dir=tmp_path, progress=False)

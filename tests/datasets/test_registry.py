@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from adathresh.datasets import DatasetError, load_dataset, make_longtail, registry, save_xc, statistics
+from adathresh.datasets import DatasetError, downloads, load_dataset, make_longtail, save_xc, statistics
 from adathresh.datasets.cli import add_data_parser
+from adathresh.datasets.downloads import fetch
+from adathresh.datasets.folders import available
+from adathresh.datasets.registry import check
 
 REAL = [
     "bibtex",
@@ -32,7 +35,7 @@ def test_real_sets_match_their_statistics(data_dir, name):
     if not (data_dir / name / "stats.json").exists():
         pytest.skip(f"{data_dir / name} has no stats.json")
     expected = json.loads((data_dir / name / "stats.json").read_text())
-    found = registry.check(name, data_dir, progress=False)
+    found = check(name, data_dir, progress=False)
     pairs = {
         "n_train": "n_train",
         "n_test": "n_test",
@@ -58,7 +61,7 @@ def test_real_sets_match_their_statistics(data_dir, name):
 
 
 @pytest.mark.parametrize("name", ["reuters21578", "scene"])
-def test_real_sets_get_a_dev_split(data_dir, name):
+def test_real_sets_get_a_validation_split(data_dir, name):
     ds = load_dataset(name, data_dir=data_dir, progress=False)
     again = load_dataset(name, data_dir=data_dir, progress=False)
     assert ds.validation_source == "drawn from train"
@@ -129,7 +132,7 @@ def test_other_compressions_are_the_same_data(folder, suffix, opener):
     assert load(folder).fingerprint == before
 
 
-def test_drawn_dev_keeps_groups_and_rows_together(folder):
+def test_a_drawn_validation_split_keeps_groups_and_rows_together(folder):
     for path in folder.glob("dev.*"):
         path.unlink()
     ds = load(folder, validation_fraction=0.3)
@@ -165,7 +168,7 @@ def test_statistics_by_hand(tmp_path):
     save_xc(folder / "dev.txt", [[1, 1]], [[0, 0, 0, 1]])
     save_xc(folder / "test.txt", [[2, 2], [0, 3]], [[1, 0, 1, 0], [1, 0, 0, 0]])
     found = statistics(load(folder))
-    assert found == registry.check("tiny", tmp_path)
+    assert found == check("tiny", tmp_path)
     assert found == {
         "n_train": 3,
         "n_dev": 1,
@@ -224,7 +227,7 @@ def truncate(name):
 BROKEN = {
     "no folder": (
         shutil.rmtree,
-        r"toy: there is no such data folder; put train\.txt\.gz .*--data-dir or ADATHRESH_DATA",
+        r"toy: there is no such data folder\. For a new one, put .*--data-dir or ADATHRESH_DATA",
     ),
     "no train": (drop("train.txt.gz"), r"toy/train\.txt\.gz: the train split is missing; put it there"),
     "no test": (drop("test.txt.gz"), r"toy/test\.txt\.gz: the test split is missing; put it there"),
@@ -274,11 +277,11 @@ def test_empty_split(folder):
         load(folder)
 
 
-def test_dev_cannot_be_drawn_from_one_group(folder):
+def test_no_validation_split_can_be_drawn_from_one_group(folder):
     for path in folder.glob("dev.*"):
         path.unlink()
     put("train.groups.txt", "same\n" * 60)(folder)
-    with pytest.raises(DatasetError, match="no dev split can be drawn"):
+    with pytest.raises(DatasetError, match="no validation split can be drawn"):
         load(folder)
 
 
@@ -298,12 +301,35 @@ def test_missing_known_set_says_how_to_fetch(tmp_path):
         load_dataset("rcv1", data_dir=tmp_path)
 
 
-def test_data_folder_order(monkeypatch, tmp_path):
-    monkeypatch.setenv("ADATHRESH_DATA", str(tmp_path / "variable"))
-    assert registry.data_folder(tmp_path / "given") == tmp_path / "given"
-    assert registry.data_folder() == tmp_path / "variable"
-    monkeypatch.delenv("ADATHRESH_DATA")
-    assert "adathresh" in registry.data_folder().parts
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("toi", "Did you mean 'toy'"),
+        ("Toy", "Did you mean 'toy'"),
+        ("eurlex57", "Did you mean 'eurlex57k'"),
+        ("pyapi_large", "Did you mean 'pyapi-large' or 'pyapi'"),
+        ("quite-another-thing", None),
+    ],
+)
+def test_misspelt_names_get_a_suggestion(folder, capsys, name, suggestion):
+    with pytest.raises(DatasetError, match="there is no such data folder") as error:
+        load_dataset(name, data_dir=folder.parent)
+    assert run("check", name, "--data-dir", folder.parent) == 2
+    for message in (str(error.value), capsys.readouterr().err):
+        assert ("Did you mean" in message) == bool(suggestion)
+        assert (suggestion or "") in message
+
+
+def test_misspelt_names_get_a_suggestion_from_what_can_be_fetched(tmp_path):
+    with pytest.raises(DatasetError, match=r"'wiki10' cannot be fetched\. Did you mean 'wiki10-31k'"):
+        fetch("wiki10", tmp_path)
+
+
+def test_the_cached_corpora_are_no_data_sets_of_their_own(folder):
+    shutil.copytree(folder, folder.parent / "pyapi-0123456789ab")
+    (folder.parent / "pyapi-0123456789ab" / "corpus.json").write_text("{}")
+    shutil.copytree(folder, folder.parent / "pyapi-mine")
+    assert available(folder.parent) == ["pyapi-mine", "toy"]
 
 
 # Downloads, from a server on this machine.
@@ -322,7 +348,7 @@ def server(tmp_path, monkeypatch):
     handler = functools.partial(Handler, directory=str(served))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        monkeypatch.setattr(registry, "BASE_URL", f"http://127.0.0.1:{running.server_port}/")
+        monkeypatch.setattr(downloads, "BASE_URL", f"http://127.0.0.1:{running.server_port}/")
         yield served
         running.shutdown()
 
@@ -334,7 +360,7 @@ def serve(served, name, text):
 def test_fetch_features(server, tmp_path):
     serve(server, "yeast_train.svm.bz2", "0,2 1:0.5 3:1\n1 2:1\n0 1:3\n 3:2\n" * 5)
     serve(server, "yeast_test.svm.bz2", "3 4:1\n")
-    folder = registry.fetch("yeast", tmp_path / "data", progress=False)
+    folder = fetch("yeast", tmp_path / "data", progress=False)
     ds = load_dataset("yeast", data_dir=tmp_path / "data")
     assert ds.train.X.shape[1] == ds.test.X.shape[1] == 4
     assert ds.test.Y.toarray().tolist() == [[0, 0, 0, 1]]
@@ -342,31 +368,31 @@ def test_fetch_features(server, tmp_path):
     record = json.loads((folder / "source.json").read_text())
     assert record["yeast_test.svm.bz2"]["url"].endswith("/yeast_test.svm.bz2")
     assert len(record["yeast_test.svm.bz2"]["sha256"]) == 64
-    assert registry.available(tmp_path / "data") == ["yeast"]
+    assert available(tmp_path / "data") == ["yeast"]
 
 
 def test_fetch_again_verifies(server, tmp_path):
     serve(server, "yeast_train.svm.bz2", "0 1:1\n1 2:1\n")
     serve(server, "yeast_test.svm.bz2", "0 1:1\n")
-    folder = registry.fetch("yeast", tmp_path / "data", progress=False)
+    folder = fetch("yeast", tmp_path / "data", progress=False)
     before = (folder / "source.json").read_bytes()
-    assert registry.fetch("yeast", tmp_path / "data", progress=False) == folder
+    assert fetch("yeast", tmp_path / "data", progress=False) == folder
     assert (folder / "source.json").read_bytes() == before
     # Damaged here: fetched anew. Replaced there as well: refused.
     damaged = folder / "downloads" / "yeast_test.svm.bz2"
     whole = damaged.read_bytes()
     damaged.write_bytes(b"damaged")
-    registry.fetch("yeast", tmp_path / "data", progress=False)
+    fetch("yeast", tmp_path / "data", progress=False)
     assert damaged.read_bytes() == whole
     damaged.write_bytes(b"damaged")
     serve(server, "yeast_test.svm.bz2", "0 1:2\n")
     with pytest.raises(DatasetError, match="is not the file whose checksum"):
-        registry.fetch("yeast", tmp_path / "data", progress=False)
+        fetch("yeast", tmp_path / "data", progress=False)
 
 
 def test_fetch_draws_a_test_split_where_there_is_none(server, tmp_path):
     serve(server, "bibtex.bz2", "".join(f"{i % 7} {i + 1}:1\n" for i in range(90)))
-    registry.fetch("bibtex", tmp_path, progress=False)
+    fetch("bibtex", tmp_path, progress=False)
     ds = load_dataset("bibtex", data_dir=tmp_path)
     assert ds.test.X.shape[0] == 30
     rows = sp.vstack([ds.train.X, ds.validation.X, ds.test.X])
@@ -377,7 +403,7 @@ def test_fetch_texts(server, tmp_path):
     for part, count in {"train": 20, "valid": 5, "test": 5}.items():
         lines = (f"{part}{i}\t{'b a' if i % 2 else 'c'}\tcommon words here {i}\n" for i in range(count))
         serve(server, f"eurlex57k_raw_texts_{part}.txt.bz2", "".join(lines))
-    registry.fetch("eurlex57k", tmp_path, progress=False)
+    fetch("eurlex57k", tmp_path, progress=False)
     ds = load_dataset("eurlex57k", data_dir=tmp_path)
     assert ds.label_names == ["a", "b", "c"]
     assert ds.feature_names == ["common", "here", "words"]
@@ -389,16 +415,19 @@ def test_fetch_texts(server, tmp_path):
 
 def test_fetch_names_what_cannot_be_downloaded(server, tmp_path):
     with pytest.raises(DatasetError, match=r"yeast_train\.svm\.bz2 cannot be downloaded .*by hand"):
-        registry.fetch("yeast", tmp_path, progress=False)
+        fetch("yeast", tmp_path, progress=False)
     assert not list((tmp_path / "yeast" / "downloads").iterdir())
-    with pytest.raises(DatasetError, match="no data set that can be fetched; those are amazoncat-13k, "):
-        registry.fetch("unknown", tmp_path)
+    with pytest.raises(
+        DatasetError,
+        match=r"'unknown' cannot be fetched\. Data sets with an official address are amazoncat-13k, ",
+    ):
+        fetch("unknown", tmp_path)
 
 
 def test_fetch_leaves_a_folder_from_elsewhere_alone(folder, monkeypatch):
-    monkeypatch.setitem(registry.SOURCES, "toy", registry.SOURCES["yeast"])
+    monkeypatch.setitem(downloads.SOURCES, "toy", downloads.SOURCES["yeast"])
     before = sorted(folder.iterdir())
-    assert registry.fetch("toy", folder.parent) == folder
+    assert fetch("toy", folder.parent) == folder
     assert sorted(folder.iterdir()) == before
 
 
@@ -417,7 +446,7 @@ def test_command_list(folder, capsys):
     lines = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
     assert lines["toy"] == "here"
     assert lines["amazoncat-13k"] == "fetch"
-    assert lines["pyapi"] == "built"
+    assert lines["pyapi"] == lines["pyapi-large"] == "built"
     assert run("list", "--data-dir", folder / "nowhere") == 0
 
 

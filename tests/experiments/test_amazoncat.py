@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from adathresh.datasets import make_longtail, registry
+from adathresh.datasets import downloads, make_longtail
 from adathresh.experiments.core.config import PROFILES, RunConfig
 from adathresh.experiments.core.families import family_names
 from adathresh.experiments.core.models import neighbour_shares, prepare
@@ -26,7 +26,7 @@ def published(tmp_path_factory):
     X[0, N_FEATURES - 1], Y[0, N_LABELS - 1] = 1.0, 1.0  # the format has no header: the widest row tells
     X, Y = X.tocsr(), Y.tocsr()
     folder, start = tmp_path_factory.mktemp("published"), 0
-    for part, file in registry.SOURCES["amazoncat-13k"].files.items():
+    for part, file in downloads.SOURCES["amazoncat-13k"].files.items():
         lines = [_line(X[[row]], Y[[row]]) for row in range(start, start + ROWS[part])]
         (folder / file).write_bytes(bz2.compress("".join(lines).encode()))
         start += ROWS[part]
@@ -43,10 +43,10 @@ def _line(x, y):
 @pytest.fixture
 def data_dir(published, tmp_path, monkeypatch):
     """Fetch the data set from the written files."""
-    monkeypatch.setattr(registry, "_download", lambda file, *_: published / file)
+    monkeypatch.setattr(downloads, "_download", lambda file, *_: published / file)
     monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(PROFILES["quick"], n_bootstrap=5))
-    registry.fetch("amazoncat-13k", tmp_path, progress=False)
+    downloads.fetch("amazoncat-13k", tmp_path, progress=False)
     with threadpool_limits(1):
         yield tmp_path
 

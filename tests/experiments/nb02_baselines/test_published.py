@@ -2,7 +2,7 @@
 
 import pytest
 
-from adathresh.datasets.registry import SOURCES
+from adathresh.datasets.downloads import SOURCES
 from adathresh.experiments.nb02_baselines.published import published_rows
 
 

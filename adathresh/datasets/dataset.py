@@ -1,0 +1,155 @@
+"""What a data set is: three splits of rows, names of their columns, and a fingerprint of the content."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse as sp
+
+SPLITS = ("train", "dev", "test")  # as files and tables call them
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """The rows of one split.
+
+    Attributes
+    ----------
+    X : scipy.sparse.csr_array of shape (n_samples, n_features)
+        Features, float32.
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels, stored ones in float32.
+    texts : list of str or None
+        The rows as text, where the data set has it.
+    groups : numpy.ndarray of shape (n_samples,) or None
+        Rows of one group (such as the functions of one source file) must not be parted by cross-fitting.
+
+    Examples
+    --------
+    >>> Split(X=sp.csr_array([[1.0, 2.0]]), Y=sp.csr_array([[0.0, 1.0]]), texts=["one row"]).Y.nnz
+    1
+    """
+
+    X: sp.csr_array
+    Y: sp.csr_array
+    texts: list[str] | None = None
+    groups: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> "Split":
+        """Return some of the rows.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int
+            Row numbers.
+
+        Returns
+        -------
+        Split
+            Those rows, in that order.
+
+        Examples
+        --------
+        >>> split = Split(X=sp.csr_array([[1.0], [2.0]]), Y=sp.csr_array([[0.0], [1.0]]))
+        >>> split.take(np.array([1])).X.data
+        array([2.])
+        """
+        return Split(
+            X=self.X[rows],
+            Y=self.Y[rows],
+            texts=None if self.texts is None else [self.texts[row] for row in rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Dataset:
+    """A multi-label data set in three splits.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data set.
+    train, validation, test : Split
+        Features, labels and, where the data set has them, texts and groups of the rows.
+    label_names, feature_names : list of str
+        Names of the columns of Y and X; invented from their numbers where the data set has none.
+    fingerprint : str
+        SHA-256, in hexadecimal, over the matrices and texts of all three splits.
+    validation_source : {"official", "drawn from train"}
+        Where the validation split comes from.
+    description : str
+        What the rows are, in a sentence or two.
+
+    Examples
+    --------
+    >>> rows = Split(X=sp.csr_array([[1.0]]), Y=sp.csr_array([[1.0]]))
+    >>> splits = {"train": rows, "validation": rows, "test": rows}
+    >>> names = {"label_names": ["a"], "feature_names": ["x"]}
+    >>> Dataset(name="toy", fingerprint="0a", validation_source="official", **splits, **names)
+    Dataset('toy': 1 / 1 / 1 rows (validation official), 1 features, 1 labels, fingerprint 0a)
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    label_names: list[str]
+    feature_names: list[str]
+    fingerprint: str
+    validation_source: str
+    description: str = ""
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Return the three splits by the names that files and tables give them.
+
+        Returns
+        -------
+        dict of str to Split
+            "train", "dev" (the validation split) and "test".
+        """
+        return {"train": self.train, "dev": self.validation, "test": self.test}
+
+    def __repr__(self) -> str:
+        rows = " / ".join(str(rows.X.shape[0]) for rows in self.splits.values())
+        return (
+            f"Dataset({self.name!r}: {rows} rows (validation {self.validation_source}), "
+            f"{self.train.X.shape[1]} features, {self.train.Y.shape[1]} labels, "
+            f"fingerprint {self.fingerprint[:12]})"
+        )
+
+
+def fingerprint(splits: Mapping[str, Split]) -> str:
+    """Hash the content of a data set.
+
+    Parameters
+    ----------
+    splits : dict of str to Split
+        The splits train, dev and test.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal, over shapes, indices, values and texts, independent of machine and process.
+
+    Examples
+    --------
+    >>> rows = Split(X=sp.csr_array([[1.0]]), Y=sp.csr_array([[1.0]]))
+    >>> fingerprint({"train": rows, "dev": rows, "test": rows})[:8]
+    '2ff312f8'
+    """
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        rows = splits[split]
+        for matrix in (rows.X, rows.Y):
+            digest.update(np.array(matrix.shape, dtype="<i8").tobytes())
+            digest.update(matrix.indptr.astype("<i8").tobytes())
+            digest.update(matrix.indices.astype("<i4").tobytes())
+            digest.update(matrix.data.astype("<f4").tobytes())
+        for text in rows.texts or ():
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+    return digest.hexdigest()
