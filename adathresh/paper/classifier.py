@@ -15,10 +15,11 @@ from adathresh.paper.losses import AdaptiveThresholdLoss
 from adathresh.paper.network import MultiLabelNetwork
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.paper.training import Split, ThresholdedNetwork, TrainingPlan, predict_batches, train
+from adathresh.posthoc.explanation import Explanation
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.utils.labels import LabelSetMixin
-from adathresh.utils.validation import check_labels, check_scores
+from adathresh.utils.validation import check_labels, check_scores, one_row
 
 
 class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
@@ -319,6 +320,52 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         scores = sp.vstack(found, format="csr")
         scores.sort_indices()
         return scores
+
+    def explain(self, x, label):
+        """Split the decision about one label of one row into the terms of the paper's formula.
+
+        Parameters
+        ----------
+        x : array-like or sparse of shape (n_features,) or (1, n_features)
+            One row.
+        label : int
+            Index of the label.
+
+        Returns
+        -------
+        Explanation
+            In the network's logits, against a fused threshold of 0: the base term is z_l(x); the neighbour
+            term is what the neighbours take from θ_l(x), and the rarity term all else of it, b_l included.
+            The neighbours' rows are those of ``fit``.
+
+        Raises
+        ------
+        ValueError
+            If x is not one row, or the label is out of range.
+        """
+        check_is_fitted(self, "model_")
+        X = one_row(x)
+        if not 0 <= label < self.n_labels_:
+            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+        margin = float(np.reshape(self.decision_function(X), -1)[label])
+        theta = float(np.reshape(self.thresholds(X), -1)[label])
+        share = torch.zeros(1, self.n_labels_, device=self.model_.fusion.idf.device)
+        share[0, label] = float(self.neighbors_.transform(X)[0, label])
+        with torch.no_grad():
+            neighbor_term = -float(self.model_.fusion.terms(share)["neighbours"][0, label])
+        nearest = self.neighbors_.nearest(X, label)
+        return Explanation(
+            label=int(label),
+            score=float(expit(margin + theta)),
+            threshold=theta,
+            base_term=margin + theta,
+            rarity_term=-theta - neighbor_term,
+            neighbor_term=neighbor_term,
+            text_term=0.0,
+            fused_threshold=0.0,
+            predicted=margin > 0,
+            neighbors=tuple((int(self.training_rows_[row]), *rest) for row, *rest in nearest),
+        )
 
     def _dense(self, X, pick):
         """Return one dense (n_samples, n_labels) array of what ``pick`` takes from logits and thresholds."""

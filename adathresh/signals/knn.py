@@ -139,6 +139,33 @@ class NeighborLabels(BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=False)
         return self._search(_unit_rows(X), None)
 
+    def nearest(self, x, label):
+        """Name the nearest training rows of one row, and say which of them carry a label.
+
+        Parameters
+        ----------
+        x : array-like or sparse of shape (1, n_features)
+            Features of a row that is not a training row.
+        label : int
+            Index of the label.
+
+        Returns
+        -------
+        tuple of tuple (int, float, bool)
+            Training row, weight (all sum to 1) and whether it carries the label; the nearest first.
+        """
+        similarity = self.kneighbors(x)
+        similarity.sort_indices()  # so that similarities and weights lie in the same order
+        if self.weights == "softmax":
+            weights = row_softmax(similarity, self.temperature).data
+        else:
+            weights = similarity.data / similarity.sum()
+        order = np.argsort(-similarity.data, kind="stable")
+        rows = similarity.indices[order]
+        carried = self._labels[rows, np.full(len(rows), label)]
+        named = zip(rows, weights[order], carried, strict=True)
+        return tuple((int(row), float(weight), bool(carries)) for row, weight, carries in named)
+
     def _search(self, queries, groups):
         """Run the search that suits the container of the training rows."""
         if sp.issparse(self._reference):

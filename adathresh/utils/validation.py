@@ -132,6 +132,33 @@ def _first_not_finite(scores):
     return f"in row {row}, label {label}"
 
 
+def one_row(x):
+    """Return one row as a matrix.
+
+    Parameters
+    ----------
+    x : array-like or sparse of shape (n_features,) or (1, n_features)
+        Features of one row.
+
+    Returns
+    -------
+    numpy.ndarray or scipy.sparse.csr_array of shape (1, n_features)
+        The same features.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one row.
+    """
+    if sp.issparse(x):
+        X = sp.csr_array(x.reshape(1, -1) if x.ndim == 1 else x)
+    else:
+        X = np.atleast_2d(np.asarray(x))
+    if X.shape[0] != 1:
+        raise ValueError(f"explain takes one row; got {X.shape[0]}.")
+    return X
+
+
 class CandidatePairs(NamedTuple):
     """The scored (row, label) pairs in row-major order: every stored pair of CSR, every pair of an array."""
 

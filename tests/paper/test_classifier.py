@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -323,6 +323,57 @@ def test_rows_are_never_densified(monkeypatch):
     clf = small(hidden_layers=(2,), max_epochs=1, batch_size=300).fit(X, Y)
     assert clf.predict(X[:50]).shape == (50, 5)
     assert clf.thresholds(X[:50].astype(np.float32)).shape == (50, 5)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    "switch",
+    [{}, {"use_knn": False}, {"use_idf": False, "use_threshold_bias": False}, {"fixed_threshold": 0.3}],
+)
+def test_an_explanation_has_the_terms_of_the_formula(form, switch):
+    X, Y = make_data()
+    clf = small(max_epochs=10, init_std=0.5, **switch).fit(form(X), Y)
+    x = form(X[:1])
+    margins, theta, predicted = clf.decision_function(x)[0], clf.thresholds(x)[0], clf.predict(x)[0]
+    terms = clf.model_.fusion.terms(torch.as_tensor(clf.neighbors_.transform(x).toarray()))
+    theta_without = (terms["rarity"] + terms["bias"]).detach().expand(4)
+    for label in range(4):
+        found = clf.explain(x, label)
+        assert found.margin == pytest.approx(margins[label], abs=1e-9)
+        assert found.threshold == pytest.approx(theta[label], abs=1e-9)
+        assert (found.text_term, found.fused_threshold) == (0, 0)
+        assert found.neighbor_term == pytest.approx(-terms["neighbours"][0, label].item(), abs=1e-6)
+        assert found.rarity_term == pytest.approx(-theta_without[label].item(), abs=1e-6)
+        assert found.predicted == predicted[label] == (logit(found.score) > theta[label])
+
+
+def test_an_explanation_names_the_neighbours_by_their_rows_in_fit():
+    X, Y = make_data()
+    clf = small().fit(X, Y)
+    trained, single = clf.training_rows_, X.astype(np.float32)  # as the network has them
+    assert 0 < len(trained) < len(X)
+    similarity = np.zeros(len(X))
+    similarity[trained] = NeighborLabels(5).fit(single[trained], Y[trained]).kneighbors(single[:1]).toarray()
+    expected = np.argsort(-similarity, kind="stable")[:5]
+    softmax = np.exp(similarity[expected] / 0.1)
+    for label in range(4):
+        rows, weights, carried = zip(*clf.explain(X[0], label).neighbors, strict=True)
+        assert list(rows) == expected.tolist()
+        np.testing.assert_allclose(weights, softmax / softmax.sum(), rtol=1e-5)  # in single precision
+        assert list(carried) == [bool(Y[row, label]) for row in rows]
+
+
+def test_explanations_refuse():
+    X, Y = make_data()
+    with pytest.raises(NotFittedError):
+        small().explain(X[0], 0)
+    clf = small(max_epochs=1).fit(X, Y)
+    for x in (X[:2], sp.csr_array(X[:2])):
+        with pytest.raises(ValueError, match="explain takes one row; got 2"):
+            clf.explain(x, 0)
+    for label in (-1, 4):
+        with pytest.raises(ValueError, match=f"label must be from 0 to 3; got {label}"):
+            clf.explain(X[0], label)
 
 
 @pytest.mark.parametrize("k", [1, 3, 99])

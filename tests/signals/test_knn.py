@@ -175,6 +175,23 @@ def test_a_feature_stored_in_parts_counts_as_its_sum():
     assert parts.nnz == 4  # the caller's matrix is as it was
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_the_nearest_rows_of_one_row_are_what_its_shares_are_made_of(weights, container):
+    X, Y = make_data()
+    knn = NeighborLabels(5, weights=weights, temperature=0.3).fit(container(X), Y)
+    for row in range(4):
+        x, similarity = container(X[row : row + 1] + 0.1), [cosine(X[row] + 0.1, other) for other in X]
+        shares = knn.transform(x).toarray()[0]
+        for label in range(6):
+            rows, weight, carries = zip(*knn.nearest(x, label), strict=True)
+            assert list(rows) == np.argsort(similarity)[::-1][:5].tolist()
+            assert list(carries) == [bool(Y[other, label]) for other in rows]
+            assert sum(weight) == pytest.approx(1)
+            assert np.dot(weight, carries) == pytest.approx(shares[label], abs=1e-6)
+    assert knn.nearest(container(np.zeros((1, 25))), 0) == ()
+
+
 def test_softmax_of_stored_entries():
     similarity = sp.csr_array(
         (np.array([0.2, 0.9, 1.0]), np.array([0, 2, 1]), np.array([0, 2, 2, 3])), shape=(3, 3)

@@ -12,6 +12,7 @@ from adathresh.utils.validation import (
     falling_by_label,
     grouped_by_label,
     like_input,
+    one_row,
 )
 
 Y = np.array([[1, 0, 1], [0, 0, 0]])
@@ -155,3 +156,15 @@ def test_labels_return_in_the_container_they_came_in(make):
         back = back.toarray()
     assert isinstance(back, np.ndarray)
     np.testing.assert_array_equal(back, Y)
+
+
+@pytest.mark.parametrize("make", [np.array, sp.csr_array, sp.csr_matrix, sp.coo_array])
+def test_one_row_may_lack_its_second_dimension(make):
+    for given in (make([[1.0, 0.0, 2.0]]), make([1.0, 0.0, 2.0])):
+        row = one_row(given)
+        assert isinstance(row, sp.csr_array if sp.issparse(given) else np.ndarray)
+        np.testing.assert_array_equal(row.toarray() if sp.issparse(row) else row, [[1, 0, 2]])
+    with pytest.raises(ValueError, match="explain takes one row; got 2"):
+        one_row(make(Y))
+    with pytest.raises(ValueError, match="explain takes one row; got 0"):
+        one_row(make(np.zeros((0, 3))))
