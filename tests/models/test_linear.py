@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from adathresh.models import linear
 from adathresh.models.linear import LinearOneVsRest
 from adathresh.models.neighbors import NeighborShares
 
@@ -54,6 +55,79 @@ def test_each_label_is_scikit_learns_own_classifier(loss, class_weight, dual):
         theirs.fit(X, Y[:, label])
         np.testing.assert_allclose(ours.coef_[[label]].toarray(), theirs.coef_, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(ours.intercept_[label], theirs.intercept_[0])
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    """Many sparse features, more rows than the first working set, labels of 5 to 500 of 600 rows."""
+    monkeypatch.setattr(linear, "_WORKING_SETS_FROM", 600)
+    monkeypatch.setattr(linear, "_START", 20)
+    monkeypatch.setattr(linear, "_ADDED", 20)
+    rng = np.random.default_rng(0)
+    X = sp.csr_array(sp.random(600, 1000, 0.02, format="csr", rng=rng))
+    weights = rng.normal(size=(1000, 5)) * (rng.random((1000, 5)) < 0.1)
+    order = np.argsort(np.argsort(-(X @ weights), axis=0), axis=0)
+    return X, (order < [5, 20, 60, 300, 580]).astype(int)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Record how many rows LIBLINEAR is given."""
+    n_rows, fit = [], LinearSVC.fit
+    monkeypatch.setattr(LinearSVC, "fit", lambda self, X, y: n_rows.append(X.shape[0]) or fit(self, X, y))
+    return n_rows
+
+
+@pytest.mark.parametrize("share", [0.05, 1])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {1: 3}])
+def test_working_sets_lead_to_the_classifier_of_all_rows(wide, seen, class_weight, share, monkeypatch):
+    monkeypatch.setattr(linear, "_LARGEST_SHARE", share)
+    X, Y = wide
+    options = {"C": 0.1, "class_weight": class_weight}
+    ours = LinearOneVsRest(min_weight=0, random_state=0, **options).fit(X, Y)
+    assert min(seen) < 60
+    n_whole = seen.count(600)
+    assert n_whole == 5 if share < 1 else n_whole < 5  # sets that grow too large are given up
+    for label in range(5):
+        theirs = LinearSVC(dual=True, tol=1e-6, **seeded(max_iter=10**5, **options)).fit(X, Y[:, label])
+        np.testing.assert_allclose(ours.coef_[[label]].toarray(), theirs.coef_, atol=1e-3)
+        np.testing.assert_allclose(ours.intercept_[label], theirs.intercept_[0], atol=1e-3)
+
+
+def test_working_sets_leave_no_row_inside_the_margin_unseen(wide, monkeypatch):
+    sets, fit = [], linear._Liblinear.fit
+    monkeypatch.setattr(
+        linear._Liblinear, "fit", lambda self, X, y, w: sets.append((X, y)) or fit(self, X, y, w)
+    )
+    monkeypatch.setattr(linear, "_LARGEST_SHARE", 1)
+    X, Y = wide
+    model = LinearOneVsRest(C=0.1, min_weight=0, random_state=0).fit(X, Y[:, :1])
+    margins = (X @ model.coef_.toarray().T + model.intercept_)[:, 0]
+    inside = (np.where(Y[:, 0], margins, -margins) < 1 - 1e-3).sum()
+    last, target = sets[-1]
+    last_margins = (last @ model.coef_.toarray().T + model.intercept_)[:, 0]
+    assert inside == (np.where(target, last_margins, -last_margins) < 1 - 1e-3).sum() > 0
+    assert last.shape[0] < 600
+
+
+def test_working_sets_are_drawn_alike_for_dense_and_for_single_precision_rows(wide):
+    X, Y = wide
+    fits = [
+        LinearOneVsRest(C=0.1, random_state=0, min_weight=0).fit(rows, Y).coef_.toarray()
+        for rows in (X, X, X.toarray(), X.astype(np.float32))
+    ]
+    np.testing.assert_array_equal(fits[0], fits[1])
+    np.testing.assert_array_equal(fits[0], fits[2])
+    np.testing.assert_allclose(fits[0], fits[3], atol=1e-3)
+
+
+def test_many_features_are_trained_by_the_dual(monkeypatch):
+    duals, fit = [], LinearSVC.fit
+    monkeypatch.setattr(LinearSVC, "fit", lambda self, X, y: duals.append(self.dual) or fit(self, X, y))
+    for n_samples, n_features in ((60, 50), (40, 50), (1010, 1000)):
+        X = sp.random(n_samples, n_features, 0.05, format="csr", rng=np.random.default_rng(0))
+        LinearOneVsRest(random_state=0).fit(X, np.arange(n_samples)[:, None] % 2)
+    assert duals == [False, True, True]
 
 
 @pytest.mark.parametrize(("loss", "slope"), [("squared_hinge", 3), ("log", 1)])
@@ -160,6 +234,7 @@ def test_positives_that_weigh_more_are_found_more_often():
     [
         ({"loss": "hinge"}, "loss must be one of .*'log', 'squared_hinge'.*; got 'hinge'"),
         ({"C": 0}, "C must be greater than 0; got 0"),
+        ({"class_weight": "equal"}, "class_weight must be a dict, 'balanced' or None; got 'equal'"),
         ({"min_weight": 1}, r"min_weight must be in \[0, 1\); got 1"),
         ({"min_weight": -0.1}, "min_weight"),
         ({"n_candidates": 0, "shortlist": NeighborShares()}, "k must be at least 1"),
