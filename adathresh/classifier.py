@@ -1,20 +1,21 @@
-"""Adaptive thresholds around any scikit-learn classifier, or the paper's method where none is given."""
+"""Adaptive thresholds around any scikit-learn classifier."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
-import torch
-from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from adathresh.paper.classifier import AdaptiveThresholdNetwork
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
-from adathresh.posthoc.threshold import AdaptiveThreshold, Explanation
-from adathresh.signals.knn import NeighborLabels, row_softmax
+from adathresh.posthoc.decision import Decision
+from adathresh.posthoc.explanation import Explanation
+from adathresh.posthoc.threshold import AdaptiveThreshold
+from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_text import LabelAffinity
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.texts import (
@@ -25,7 +26,8 @@ from adathresh.utils.texts import (
     learn_words,
     word_vectorizer,
 )
-from adathresh.utils.validation import like_input
+from adathresh.utils.types import Matrix, MatrixLike
+from adathresh.utils.validation import like_input, one_row
 
 _TEXTS_THROUGHOUT = "Where fit is given texts, every row and every label is a text."
 
@@ -40,33 +42,31 @@ class _Rows(NamedTuple):
 
 
 class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
-    """Label sets by per-label, per-instance thresholds.
+    """Label sets by per-label, per-instance thresholds around any classifier.
 
-    With an estimator, its scores are cross-fitted: out-of-fold scores and leave-one-out neighbours of the
-    training rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted once more on all
-    rows. With ``estimator=None`` this is the paper's method (arXiv:2505.03118) without label leakage: a
-    network and its thresholds trained together, as :class:`adathresh.AdaptiveThresholdNetwork` does, whose
-    parameters hold all switches.
+    The estimator's scores are cross-fitted: out-of-fold scores and leave-one-out neighbours of the training
+    rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted once more on all rows. (The
+    paper's own method, a network trained together with its thresholds, is
+    :class:`adathresh.AdaptiveThresholdNetwork`.)
 
     X may hold texts, where the base models take texts, such as pipelines that begin with a vectoriser.
-    Neighbours are then found by the words of the texts, which are the network's features, too.
+    Neighbours are then found by the words of the texts.
 
     Parameters
     ----------
-    estimator : scikit-learn classifier, list of such, or None, default=None
+    estimator : scikit-learn classifier, or list of such
         Any classifier of label matrices with ``predict_proba`` or ``decision_function`` (or ``top_scores``,
-        which returns sparse scores), or several, whose scores are fused; None for the paper's network.
+        which returns sparse scores), or several, whose scores are fused.
     rule : AdaptiveThreshold, optional
         The rule to be fitted, which holds the target; None: one for macro-F1.
     cv : int, default=3
-        Folds of the out-of-fold scores; not used with ``estimator=None``.
+        Folds of the out-of-fold scores, at least 2.
     n_neighbors : int, default=30
         Number of neighbours of the local signal.
     n_jobs : int, optional
         Threads of the neighbour search; None means 1.
     random_state : int, RandomState instance or None, default=None
-        Of the folds, of a rule without a random state of its own, and of the network where ``estimator`` is
-        None.
+        Of the folds, and of a rule without a random state of its own.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -79,11 +79,11 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     estimator_ : estimator, or list of such
         The base model or models, fitted on all rows.
     rule_ : AdaptiveThreshold
-        The fusion and the thresholds; only with an estimator.
+        The fusion and the thresholds.
     neighbors_ : NeighborLabels
-        The local signal; only with an estimator.
+        The local signal.
     affinity_ : LabelAffinity or None
-        The signal of the label texts; only with an estimator.
+        The signal of the label texts; None where there are none.
     vectorizer_ : sklearn.feature_extraction.text.TfidfVectorizer or None
         The words of texts, by which neighbours are found; None where X held features.
     n_features_in_ : int
@@ -94,6 +94,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     ValueError
         In ``fit``, for NaN or infinity in X, labels other than 0 and 1, a multiclass target, X and Y of
         different length, or fewer rows (or groups) than folds.
+    TypeError
+        In ``fit``, if estimator is no classifier, or has no scores.
 
     Examples
     --------
@@ -108,14 +110,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | list[BaseEstimator],
         *,
-        rule=None,
-        cv=3,
-        n_neighbors=30,
-        n_jobs=None,
-        random_state=None,
-        verbose=False,
+        rule: AdaptiveThreshold | None = None,
+        cv: int = 3,
+        n_neighbors: int = 30,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ):
         self.estimator = estimator
         self.rule = rule
@@ -125,7 +127,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, Y, *, groups=None, label_features=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        Y: MatrixLike,
+        *,
+        groups: npt.ArrayLike | None = None,
+        label_features: MatrixLike | None = None,
+    ) -> Self:
         """Fit base model, signals and thresholds.
 
         Parameters
@@ -139,7 +148,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         label_features : array-like or sparse of shape (n_labels, n_features), or sequence of str, optional
             The labels' own texts, put through the vectoriser that made X; where X holds texts, the texts
             themselves, such as names. They help rare labels, and keep labels possible that no training row
-            carries. Not used with ``estimator=None``.
+            carries.
 
         Returns
         -------
@@ -148,15 +157,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         """
         rows = self._checked(X, reset=True)
         n_samples = rows.features.shape[0]
-        labels = self._labels = self._encode(Y, n_samples)
-        if self.estimator is None:
-            self.estimator_ = AdaptiveThresholdNetwork(
-                n_neighbors=self.n_neighbors,
-                n_jobs=self.n_jobs,
-                random_state=self.random_state,
-                verbose=self.verbose,
-            ).fit(rows.features, Y, groups=groups)
-            return self
+        labels = self._encode(Y, n_samples)
         # one label is a binary target: classifiers then agree on what predict_proba returns
         target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
         target = target.ravel() if self.n_labels_ == 1 else target
@@ -177,7 +178,30 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
 
-    def decision_function(self, X):
+    def decide(self, X: MatrixLike) -> Decision:
+        """Return label sets, probabilities, margins and thresholds, from one pass over the rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Features, or texts, as ``fit`` was given.
+
+        Returns
+        -------
+        Decision
+            What ``predict``, ``predict_proba``, ``decision_function`` and ``thresholds`` return, the last
+            when it is first read.
+        """
+        scores, others = self._signals(self._checked(X))
+        found = self.rule_.decide(scores, **others)
+        return Decision(
+            label_sets=self._decode(sp.csr_array(found.label_sets)),
+            probabilities=self._as_probabilities(found.probabilities),
+            margins=self._squeeze(_filled(found.margins, -np.inf)),
+            solve_thresholds=partial(_filled_thresholds, found, binary=self._container == "vector"),
+        )
+
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return by how much each label exceeds its threshold; positive means predicted.
 
         Parameters
@@ -191,13 +215,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             Margins; −inf for a pair without score, neighbour share and label text, and for a label that is
             never predicted.
         """
-        rows = self._checked(X)
-        if self.estimator is None:
-            return self.estimator_.decision_function(rows.features)
-        scores, others = self._signals(rows)
+        scores, others = self._signals(self._checked(X))
         return self._squeeze(_filled(self.rule_.margins(scores, **others), -np.inf))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the probability of every label.
 
         Parameters
@@ -208,17 +229,13 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples, 2) for a binary target
-            Fused probabilities in [0, 1]. With an estimator each label has its own threshold, so
-            that "above 0.5" is not what ``predict`` does.
+            Fused probabilities in [0, 1]. Each label has its own threshold, so that "above 0.5" is not what
+            ``predict`` does.
         """
-        rows = self._checked(X)
-        if self.estimator is None:
-            return self.estimator_.predict_proba(rows.features)
-        scores, others = self._signals(rows)
-        probability = _filled(self.rule_.predict_proba(scores, **others), 0.0)
-        return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
+        scores, others = self._signals(self._checked(X))
+        return self._as_probabilities(self.rule_.predict_proba(scores, **others))
 
-    def thresholds(self, X):
+    def thresholds(self, X: MatrixLike) -> np.ndarray:
         """Return θ_l(x), in units of the base model's logit.
 
         Parameters
@@ -232,13 +249,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             Thresholds of the (first) base model; inf for a pair that is no candidate or a label that is
             never predicted, −inf where the label is predicted at every score.
         """
-        rows = self._checked(X)
-        if self.estimator is None:
-            return self.estimator_.thresholds(rows.features)
-        scores, others = self._signals(rows)
+        scores, others = self._signals(self._checked(X))
         return self._squeeze(_filled(self.rule_.thresholds(scores, **others), np.inf))
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Matrix:
         """Return the label sets.
 
         Parameters
@@ -251,13 +265,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         numpy.ndarray or sparse of shape (n_samples, n_labels)
             0/1, sparse where Y was; the classes, of shape (n_samples,), for a binary target.
         """
-        rows = self._checked(X)
-        if self.estimator is None:
-            return self.estimator_.predict(rows.features)
-        scores, others = self._signals(rows)
+        scores, others = self._signals(self._checked(X))
         return self._decode(sp.csr_array(self.rule_.predict(scores, **others)))
 
-    def explain(self, x, label):
+    def explain(self, x: MatrixLike, label: int) -> Explanation:
         """Split the decision about one label of one row into its terms.
 
         Parameters
@@ -271,26 +282,26 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         -------
         Explanation
             Base score, rarity, neighbours (the neighbours themselves, too), label text and threshold; the
-            terms add up to the margin. With ``estimator=None`` they are those of the paper's formula, in the
-            network's logits, against a threshold of 0.
+            terms add up to the margin.
 
         Raises
         ------
         ValueError
             If x is not one row, or the label is out of range or no candidate of the row.
         """
-        row = self._checked(_as_rows(x))
+        if isinstance(x, str):
+            x = [x]
+        row = self._checked(x if holds_texts(x) else one_row(x))
         if row.features.shape[0] != 1:
             raise ValueError(f"explain takes one row; got {row.features.shape[0]}.")
-        if self.estimator is None:
-            network, training_rows = self.estimator_, self.estimator_.training_rows_
-            explanation, neighbors = _explain_network(network, row.features, label), network.neighbors_
-        else:
-            scores, others = self._signals(row)
-            explanation = self.rule_.explain(scores, label, **others)
-            neighbors, training_rows = self.neighbors_, np.arange(self._labels.shape[0])
-        nearest = _named_neighbours(neighbors, row.features, training_rows, self._labels, label)
-        return replace(explanation, neighbors=nearest)
+        scores, others = self._signals(row)
+        explanation = self.rule_.explain(scores, label, **others)
+        return replace(explanation, neighbors=self.neighbors_.nearest(row.features, label))
+
+    def _as_probabilities(self, pairs):
+        """Return fused probabilities as scikit-learn shapes them for the target."""
+        probability = _filled(pairs, 0.0)
+        return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
 
     def _checked(self, X, *, reset=False):
         """Check rows, and turn texts into features; with ``reset`` as the training rows."""
@@ -309,7 +320,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
     def _models(self):
         """Return the base models, not fitted."""
-        return self.estimator if isinstance(self.estimator, list | tuple) else [self.estimator]
+        models = self.estimator if isinstance(self.estimator, list | tuple) else [self.estimator]
+        if not models or not all(hasattr(model, "fit") for model in models):
+            raise TypeError(f"estimator must be a classifier, or a list of such; got {self.estimator!r}.")
+        return models
 
     def _fit_affinity(self, label_features, rows):
         """Fit the signal of the label texts, where there are any."""
@@ -333,7 +347,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         self.affinity_ = LabelAffinity(n_jobs=self.n_jobs).fit(label_features)
 
     def _affinity(self, rows):
-        """Return the likeness of rows and label texts, or None."""
+        """Return the similarity of rows and label texts, or None."""
         if self.affinity_ is None:
             return None
         words = self._label_vectorizer
@@ -346,56 +360,15 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         return scores, {"local": self.neighbors_.transform(rows.features), "affinity": self._affinity(rows)}
 
 
-def _as_rows(x):
-    """Return one row as a matrix, or as a list of texts."""
-    if isinstance(x, str):
-        return [x]
-    if sp.issparse(x):
-        return sp.csr_array(x.reshape(1, -1))
-    return x if holds_texts(x) else np.atleast_2d(np.asarray(x))
-
-
-def _explain_network(network, X, label):
-    """Split z − θ of the paper's network into the terms of its formula."""
-    if not 0 <= label < network.n_labels_:
-        raise ValueError(f"label must be from 0 to {network.n_labels_ - 1}; got {label}.")
-    margin, theta = (
-        float(np.reshape(values, -1)[label])
-        for values in (network.decision_function(X), network.thresholds(X))
-    )
-    share = torch.zeros(1, network.n_labels_)
-    share[0, label] = float(sp.csr_array(network.neighbors_.transform(X))[0, label])
-    with torch.no_grad():
-        neighbours = -float(network.model_.fusion.terms(share)["neighbours"][0, label])
-    z = margin + theta
-    return Explanation(
-        label=int(label),
-        score=float(expit(z)),
-        threshold=theta,
-        base_term=z,
-        rarity_term=-theta - neighbours,
-        neighbor_term=neighbours,
-        text_term=0.0,
-        fused_threshold=0.0,
-        predicted=margin > 0,
-    )
-
-
-def _named_neighbours(neighbors, X, rows, labels, label):
-    """Return row of fit, weight and whether it carries the label, of each neighbour of one row."""
-    similarity = neighbors.kneighbors(X)
-    similarity.sort_indices()  # so that similarities and weights lie in the same order
-    weight = row_softmax(similarity, neighbors.temperature)
-    order = np.argsort(-similarity.data, kind="stable")
-    rows = rows[similarity.indices[order]]
-    carried = labels[rows, [label] * len(rows)]
-    named = zip(rows, weight.data[order], carried, strict=True)
-    return tuple((int(row), float(w), bool(c)) for row, w, c in named)
-
-
 def _filled(pairs, value):
     """Return a dense array with a value where no pair is stored."""
     dense = np.full(pairs.shape, value)
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
     dense[rows, pairs.indices] = pairs.data
     return dense
+
+
+def _filled_thresholds(decision, *, binary):
+    """Return the thresholds of a decision as an array."""
+    dense = _filled(decision.thresholds, np.inf)
+    return dense.ravel() if binary else dense

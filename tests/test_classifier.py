@@ -1,11 +1,8 @@
 """The classifier around any estimator: cross-fitting without leakage, containers, and bad input."""
 
-import functools
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import torch
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
@@ -45,25 +42,10 @@ def one_thread():
         yield
 
 
-@pytest.fixture
-def small_network(monkeypatch):
-    """Make the network behind ``estimator=None`` small; nothing else of the class changes."""
-    small = functools.partial(
-        AdaptiveThresholdNetwork, hidden_layers=(16,), learning_rate=0.01, max_epochs=20
-    )
-    monkeypatch.setattr(classifier, "AdaptiveThresholdNetwork", small)
-
-
-@pytest.mark.usefixtures("small_network")
-@parametrize_with_checks([AdaptiveThresholdClassifier(random_state=0)])
-def test_scikit_learns_contract_without_an_estimator(estimator, check):
-    check(estimator)
-
-
 # A label is predicted above its own threshold, not where it is likelier than not; scikit-learn's few pairs
 # see a difference with some folds, not with these.
 @parametrize_with_checks([AdaptiveThresholdClassifier(ONE_VS_REST, random_state=0)])
-def test_scikit_learns_contract_with_an_estimator(estimator, check):
+def test_scikit_learns_contract(estimator, check):
     check(estimator)
 
 
@@ -339,6 +321,31 @@ def test_decision_values_become_probabilities():
     np.testing.assert_allclose(base_scores(one, X, n_labels=1)[:, 0], expit(one.decision_function(X)))
 
 
+@pytest.mark.parametrize("kind", ["matrix", "sparse", "vector"])
+def test_a_decision_is_what_the_single_methods_return_from_one_pass(log, kind):
+    X, Y = make_data()
+    Y = {"matrix": Y, "sparse": sp.csr_array(Y), "vector": np.where(Y[:, 0], "yes", "no")}[kind]
+    clf = make_classifier(Recorder() if kind != "vector" else LogisticRegression()).fit(X, Y)
+    new, _ = make_data(seed=1)
+    log.clear()
+    decision = clf.decide(new)
+    thresholds = decision.thresholds
+    assert len(log) == (kind != "vector")
+    assert type(decision.label_sets) is type(clf.predict(new))
+    np.testing.assert_array_equal(to_dense(decision.label_sets), to_dense(clf.predict(new)))
+    np.testing.assert_array_equal(decision.probabilities, clf.predict_proba(new))
+    np.testing.assert_array_equal(decision.margins, clf.decision_function(new))
+    np.testing.assert_array_equal(thresholds, clf.thresholds(new))
+    with pytest.raises(ValueError, match="X has 9 features"):
+        clf.decide(new[:, 1:])
+
+
+@pytest.mark.parametrize("estimator", [None, [], [ONE_VS_REST, None]])
+def test_an_estimator_is_needed(estimator):
+    with pytest.raises(TypeError, match="estimator must be a classifier, or a list of such; got"):
+        make_classifier(estimator).fit(*make_data())
+
+
 def test_an_estimator_without_scores():
     class Silent(ClassifierMixin, BaseEstimator):
         def fit(self, X, Y):
@@ -348,34 +355,12 @@ def test_an_estimator_without_scores():
         make_classifier(Silent()).fit(*make_data())
 
 
-@pytest.mark.parametrize("labels", [np.array, sp.csr_array])
-def test_without_an_estimator_it_is_the_network(labels, monkeypatch):
-    X, Y = make_data()
-    small = functools.partial(AdaptiveThresholdNetwork, hidden_layers=(8,), max_epochs=3)
-    monkeypatch.setattr(classifier, "AdaptiveThresholdNetwork", small)
-    groups = np.arange(150) // 3
-    clf = make_classifier(None, n_neighbors=7).fit(X, labels(Y), groups=groups)
-    network = small(n_neighbors=7, random_state=0).fit(X, labels(Y), groups=groups)
-    assert clf.estimator_.get_params() == network.get_params()
-    for method in ("predict", "predict_proba", "decision_function", "thresholds"):
-        ours, theirs = getattr(clf, method)(X), getattr(network, method)(X)
-        assert type(ours) is type(theirs)
-        np.testing.assert_array_equal(to_dense(ours), to_dense(theirs))
-
-
-def test_without_an_estimator_the_network_is_the_papers():
-    assert AdaptiveThresholdNetwork().get_params()["hidden_layers"] == (2048, 2048, 2048)
-    assert classifier.AdaptiveThresholdNetwork is AdaptiveThresholdNetwork
-    assert AdaptiveThresholdClassifier().estimator is None
-
-
 def with_value(X, value):
     X = X.copy()
     X[5, 3] = value
     return X
 
 
-@pytest.mark.parametrize("estimator", [ONE_VS_REST, None])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -389,10 +374,10 @@ def with_value(X, value):
         (lambda X, Y: (X, None), "requires y to be passed"),
     ],
 )
-def test_bad_data(estimator, container, change, message):
+def test_bad_data(container, change, message):
     X, Y = change(*make_data())
     with pytest.raises(ValueError, match=message):
-        make_classifier(estimator).fit(container(X), Y)
+        make_classifier().fit(container(X), Y)
 
 
 def test_fewer_rows_or_groups_than_folds():
@@ -452,25 +437,6 @@ def check_neighbours(clf, Y, x, similarity, *, rtol=1e-7):
         assert [bool(Y[row, label]) for row in rows] == list(carried)
 
 
-@pytest.mark.usefixtures("small_network")
-def test_without_an_estimator_an_explanation_has_the_terms_of_the_formula():
-    X, Y = make_data()
-    clf = make_classifier(None).fit(X, Y)
-    trained, similarity = clf.estimator_.training_rows_, np.zeros(len(X))
-    assert 0 < len(trained) < len(X)
-    single = X.astype(np.float32)  # as the network has them
-    neighbors = NeighborLabels(10).fit(single[trained], Y[trained])
-    similarity[trained] = neighbors.kneighbors(single[:1]).toarray()[0]
-    check_neighbours(clf, Y, X[:1], similarity, rtol=1e-5)  # in single precision
-    fusion, share = clf.estimator_.model_.fusion, clf.estimator_.neighbors_.transform(X[:1]).toarray()
-    terms = fusion.terms(torch.as_tensor(share))
-    for label, explanation in enumerate(explained(clf, X[:1])):
-        assert explanation.neighbor_term == pytest.approx(-terms["neighbours"][0, label].item(), abs=1e-6)
-        assert explanation.rarity_term == pytest.approx(
-            -(terms["rarity"] + terms["bias"])[label].item(), abs=1e-6
-        )
-
-
 def _softmax_sum(similarity):
     """Sum of the neighbours' weights before they are scaled."""
     return np.exp(np.sort(similarity)[-10:] / 0.1).sum()
@@ -483,6 +449,9 @@ def test_explanations_refuse():
         clf.explain(X[:2], 0)
     with pytest.raises(ValueError, match="label must be from 0 to 3; got 4"):
         clf.explain(X[0], 4)
+    texts = make_classifier(PIPELINE).fit(*make_texts())
+    with pytest.raises(ValueError, match="explain takes one row; got 2"):
+        texts.explain(["a cat", "a dog"], 0)
 
 
 def test_label_texts_keep_unseen_labels_possible():
@@ -567,16 +536,6 @@ def test_texts_and_features_do_not_mix():
         make_classifier(PIPELINE).fit(["a cat", None], Y[:2])
     with pytest.raises(ValueError, match="X holds texts, but fit was given features"):
         make_classifier().fit(*make_data()).predict(texts)
-
-
-@pytest.mark.usefixtures("small_network")
-def test_the_papers_network_reads_the_words_of_texts():
-    texts, Y = make_texts()
-    words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit(texts)
-    of_texts = AdaptiveThresholdClassifier(random_state=0).fit(texts, Y)
-    features = words.transform(texts)
-    of_words = AdaptiveThresholdClassifier(random_state=0).fit(features, Y)
-    np.testing.assert_array_equal(of_texts.predict_proba(texts), of_words.predict_proba(features))
 
 
 def test_the_rule_holds_the_target():

@@ -2,11 +2,12 @@
 
 :class:`AdaptiveThreshold` (``threshold``) lines up the candidate pairs (``candidates``), fuses their signals
 (``fusion``), and gives each label the threshold that is best for the target in expectation (``targets``).
-``explanation`` splits one decision into its terms, ``crossfit`` makes out-of-fold scores, ``in_sample`` tells
-scores that are not.
+One pass over the rows gives a ``Decision``; ``explanation`` splits one decision into its terms, ``crossfit``
+makes out-of-fold scores, ``in_sample`` tells scores that are not.
 """
 
+from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
 from adathresh.posthoc.threshold import AdaptiveThreshold, InSampleScoresWarning
 
-__all__ = ["AdaptiveThreshold", "Explanation", "InSampleScoresWarning"]
+__all__ = ["AdaptiveThreshold", "Decision", "Explanation", "InSampleScoresWarning"]

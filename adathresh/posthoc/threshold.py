@@ -1,7 +1,8 @@
 """Adaptive thresholds for any model's held-out scores: score, rarity, neighbours and texts fused."""
 
+import copy
 import warnings
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from adathresh.posthoc.candidates import LOWEST_LOGIT, gather_pairs, score_matrices
+from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation, shapley_value
 from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
 from adathresh.posthoc.in_sample import in_sample_signs
@@ -202,6 +204,32 @@ class AdaptiveThreshold(BaseEstimator):
             )
         return rules
 
+    def decide(self, scores, *, local=None, affinity=None):
+        """Return label sets, probabilities, margins and thresholds, from one pass over the pairs.
+
+        Parameters
+        ----------
+        scores : matrix of shape (n_samples, n_labels), or list of such
+            Probabilities in [0, 1], as in ``fit``.
+        local, affinity : sparse of shape (n_samples, n_labels), optional
+            The other signals; required where ``fit`` had them.
+
+        Returns
+        -------
+        Decision
+            What ``predict``, ``predict_proba``, ``margins`` and ``thresholds`` return, the last when it is
+            first read.
+        """
+        pairs = self._checked_pairs(scores, local, affinity)
+        fused, fused_thresholds = self._fused_and_thresholds(pairs)
+        return Decision(
+            label_sets=_label_sets(pairs, fused > fused_thresholds, scores),
+            probabilities=pairs.matrix(expit(fused)),
+            margins=pairs.matrix(fused - fused_thresholds),
+            # of the rule as it is now, whatever it may be fitted on before they are read
+            solve_thresholds=partial(copy.copy(self)._base_thresholds, pairs, fused_thresholds),
+        )
+
     def predict(self, scores, *, local=None, affinity=None):
         """Return the label sets.
 
@@ -221,10 +249,7 @@ class AdaptiveThreshold(BaseEstimator):
         """
         pairs = self._checked_pairs(scores, local, affinity)
         fused, fused_thresholds = self._fused_and_thresholds(pairs)
-        keep = fused > fused_thresholds
-        ones = np.ones(keep.sum(), dtype=np.float32)
-        found = sp.csr_array((ones, (pairs.rows[keep], pairs.labels[keep])), shape=pairs.shape)
-        return like_input(found, container_of(score_matrices(scores)[0]))
+        return _label_sets(pairs, fused > fused_thresholds, scores)
 
     def predict_proba(self, scores, *, local=None, affinity=None):
         """Return the fused probabilities of the candidate pairs.
@@ -281,7 +306,7 @@ class AdaptiveThreshold(BaseEstimator):
         """
         pairs = self._checked_pairs(scores, local, affinity)
         _, fused_thresholds = self._fused_and_thresholds(pairs)
-        return pairs.matrix(self._base_thresholds(pairs, fused_thresholds))
+        return self._base_thresholds(pairs, fused_thresholds)
 
     def explain(self, scores, label, *, local=None, affinity=None):
         """Split the decision about one label of one row into its terms.
@@ -322,7 +347,7 @@ class AdaptiveThreshold(BaseEstimator):
         # under a budget the threshold depends on the whole row, but all else on this pair alone
         fused, fused_threshold = (values[at] for values in self._fused_and_thresholds(pairs))
         pair = pairs.take(at)
-        threshold = self._base_thresholds(pair, fused_threshold)[0]
+        threshold = self._base_thresholds(pair, fused_threshold).data[0]
         terms = self._shapley(pair)
         rarity = fused[0] - sum(terms.values())
         return Explanation(
@@ -425,9 +450,9 @@ class AdaptiveThreshold(BaseEstimator):
         return thresholds
 
     def _base_thresholds(self, pairs, fused_thresholds):
-        """Solve for the base logit at which the fused logit meets its threshold."""
+        """Solve for the base logits at which the fused logits meet their thresholds; return them as CSR."""
         uncorrected = self.effects_.undo(fused_thresholds, pairs.labels)
-        return self.fusion_.threshold(pairs, self._idf(pairs), uncorrected)
+        return pairs.matrix(self.fusion_.threshold(pairs, self._idf(pairs), uncorrected))
 
     def _shapley(self, pair):
         """Return the Shapley values of the signals, against a pair without any."""
@@ -464,6 +489,13 @@ class AdaptiveThreshold(BaseEstimator):
         if n_models != self._n_models:
             raise ValueError(f"fit had the scores of {self._n_models} base models; got {n_models}.")
         return gather_pairs(scores, given["local"], given["affinity"], n_labels=self.n_labels_)
+
+
+def _label_sets(pairs, predicted, scores):
+    """Return the predicted pairs as a 0/1 matrix in the container of the (first) scores."""
+    ones = np.ones(predicted.sum(), dtype=np.float32)
+    found = sp.csr_array((ones, (pairs.rows[predicted], pairs.labels[predicted])), shape=pairs.shape)
+    return like_input(found, container_of(score_matrices(scores)[0]))
 
 
 def _draw(truth, rng):

@@ -1,5 +1,6 @@
 """Thresholds on held-out scores: what is fitted, what is predicted, how it is explained, and bad input."""
 
+import pickle
 import warnings
 from functools import cache
 from itertools import permutations
@@ -420,6 +421,65 @@ def test_predicted_exactly_where_the_logit_exceeds_the_threshold(fusion, form, t
         np.testing.assert_array_equal(predicted, logits_of(scores) > theta)
         assert predicted.any()
         assert not predicted.all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("container", [np.asarray, top_scores])
+@pytest.mark.parametrize(("target", "value"), TARGETS)
+def test_a_decision_is_what_the_single_methods_return(fusion, container, target, value):
+    scores, Y, local = make_data()
+    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0)
+    scores = container(scores)
+    rule.fit(scores, Y, local=local)
+    for transductive in (False, True):  # fit does not depend on it
+        rule.set_params(transductive=transductive)
+        decision = rule.decide(scores, local=local)
+        predicted = rule.predict(scores, local=local)
+        assert type(decision.label_sets) is type(predicted)
+        assert decision.label_sets.dtype == predicted.dtype
+        np.testing.assert_array_equal(array(decision.label_sets), array(predicted))
+        for part, method in (
+            ("probabilities", "predict_proba"),
+            ("margins", "margins"),
+            ("thresholds", "thresholds"),
+        ):
+            found, expected = getattr(decision, part), getattr(rule, method)(scores, local=local)
+            np.testing.assert_array_equal(found.indptr, expected.indptr)
+            np.testing.assert_array_equal(found.indices, expected.indices)
+            np.testing.assert_array_equal(found.data, expected.data)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_decision_is_one_pass_and_solves_thresholds_only_when_asked(fusion, monkeypatch):
+    scores, Y, local = make_data()
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local)
+    decide, threshold, calls = rule.fusion_.decide, rule.fusion_.threshold, []
+    monkeypatch.setattr(rule.fusion_, "decide", lambda *args: calls.append("decide") or decide(*args))
+    monkeypatch.setattr(
+        rule.fusion_, "threshold", lambda *args: calls.append("threshold") or threshold(*args)
+    )
+    decision = rule.decide(scores, local=local)
+    assert calls == ["decide"]
+    assert decision.thresholds is decision.thresholds
+    assert calls == ["decide", "threshold"]
+
+
+def test_thresholds_of_a_decision_are_those_of_the_fit_that_made_it():
+    scores, Y, _ = make_data()
+    rule = linear().fit(scores, Y)
+    expected = rule.thresholds(scores)
+    decision = rule.decide(scores)
+    rule.fit(scores**2, Y[:, ::-1])
+    assert (rule.thresholds(scores) != expected).nnz > 0
+    assert (decision.thresholds != expected).nnz == 0
+
+
+def test_a_decision_travels_between_processes():
+    scores, Y, _ = make_data()
+    decision = linear().fit(scores, Y).decide(scores)
+    again = pickle.loads(pickle.dumps(decision))
+    np.testing.assert_array_equal(again.label_sets, decision.label_sets)
+    assert (again.thresholds != decision.thresholds).nnz == 0
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -920,7 +980,7 @@ def test_fit_refuses(form, change, message):
         AdaptiveThreshold().fit(form(scores), Y, local=local)
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "thresholds", "margins"])
+@pytest.mark.parametrize("method", ["decide", "predict", "predict_proba", "thresholds", "margins"])
 def test_prediction_refuses(method):
     scores, Y, local = make_data()
     affinity = make_affinity(Y)

@@ -1,0 +1,46 @@
+"""What one pass over the rows decides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from adathresh.utils.types import Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """Label sets, probabilities, margins and thresholds of the same rows, from one pass over them.
+
+    A label is predicted where its margin is positive, and that is where the base model's logit exceeds the
+    threshold. ``AdaptiveThreshold.decide`` gives probabilities, margins and thresholds as CSR of the
+    candidate pairs; ``AdaptiveThresholdClassifier.decide`` gives arrays, shaped as its other methods return
+    them.
+
+    Examples
+    --------
+    >>> from adathresh import AdaptiveThreshold
+    >>> rule = AdaptiveThreshold().fit([[0.9], [0.7], [0.4], [0.1]], [[1], [1], [0], [0]])
+    >>> decision = rule.decide([[0.8], [0.2]])
+    >>> decision.label_sets.ravel(), decision.margins.toarray().ravel() > 0
+    (array([1, 0]), array([ True, False]))
+    """
+
+    label_sets: Matrix
+    """(n_samples, n_labels), 0 or 1."""
+    probabilities: Matrix
+    """(n_samples, n_labels), fused probabilities in [0, 1]."""
+    margins: Matrix
+    """(n_samples, n_labels), by how much the fused logit exceeds its threshold, in fused logits."""
+    solve_thresholds: Callable[[], Matrix] = field(repr=False)
+    """Computes ``thresholds``."""
+
+    @cached_property
+    def thresholds(self) -> Matrix:
+        """Compute θ_l(x) when it is first asked for: under a boosted fusion it costs more than all the rest.
+
+        Returns
+        -------
+        array or csr_array of shape (n_samples, n_labels)
+            Logits of the (first) base model; ``inf``: never predicted, ``-inf``: predicted at every score.
+        """
+        return self.solve_thresholds()
