@@ -1,14 +1,26 @@
-"""Per-label, per-instance decision thresholds for multi-label classification."""
+"""Per-label, per-instance decision thresholds for multi-label classification.
+
+What can be imported from here stands in ``__all__``. Behind it, from the bottom up (each room imports only
+from lower ones, or from its own):
+
+- ``utils``: checks, files and other things that several rooms share;
+- ``signals``: what a threshold looks at: how rare a label is, the neighbours' labels, the label's own text;
+- ``metrics``, ``calibration``: F1, ranking and calibration measures; calibrators of scores;
+- ``datasets``: data sets, their formats and splits;
+- ``posthoc``: the recommended rule, from held-out scores to label sets;
+- ``models``: base models, which give scores;
+- ``rules``: rival rules, which turn scores into label sets in other ways;
+- ``paper``: the method of arXiv:2505.03118, a network trained together with its thresholds;
+- ``leakage``: the audit of data, scores and predictions;
+- ``classifier``: the recommended rule around any classifier;
+- ``experiments``: what the notebooks run.
+"""
 
 import importlib
-import warnings
 
 __version__ = "0.1.0"
 
-# Progress bars work as text where a notebook has no widgets; the warning would print a path into its outputs.
-warnings.filterwarnings("ignore", message="IProgress not found")
-
-# Loaded on first use, so that the command line does not wait for torch.
+# Loaded on first use, so that the command line does not wait for torch or scikit-learn.
 MODULES = {
     "AdaptiveThreshold": "posthoc.threshold",
     "AdaptiveThresholdClassifier": "classifier",

@@ -31,7 +31,6 @@ ROOT = Path(__file__).parents[1]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
 REPRODUCE, TEST = INSTALL + ".venv/bin/adathresh reproduce", INSTALL + ".venv/bin/python -m pytest"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-OUTER_PACKAGES = {"baselines", "datasets", "experiments"}
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users|work|opt|usr|var|mnt|private)/|[A-Z]:\\")
 
 
@@ -108,47 +107,6 @@ def run_clean(module, *arguments):
         [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_method_never_imports_what_is_built_on_it():
-    package = ROOT / "adathresh"
-    modules = [path for path in package.glob("*.py") if path.name != "__main__.py"]
-    modules += [*package.glob("rules/*.py"), *package.glob("leakage/*.py")]
-    assert len(modules) > 15
-    for path in modules:
-        assert not imported_packages(path) & OUTER_PACKAGES, path.name
-
-
-def imported_packages(path):
-    """Return the parts of this package that a module directly in it imports, anywhere in its text."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            names = [f"adathresh.{node.module}" if node.module else f"adathresh.{a.name}" for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("adathresh.")}
-    return found
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("from adathresh.datasets.formats import load_xc", {"datasets"}),
-        ("from adathresh import baselines", {"baselines"}),
-        ("import adathresh.experiments.core.config as c", {"experiments"}),
-        ("from . import datasets", {"datasets"}),
-        ("def f():\n    from .datasets import x", {"datasets"}),
-        ("from adathresh.rules import x\nimport sklearn.datasets", {"rules"}),
-    ],
-)
-def test_imports_are_found_however_they_are_written(tmp_path, line, found):
-    (tmp_path / "module.py").write_text(line)
-    assert imported_packages(tmp_path / "module.py") == found
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
-from tqdm.auto import tqdm
 
 from adathresh.datasets.formats import save_xc_blocks
 from adathresh.utils.files import PathLike
+from adathresh.utils.progress import tqdm
 
 BLOCK_ROWS = 8192  # part of the definition: each block of rows has a random stream of its own
 COHERENCE = 0.7  # share of a row's labels that are drawn from the row's topic

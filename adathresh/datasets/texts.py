@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
-from tqdm.auto import tqdm
 
 from adathresh.datasets.formats import open_compressed, save_xc
+from adathresh.utils.progress import tqdm
 
 DECIMALS = 4  # the last bits of a logarithm depend on the processor, four decimals of it do not
 

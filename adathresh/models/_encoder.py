@@ -11,9 +11,9 @@ import numpy as np
 import safetensors
 import torch
 from safetensors.numpy import save_file
-from tqdm.auto import tqdm
 
 from adathresh.utils.files import cache_folder, whole_file
+from adathresh.utils.progress import tqdm
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The hub's name of the default model: 6 layers, 22 million parameters, 384 dimensions."""

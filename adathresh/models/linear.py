@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state, gen_batches
-from tqdm.auto import tqdm
 
 from adathresh.models._base import TopScoresClassifier
+from adathresh.utils.progress import tqdm
 
 # Labels that one task of the parallel training fits.
 _LABELS_PER_TASK = 32

@@ -14,11 +14,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.paper.losses import adaptive_threshold_loss
 from adathresh.paper.network import MultiLabelNetwork, SparseRows
+from adathresh.utils.progress import tqdm
 
 BATCH_SIZE = 128
 """Rows a batch, in training and in evaluation."""

@@ -6,9 +6,9 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import gen_batches
-from tqdm.auto import tqdm
 
 from adathresh.metrics import top_k
+from adathresh.utils.progress import tqdm
 
 # Of estimators that score every label, this many scores a row are kept where there are more labels than that.
 _TOP_SCORES = 100

@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted, validate_data
 from sparse_dot_topn import sp_matmul_topn
-from tqdm.auto import tqdm
 
+from adathresh.utils.progress import tqdm
 from adathresh.utils.validation import check_labels
 
 # Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
