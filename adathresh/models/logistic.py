@@ -48,7 +48,7 @@ class LogisticHead(TopScoresClassifier):
     Raises
     ------
     ValueError
-        In ``fit``, for parameters outside their range.
+        In ``fit``, for parameters outside their range, or weights that become NaN or infinite.
 
     Examples
     --------
@@ -85,6 +85,10 @@ class LogisticHead(TopScoresClassifier):
                 loss.backward()
                 optimizer.step()
                 step += 1
+        if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+            raise ValueError(
+                f"training diverged: the weights are not finite; lower learning_rate={self.learning_rate!r}."
+            )
         self.coef_, self.intercept_ = scale * weight.detach().numpy(), bias.detach().numpy()
 
     def _scores(self, X, k):
@@ -94,10 +98,10 @@ class LogisticHead(TopScoresClassifier):
     def _check_parameters(self):
         """Raise for parameters outside their range."""
         for name in ("max_epochs", "batch_size"):
-            if getattr(self, name) < 1:
+            if not getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be greater than 0; got {self.learning_rate!r}.")
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate must be greater than 0 and finite; got {self.learning_rate!r}.")
 
 
 def _dense(X):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from torch import nn
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 from adathresh.models._descent import label_loss, log_odds, share_of_rate
 from adathresh.models._encoder import (
@@ -24,13 +22,7 @@ from adathresh.models._encoder import (
     unit_vectors,
 )
 from adathresh.models._texts import HeadedTextClassifier, TextClassifier, of_texts
-from adathresh.utils.checkpoint import (
-    SECONDS_BETWEEN_SAVES,
-    deferred_interrupt,
-    load_optimizer,
-    read_checkpoint,
-    save_checkpoint,
-)
+from adathresh.utils.checkpoint import ResumableTraining, content_digest
 from adathresh.utils.texts import check_texts
 
 
@@ -259,7 +251,8 @@ class FineTunedTransformer(TextClassifier):
     OSError
         In ``fit``, if the hub does not give the model.
     ValueError
-        In ``fit``, for weights of another sha256, parameters outside their range, or a damaged checkpoint.
+        In ``fit``, for weights of another sha256, parameters outside their range, a damaged checkpoint, or a
+        loss that becomes NaN or infinite.
     KeyboardInterrupt
         When interrupted, after the checkpoint has been written.
 
@@ -315,8 +308,8 @@ class FineTunedTransformer(TextClassifier):
         Raises
         ------
         ValueError
-            If X is not a sequence of str, Y is not 0/1, their lengths differ, a parameter is out of range, or
-            the checkpoint is damaged.
+            If X is not a sequence of str, Y is not 0/1, their lengths differ, a parameter is out of range,
+            the checkpoint is damaged, or the loss becomes NaN or infinite.
         """
         self._check_parameters()
         texts = check_texts(X)
@@ -328,17 +321,18 @@ class FineTunedTransformer(TextClassifier):
             network.start_from(clone(self.head).fit(vectors, Y))
         run = _Run(
             network,
-            lengths=_token_counts(network.encoder, texts),
+            texts,
+            Y,
             seed=int(check_random_state(self.random_state).randint(2**31)),
             settings={name: getattr(self, name) for name in _SETTINGS} | {"head": repr(self.head)},
         )
         checkpoint = None
         if self.checkpoint_dir is not None:
-            run.identity |= {"model": fingerprint(folder), "rows": _rows_digest(texts, Y)}
-            checkpoint = Path(self.checkpoint_dir) / f"{run.name()}.safetensors"
-        _train(run, texts, Y, checkpoint, verbose=self.verbose)
-        self.encoder_ = run.network.encoder.eval()
-        self.coef_, self.intercept_ = run.network.linear_layer()
+            run.identity |= {"model": fingerprint(folder), "rows": content_digest(texts, Y)}
+            checkpoint = Path(self.checkpoint_dir) / f"{run.digest()}.safetensors"
+        run.run(checkpoint, verbose=self.verbose)
+        self.encoder_ = network.encoder.eval()
+        self.coef_, self.intercept_ = network.linear_layer()
         self.losses_ = np.array(run.losses)
         self.n_features_in_ = self.coef_.shape[1]
         return self
@@ -355,11 +349,11 @@ class FineTunedTransformer(TextClassifier):
         """Raise for parameters outside their range."""
         for name in ("max_epochs", "batch_size", "max_steps"):
             value = getattr(self, name)
-            if not (value is None and name == "max_steps") and value < 1:
+            if not (value is None and name == "max_steps") and not value >= 1:
                 raise ValueError(f"{name} must be at least 1; got {value!r}.")
         for name in ("learning_rate", "head_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be greater than 0; got {getattr(self, name)!r}.")
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be greater than 0 and finite; got {getattr(self, name)!r}.")
         if self.checkpoint_dir is not None and not isinstance(self.random_state, int | np.integer):
             raise ValueError(
                 "checkpoint_dir needs an integer random_state: without one, the next call of fit would be "
@@ -408,80 +402,66 @@ class _LabelNetwork(nn.Module):
         return self.scale * weight, bias
 
 
-class _Run:
+class _Run(ResumableTraining):
     """The state of one fine-tuning: what a checkpoint holds, and the steps that change it."""
 
-    def __init__(self, network, *, lengths, seed, settings):
-        self.network, self.lengths, self.seed, self.settings = network, lengths, seed, settings
-        self.identity = {**settings, "seed": seed}
+    progress = ("losses",)
+    ends_for_good = True
+
+    def __init__(self, network, texts, Y, *, seed, settings):
+        groups = [{"params": part.parameters(), "lr": 0.0} for part in (network.encoder, network.head)]
+        optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+        super().__init__("fine-tuning", network, [optimizer], {**settings, "seed": seed})
+        self.texts, self.Y, self.seed, self.settings = texts, Y, seed, settings
         self.rates = settings["learning_rate"], settings["head_learning_rate"]
-        parts = network.encoder, network.head
-        groups = [{"params": part.parameters(), "lr": 0.0} for part in parts]
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
         self.losses = []
+        self.lengths = _token_counts(network.encoder, texts)
         self.epoch, self.batches = None, []
-        self.steps_an_epoch = -(-len(lengths) // settings["batch_size"])
-        self.n_steps = settings["max_epochs"] * self.steps_an_epoch
-        if settings["max_steps"] is not None:
-            self.n_steps = min(self.n_steps, settings["max_steps"])
+        self.steps_an_epoch = -(-len(texts) // settings["batch_size"])
 
     @property
-    def step(self):
-        """The number of steps that were taken."""
+    def n_steps(self):
+        """Return the number of steps of all epochs, or the number that is allowed."""
+        n_steps = self.settings["max_epochs"] * self.steps_an_epoch
+        return min(n_steps, self.settings["max_steps"] or n_steps)
+
+    @property
+    def n_done(self):
+        """Return the number of steps that were taken."""
         return len(self.losses)
 
-    def is_finished(self):
-        """Tell whether all steps were taken."""
-        return self.step == self.n_steps
+    def figures(self):
+        """Return the last loss."""
+        return {"loss": self.losses[-1]} if self.losses else {}
 
     def batch(self):
         """Return the row numbers of the next step, in the seeded order of its epoch."""
-        epoch, position = divmod(self.step, self.steps_an_epoch)
+        epoch, position = divmod(self.n_done, self.steps_an_epoch)
         if epoch != self.epoch:
             self.epoch = epoch
             self.batches = _batches(self.lengths, self.settings["batch_size"], seed=[self.seed, epoch])
         return self.batches[position]
 
-    def take_step(self, texts, Y):
-        """Take one optimiser step."""
+    def take_step(self):
+        """Take one optimizer step."""
         rows = self.batch()
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.step]).generate_state(1)[0]))
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * share_of_rate(self.step, self.n_steps)
-        self.network.train()
-        logits = self.network([texts[row] for row in rows])
-        targets = torch.from_numpy(Y[rows].toarray()).to(logits.device)
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.n_done]).generate_state(1)[0]))
+        (optimizer,) = self.optimizers
+        for group, rate in zip(optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share_of_rate(self.n_done, self.n_steps)
+        self.model.train()
+        logits = self.model([self.texts[row] for row in rows])
+        targets = torch.from_numpy(self.Y[rows].toarray()).to(logits.device)
         loss = label_loss(logits, targets)
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
-        self.losses.append(loss.item())
+        optimizer.step()
+        self.losses.append(self.check_loss(loss.item()))
 
-    def name(self):
-        """Return the name of the run's checkpoint."""
-        return hashlib.sha256(self._identity().encode()).hexdigest()[:16]
-
-    def save(self, path):
-        """Write what resuming needs, or of a finished run its weights, whole and without pickle."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        states = {} if self.is_finished() else self.optimizer.state_dict()["state"]
-        for parameter, state in states.items():
-            tensors |= {f"optimizer.{parameter}.{k}": v for k, v in state.items()}
-        save_checkpoint(path, tensors, identity=self._identity(), progress=json.dumps(self.losses))
-
-    def load(self, path):
-        """Go on from a checkpoint."""
-        metadata, tensors = read_checkpoint(path)
-        if metadata["identity"] != self._identity():
-            raise ValueError(f"{path} holds another run; delete it.")
-        weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-        self.network.load_state_dict(weights)
-        load_optimizer(self.optimizer, tensors, "optimizer.")
-        self.losses = json.loads(metadata["progress"])
-
-    def _identity(self):
-        """Return what tells this run from others."""
-        return json.dumps(self.identity, sort_keys=True, default=float)  # numpy's numbers, too
+    def digest(self):
+        """Return what the checkpoint of this run is called."""
+        identity = json.dumps(self.identity, sort_keys=True, default=float)  # numpy's numbers, too
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def _batches(lengths, size, *, seed):
@@ -505,38 +485,3 @@ def _token_counts(encoder, texts):
         tokens = encoder.tokenizer(some, truncation=True, max_length=encoder.max_seq_length)
         counts += [len(ids) for ids in tokens["input_ids"]]
     return np.array(counts)
-
-
-def _train(run, texts, Y, checkpoint, *, verbose):
-    """Take a run's remaining steps; keep it in a checkpoint, if one is named."""
-    if checkpoint is not None and checkpoint.exists():
-        run.load(checkpoint)
-    bar = tqdm(
-        total=run.n_steps, initial=run.step, desc="fine-tuning", unit="step", disable=not verbose, leave=False
-    )
-    saved_at = time.monotonic()
-    with torch.random.fork_rng(devices=[]), deferred_interrupt() as interrupted, bar:
-        while not run.is_finished():
-            run.take_step(texts, Y)
-            bar.update()
-            bar.set_postfix(loss=f"{run.losses[-1]:.4f}")
-            due = run.is_finished() or time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES
-            if checkpoint is not None and (due or interrupted.is_set()):
-                run.save(checkpoint)
-                saved_at = time.monotonic()
-            if interrupted.is_set():
-                raise KeyboardInterrupt(_where_it_stopped(run, checkpoint))
-
-
-def _where_it_stopped(run, checkpoint):
-    """Say how far an interrupted run came and how to go on."""
-    where = f"fine-tuning stopped after step {run.step} of {run.n_steps}"
-    return f"{where}; {checkpoint} holds it, fit again to go on" if checkpoint else where
-
-
-def _rows_digest(texts, Y):
-    """Return a digest of training texts and labels."""
-    digest = hashlib.sha256(json.dumps(texts).encode())
-    for array in (Y.indptr, Y.indices):
-        digest.update(np.asarray(array, dtype=np.int64).tobytes() + str(Y.shape).encode())
-    return digest.hexdigest()

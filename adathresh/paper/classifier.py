@@ -1,10 +1,13 @@
 """The paper's method as a scikit-learn classifier: network and thresholds trained together."""
 
 import copy
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit
@@ -14,18 +17,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from adathresh.paper.losses import AdaptiveThresholdLoss
 from adathresh.paper.network import MultiLabelNetwork
 from adathresh.paper.threshold_layer import ThresholdFusion
-from adathresh.paper.training import Split, ThresholdedNetwork, TrainingPlan, predict_batches, train
+from adathresh.paper.training import Rows, ThresholdedNetwork, TrainingPlan, predict_batches, train
 from adathresh.posthoc.explanation import Explanation
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, check_scores, one_row
 
 
 class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     """The paper's network, trained together with its thresholds and without label leakage.
 
-    Logits z_l(x) of a multilayer perceptron are held against θ_l(x) = λ·α_l·IDF_l + (1−λ)·β_l·KNN_l(x) + b_l;
+    A multilayer perceptron gives logits z_l(x), the fusion thresholds
+    θ_l(x) = λ·α_l·IDF_l + (1−λ)·β_l·KNN_l(x) + b_l;
     label l is predicted where z_l(x) > θ_l(x) (arXiv:2505.03118, §3). Both signals come from training rows
     only: the neighbours of a training row never include the row itself, and labels never reach ``predict``.
     The published architecture is the default; the schedule is not (the released code takes 1,500 epochs at a
@@ -67,10 +73,10 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     max_epochs : int, default=30
         Passes over the training rows at most.
     patience : int, default=5
-        Epochs without a better macro-F1 on the held-out rows after which training stops.
+        Epochs without a better macro-F1 on the validation rows after which training stops.
     validation_fraction : float, default=0.1
         Share of the rows given to ``fit`` that early stopping holds out, in [0, 1); 0 trains on all rows for
-        ``max_epochs``. Not used where ``fit`` is given held-out rows.
+        ``max_epochs``. Not used where ``fit`` is given validation rows.
     device : str, default="auto"
         "auto" takes a CUDA device where there is one, else the CPU; or any torch device.
     checkpoint : str or os.PathLike, optional
@@ -78,7 +84,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     n_jobs : int, optional
         Threads of the neighbour search; None means 1.
     random_state : int, RandomState instance or None, default=None
-        Of initialisation, row order, dropout and the held-out rows.
+        Of initialisation, row order, dropout and the rows held out for validation.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -89,7 +95,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     n_labels_ : int
         Number of labels; 1 for a binary target.
     history_ : list of dict
-        One entry an epoch: losses, F1 on the held-out rows, λ, α and β.
+        One entry an epoch: losses, F1 on the validation rows, λ, α and β.
     model_ : ThresholdedNetwork
         The trained torch module.
     idf_ : LabelIDF
@@ -105,7 +111,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     ------
     ValueError
         In ``fit``, for parameters outside their range, NaN or infinity in X, labels other than 0 and 1, a
-        multiclass target, or X and Y of different length.
+        multiclass target, X and Y of different length, or a training that diverges.
 
     Examples
     --------
@@ -119,30 +125,30 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        hidden_layers=(2048, 2048, 2048),
-        dropout=0.3,
-        use_idf=True,
-        use_knn=True,
-        use_threshold_bias=True,
-        fixed_threshold=None,
-        init_std=0.0,
-        output_bias="prior",
-        normalize_logits=False,
-        margin_weight=0.1,
-        margin=0.1,
-        pos_weight=1.0,
-        n_neighbors=30,
-        learning_rate=1e-3,
-        weight_decay=0.01,
-        batch_size=128,
-        max_epochs=30,
-        patience=5,
-        validation_fraction=0.1,
-        device="auto",
-        checkpoint=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=False,
+        hidden_layers: Sequence[int] = (2048, 2048, 2048),
+        dropout: float = 0.3,
+        use_idf: bool = True,
+        use_knn: bool = True,
+        use_threshold_bias: bool = True,
+        fixed_threshold: float | None = None,
+        init_std: float = 0.0,
+        output_bias: float | str = "prior",
+        normalize_logits: bool = False,
+        margin_weight: float = 0.1,
+        margin: float = 0.1,
+        pos_weight: float = 1.0,
+        n_neighbors: int = 30,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.01,
+        batch_size: int = 128,
+        max_epochs: int = 30,
+        patience: int = 5,
+        validation_fraction: float = 0.1,
+        device: str = "auto",
+        checkpoint: PathLike | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ):
         self.hidden_layers = hidden_layers
         self.dropout = dropout
@@ -169,7 +175,15 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, Y, *, groups=None, dev=None, local=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        Y: MatrixLike,
+        *,
+        groups: ArrayLike | None = None,
+        validation: tuple[MatrixLike, MatrixLike] | None = None,
+        local: MatrixLike | None = None,
+    ) -> "AdaptiveThresholdNetwork":
         """Train network and thresholds.
 
         Parameters
@@ -180,23 +194,38 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             Training labels, 0 or 1; or one binary target.
         groups : array-like of shape (n_samples,), optional
             Rows of one group are never each other's neighbours and are held out together.
-        dev : tuple (X_dev, Y_dev), optional
-            Held-out rows for early stopping, in place of a share of the training rows.
+        validation : tuple of (X, Y), optional
+            Rows that choose the epoch, in place of a share of the training rows.
         local : sparse of shape (n_samples, n_labels), optional
             Leave-one-out neighbour shares of the training rows, where they are at hand from
-            ``NeighborLabels.fit_transform``; only with ``dev``, so that no held-out row is among them.
+            ``NeighborLabels.fit_transform``; only with ``validation``, so that no validation row is among
+            the neighbours.
 
         Returns
         -------
         AdaptiveThresholdNetwork
             The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            For parameters outside their range, NaN or infinity in X, labels other than 0 and 1, lengths that
+            differ, or a training that diverges.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(), max_epochs=1)
+        >>> len(clf.fit(X[:40], Y[:40], validation=(X[40:], Y[40:])).history_)
+        1
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
         Y = self._encode(Y, X.shape[0])
         self._check_parameters(Y.shape[1])
-        if local is not None and dev is None:
+        if local is not None and validation is None:
             raise ValueError(
-                "local can be given only together with dev: its rows would hold held-out labels."
+                "local can be given only together with validation: its rows would hold held-out labels."
             )
         if local is not None:
             local = check_scores(
@@ -205,7 +234,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             local = sp.csr_array(local, dtype=np.float32)
         seed = int(check_random_state(self.random_state).randint(2**31))
         groups = group_codes(groups, X.shape[0])
-        rows, dev_rows = self._hold_out(groups, seed) if dev is None else (slice(None), None)
+        rows, held_out = self._hold_out(groups, seed) if validation is None else (slice(None), None)
         self.training_rows_ = np.arange(X.shape[0])[rows]
         groups = groups[rows]
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
@@ -213,11 +242,11 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             local = self.neighbors_.fit_transform(X[rows], Y[rows], groups=groups)
         else:
             self.neighbors_.fit(X[rows], Y[rows], groups=groups)
-        training = self._split(X[rows], Y[rows], local)
-        if dev is not None:
-            dev_split = self._dev_split(*dev, n_labels=Y.shape[1])
-        else:
-            dev_split = None if dev_rows is None else self._split(X[dev_rows], Y[dev_rows])
+        training = self._rows(X[rows], Y[rows], local)
+        if validation is not None:
+            validation = self._validation_rows(*validation, n_labels=Y.shape[1])
+        elif held_out is not None:
+            validation = self._rows(X[held_out], Y[held_out])
         self.idf_ = LabelIDF().fit(training.Y)
         self.model_ = self._build(X.shape[1], seed)
         self.history_ = train(
@@ -226,7 +255,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
                 margin_weight=self.margin_weight, margin=self.margin, pos_weight=self.pos_weight
             ),
             training,
-            dev_split,
+            validation,
             plan=self._plan(seed),
             device=self._device(),
             checkpoint=self.checkpoint,
@@ -234,7 +263,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         )
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return z_l(x) − θ_l(x); positive means predicted.
 
         Parameters
@@ -246,10 +275,18 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
             Margins in logits.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+        >>> clf.decision_function(X).shape
+        (60, 5)
         """
         return self._squeeze(self._dense(X, lambda z, theta: z.double() - theta.double()))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return σ(z_l(x) − θ_l(x)); above 0.5 means predicted.
 
         Parameters
@@ -261,11 +298,19 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples, 2) for a binary target
             Probabilities in [0, 1].
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+        >>> clf.predict_proba(X).shape
+        (60, 5)
         """
         probability = expit(self._dense(X, lambda z, theta: z.double() - theta.double()))
         return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
 
-    def thresholds(self, X):
+    def thresholds(self, X: MatrixLike) -> np.ndarray:
         """Return θ_l(x), in units of the network's logits.
 
         Parameters
@@ -277,10 +322,18 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
             Thresholds.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+        >>> clf.thresholds(X).shape
+        (60, 5)
         """
         return self._squeeze(self._dense(X, lambda z, theta: theta.double()))
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Matrix:
         """Return the label sets; the memory stays that of one batch and of the labels predicted.
 
         Parameters
@@ -292,11 +345,19 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         numpy.ndarray or sparse of shape (n_samples, n_labels)
             0/1, sparse where Y was; the classes, of shape (n_samples,), for a binary target.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+        >>> clf.predict(X).shape
+        (60, 5)
         """
         found = [sp.csr_array((z > theta).cpu().numpy()) for _, z, theta in self._batches(X)]
         return self._decode(sp.vstack(found, format="csr"))
 
-    def top_scores(self, X, *, k=50):
+    def top_scores(self, X: MatrixLike, *, k: int = 50) -> sp.csr_array:
         """Return the k highest probabilities of each row; the full matrix is never held.
 
         Parameters
@@ -310,6 +371,14 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
             Probabilities σ(z_l(x) − θ_l(x)) of the pairs kept, float32.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+        >>> clf.top_scores(X, k=2).nnz
+        120
         """
         found = []
         for _, z, theta in self._batches(X):
@@ -321,7 +390,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         scores.sort_indices()
         return scores
 
-    def explain(self, x, label):
+    def explain(self, x: MatrixLike, label: int) -> Explanation:
         """Split the decision about one label of one row into the terms of the paper's formula.
 
         Parameters
@@ -342,6 +411,14 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If x is not one row, or the label is out of range.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> X, Y = make_multilabel_classification(n_samples=60, random_state=0)
+        >>> clf = AdaptiveThresholdNetwork(hidden_layers=(16,), max_epochs=2, random_state=0).fit(X, Y)
+        >>> clf.explain(X[0], 2).label
+        2
         """
         check_is_fitted(self, "model_")
         X = one_row(x)
@@ -352,7 +429,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         share = torch.zeros(1, self.n_labels_, device=self.model_.fusion.idf.device)
         share[0, label] = float(self.neighbors_.transform(X)[0, label])
         with torch.no_grad():
-            neighbor_term = -float(self.model_.fusion.terms(share)["neighbours"][0, label])
+            neighbor_term = -float(self.model_.fusion.terms(share)["neighbors"][0, label])
         nearest = self.neighbors_.nearest(X, label)
         return Explanation(
             label=int(label),
@@ -377,25 +454,26 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         model = self.model_ if X.dtype == np.float32 else copy.deepcopy(self.model_).double()
         return predict_batches(
-            model, self._split(X), batch_size=1024, device=self._device(), verbose=self.verbose
+            model, self._rows(X), batch_size=1024, device=self._device(), verbose=self.verbose
         )
 
-    def _split(self, X, Y=None, local=None):
+    def _rows(self, X, Y=None, local=None):
         """Put rows together with their local signal; where none is given, as new rows."""
         if local is None:
             empty = sp.csr_array((X.shape[0], self.n_labels_), dtype=np.float32)
             local = self.neighbors_.transform(X) if self._uses_local() else empty
-        return Split(X=sp.csr_array(X), Y=Y, local=local)
+        return Rows(X=sp.csr_array(X), Y=Y, local=local)
 
     def _uses_local(self):
         """Tell whether the neighbour term takes part in θ."""
         return self.use_knn and self.fixed_threshold is None
 
-    def _dev_split(self, X, Y, *, n_labels):
-        """Check the caller's held-out rows."""
+    def _validation_rows(self, X, Y, *, n_labels):
+        """Check the caller's validation rows."""
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         Y = Y if self._container != "vector" else (np.asarray(Y) == self.classes_[1])[:, None]
-        return self._split(X, check_labels(Y, name="Y of dev", n_samples=X.shape[0], n_labels=n_labels))
+        Y = check_labels(Y, name="Y of validation", n_samples=X.shape[0], n_labels=n_labels)
+        return self._rows(X, Y)
 
     def _hold_out(self, groups, seed):
         """Draw the groups that early stopping holds out."""
@@ -453,11 +531,18 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"dropout must be in [0, 1); got {self.dropout!r}.")
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction must be in [0, 1); got {self.validation_fraction!r}.")
-        if any(width < 1 for width in self.hidden_layers):
+        if not all(width >= 1 for width in self.hidden_layers):
             raise ValueError(f"hidden_layers must hold positive widths; got {self.hidden_layers!r}.")
         if isinstance(self.output_bias, str) and self.output_bias != "prior":
             raise ValueError(f"output_bias must be a number or 'prior'; got {self.output_bias!r}.")
-        if not self.pos_weight > 0:
-            raise ValueError(f"pos_weight must be greater than 0; got {self.pos_weight!r}.")
+        if not 0 < self.pos_weight < math.inf:
+            raise ValueError(f"pos_weight must be greater than 0 and finite; got {self.pos_weight!r}.")
+        for name in ("margin", "margin_weight", "init_std"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite; got {getattr(self, name)!r}.")
+        for name in ("fixed_threshold", "output_bias"):
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, str) or math.isfinite(value)):
+                raise ValueError(f"{name} must be finite; got {value!r}.")
         if self.normalize_logits and n_labels < 2:
             raise ValueError("normalize_logits needs at least two labels.")

@@ -1,10 +1,20 @@
-"""The losses: the mathematics once, as functions; the modules hold the hyper-parameters and call them."""
+"""The losses: functions with the mathematics, and modules that hold their settings and call them."""
 
+import math
+
+import torch
 import torch.nn.functional as F  # noqa: N812 (the name PyTorch's own documentation uses)
 from torch import nn
 
 
-def threshold_bce(logits, thresholds, targets, *, pos_weight=None, reduction="mean"):
+def threshold_bce(
+    logits: torch.Tensor,
+    thresholds: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    pos_weight: float | None = None,
+    reduction: str = "mean",
+) -> torch.Tensor:
     """Binary cross-entropy of the margin z − θ.
 
     −[w y log σ(z−θ) + (1−y) log σ(θ−z)], w = pos_weight (arXiv:2505.03118, §3).
@@ -30,16 +40,30 @@ def threshold_bce(logits, thresholds, targets, *, pos_weight=None, reduction="me
     Raises
     ------
     ValueError
-        If the reduction is unknown, logits and targets differ in shape, or the thresholds do not broadcast.
+        If pos_weight is not greater than 0, the reduction is unknown, targets are not 0 and 1, logits and
+        targets differ in shape, or the thresholds do not broadcast.
+
+    Examples
+    --------
+    >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
+    >>> round(threshold_bce(z, theta, y).item(), 4)
+    0.2201
     """
+    _check(logits, thresholds, targets, reduction, pos_weight=pos_weight)
     weight = None if pos_weight is None else logits.new_tensor(float(pos_weight))
-    _check_shapes(logits, thresholds, targets, reduction)
     return F.binary_cross_entropy_with_logits(
         logits - thresholds, targets, pos_weight=weight, reduction=reduction
     )
 
 
-def threshold_margin(logits, thresholds, targets, *, margin=0.1, reduction="mean"):
+def threshold_margin(
+    logits: torch.Tensor,
+    thresholds: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    margin: float = 0.1,
+    reduction: str = "mean",
+) -> torch.Tensor:
     """Hinge that keeps z on the right side of θ by a margin.
 
     max(0, m − (2y−1)(z−θ)), m = margin (arXiv:2505.03118, §3).
@@ -65,16 +89,30 @@ def threshold_margin(logits, thresholds, targets, *, margin=0.1, reduction="mean
     Raises
     ------
     ValueError
-        If the reduction is unknown, logits and targets differ in shape, or the thresholds do not broadcast.
+        If margin is negative, the reduction is unknown, targets are not 0 and 1, logits and targets
+        differ in shape, or the thresholds do not broadcast.
+
+    Examples
+    --------
+    >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
+    >>> round(threshold_margin(z, theta, y, margin=2.0).item(), 4)
+    0.5
     """
-    _check_shapes(logits, thresholds, targets, reduction)
+    _check(logits, thresholds, targets, reduction, margin=margin)
     loss = F.relu(margin - (2 * targets - 1) * (logits - thresholds))
     return loss if reduction == "none" else getattr(loss, reduction)()
 
 
 def adaptive_threshold_loss(
-    logits, thresholds, targets, *, margin_weight=0.1, margin=0.1, pos_weight=None, reduction="mean"
-):
+    logits: torch.Tensor,
+    thresholds: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    margin_weight: float = 0.1,
+    margin: float = 0.1,
+    pos_weight: float | None = None,
+    reduction: str = "mean",
+) -> torch.Tensor:
     """Binary cross-entropy of z − θ plus the weighted margin term.
 
     BCE(z−θ, y) + margin_weight · max(0, margin − (2y−1)(z−θ)) (arXiv:2505.03118, §3).
@@ -92,7 +130,7 @@ def adaptive_threshold_loss(
     margin : float, default=0.1
         Distance from θ, in logits, from which on a pair costs no hinge.
     pos_weight : float, optional
-        Weight of a positive pair in the cross-entropy; None means 1.
+        Weight of a positive pair in the cross-entropy; greater than 0, None means 1.
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
 
@@ -104,8 +142,16 @@ def adaptive_threshold_loss(
     Raises
     ------
     ValueError
-        If the reduction is unknown, logits and targets differ in shape, or the thresholds do not broadcast.
+        If a setting is out of range, the reduction is unknown, targets are not 0 and 1, logits and targets
+        differ in shape, or the thresholds do not broadcast.
+
+    Examples
+    --------
+    >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
+    >>> round(adaptive_threshold_loss(z, theta, y, margin=2.0).item(), 4)
+    0.2701
     """
+    _check(logits, thresholds, targets, reduction, margin_weight=margin_weight)
     loss = threshold_bce(logits, thresholds, targets, pos_weight=pos_weight, reduction=reduction)
     if not margin_weight:
         return loss
@@ -120,17 +166,23 @@ class ThresholdBCELoss(nn.Module):
     Parameters
     ----------
     pos_weight : float, optional
-        Weight of a positive pair against a negative one; None means 1.
+        Weight of a positive pair against a negative one; greater than 0, None means 1.
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
+
+    Examples
+    --------
+    >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
+    >>> round(ThresholdBCELoss(pos_weight=2.0)(z, theta, y).item(), 4)
+    0.2836
     """
 
-    def __init__(self, *, pos_weight=None, reduction="mean"):
+    def __init__(self, *, pos_weight: float | None = None, reduction: str = "mean"):
         super().__init__()
         self.pos_weight, self.reduction = pos_weight, reduction
 
-    def forward(self, logits, thresholds, targets):
-        """Apply :func:`threshold_bce` with the stored hyper-parameters.
+    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Apply :func:`threshold_bce` with the stored settings.
 
         Parameters
         ----------
@@ -156,14 +208,20 @@ class ThresholdMarginLoss(nn.Module):
         Distance from θ, in logits, from which on a pair costs nothing.
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
+
+    Examples
+    --------
+    >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
+    >>> round(ThresholdMarginLoss(margin=2.0)(z, theta, y).item(), 4)
+    0.5
     """
 
-    def __init__(self, *, margin=0.1, reduction="mean"):
+    def __init__(self, *, margin: float = 0.1, reduction: str = "mean"):
         super().__init__()
         self.margin, self.reduction = margin, reduction
 
-    def forward(self, logits, thresholds, targets):
-        """Apply :func:`threshold_margin` with the stored hyper-parameters.
+    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Apply :func:`threshold_margin` with the stored settings.
 
         Parameters
         ----------
@@ -188,25 +246,31 @@ class AdaptiveThresholdLoss(nn.Module):
     margin : float, default=0.1
         Distance from θ, in logits, from which on a pair costs no hinge.
     pos_weight : float, optional
-        Weight of a positive pair in the cross-entropy; None means 1.
+        Weight of a positive pair in the cross-entropy; greater than 0, None means 1.
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
 
     Examples
     --------
-    >>> import torch
     >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
     >>> round(AdaptiveThresholdLoss()(z, theta, y).item(), 4)
     0.2201
     """
 
-    def __init__(self, *, margin_weight=0.1, margin=0.1, pos_weight=None, reduction="mean"):
+    def __init__(
+        self,
+        *,
+        margin_weight: float = 0.1,
+        margin: float = 0.1,
+        pos_weight: float | None = None,
+        reduction: str = "mean",
+    ):
         super().__init__()
         self.margin_weight, self.margin = margin_weight, margin
         self.pos_weight, self.reduction = pos_weight, reduction
 
-    def forward(self, logits, thresholds, targets):
-        """Apply :func:`adaptive_threshold_loss` with the stored hyper-parameters.
+    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Apply :func:`adaptive_threshold_loss` with the stored settings.
 
         Parameters
         ----------
@@ -229,12 +293,20 @@ class AdaptiveThresholdLoss(nn.Module):
         )
 
 
-def _check_shapes(logits, thresholds, targets, reduction):
-    """Raise where broadcasting would hide a mistake."""
+def _check(logits, thresholds, targets, reduction, **settings):
+    """Raise where broadcasting would hide a mistake, and for what the formulas do not cover."""
+    for name, value in settings.items():
+        if value is None:
+            continue
+        if not math.isfinite(value) or value < 0 or (name == "pos_weight" and value == 0):
+            least = "greater than 0" if name == "pos_weight" else "at least 0"
+            raise ValueError(f"{name} must be {least} and finite; got {value!r}.")
     if logits.shape != targets.shape:
         raise ValueError(
             f"logits and targets differ in shape: {tuple(logits.shape)} against {tuple(targets.shape)}."
         )
+    if not ((targets == 0) | (targets == 1)).all():
+        raise ValueError("targets must hold only 0 and 1.")
     shape = thresholds.shape
     if len(shape) > logits.ndim or any(
         a not in (1, b) for a, b in zip(shape[::-1], logits.shape[::-1], strict=False)

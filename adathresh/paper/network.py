@@ -1,11 +1,14 @@
 """The paper's network, with a first layer that takes sparse rows as they are."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import ArrayLike
 from torch import nn
 
 # From this many features on, gradients of the first layer hold only the rows of W that a batch touches. Below
@@ -15,7 +18,13 @@ SPARSE_GRADIENT_FROM = 2**16
 
 
 class SparseRows(NamedTuple):
-    """A batch of sparse rows, as ``embedding_bag`` takes them."""
+    """A batch of sparse rows, as ``embedding_bag`` takes them.
+
+    Examples
+    --------
+    >>> SparseRows.from_csr(sp.csr_array([[0.0, 3.0], [2.0, 0.0]])).indices
+    tensor([1, 0])
+    """
 
     indices: torch.Tensor
     """Feature of each stored value, int64, shape (nnz,)."""
@@ -25,7 +34,7 @@ class SparseRows(NamedTuple):
     """Stored values, shape (nnz,)."""
 
     @classmethod
-    def from_csr(cls, X, device="cpu"):
+    def from_csr(cls, X: sp.csr_array, device: str | torch.device = "cpu") -> "SparseRows":
         """Take the rows of a CSR matrix.
 
         Parameters
@@ -39,6 +48,11 @@ class SparseRows(NamedTuple):
         -------
         SparseRows
             The same rows.
+
+        Examples
+        --------
+        >>> SparseRows.from_csr(sp.csr_array([[0.0, 3.0], [2.0, 0.0]])).offsets
+        tensor([0, 1])
         """
         arrays = (X.indices.astype(np.int64), X.indptr[:-1].astype(np.int64), X.data)
         return cls(*(torch.from_numpy(array).to(device) for array in arrays))
@@ -53,9 +67,15 @@ class SparseLinear(nn.Module):
         Number of inputs.
     n_outputs : int
         Number of outputs.
+
+    Examples
+    --------
+    >>> rows = SparseRows.from_csr(sp.eye_array(4, dtype="float32").tocsr())
+    >>> SparseLinear(4, 2)(rows).shape
+    torch.Size([4, 2])
     """
 
-    def __init__(self, n_features, n_outputs):
+    def __init__(self, n_features: int, n_outputs: int):
         super().__init__()
         # Rows of text data hold some hundred of the features: scaling by the full fan-in, as nn.Linear does,
         # would start with activations near zero. L2-normalised rows make this the unit-variance scale.
@@ -63,7 +83,7 @@ class SparseLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_outputs))
         self.sparse_gradient = n_features >= SPARSE_GRADIENT_FROM
 
-    def forward(self, rows):
+    def forward(self, rows: SparseRows) -> torch.Tensor:
         """Multiply a batch by the weights.
 
         Parameters
@@ -107,19 +127,35 @@ class MultiLabelNetwork(nn.Module):
         Where the output bias starts.
     normalize_logits : bool, default=False
         Whether each row of logits is standardised to mean 0 and standard deviation 1 (unbiased, + 1e-8).
+
+    Raises
+    ------
+    ValueError
+        If dropout is out of range, or output_bias is NaN or infinite.
+
+    Examples
+    --------
+    >>> network = MultiLabelNetwork(4, 2, hidden_layers=(8,))
+    >>> network(SparseRows.from_csr(sp.eye_array(4, dtype="float32").tocsr())).shape
+    torch.Size([4, 2])
     """
 
     def __init__(
         self,
-        n_features,
-        n_labels,
+        n_features: int,
+        n_labels: int,
         *,
-        hidden_layers=(2048, 2048, 2048),
-        dropout=0.3,
-        output_bias=0.5,
-        normalize_logits=False,
+        hidden_layers: Sequence[int] = (2048, 2048, 2048),
+        dropout: float = 0.3,
+        output_bias: float | ArrayLike = 0.5,
+        normalize_logits: bool = False,
     ):
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1); got {dropout!r}.")
+        output_bias = torch.as_tensor(output_bias, dtype=torch.get_default_dtype())
+        if not torch.isfinite(output_bias).all():
+            raise ValueError("output_bias must be finite.")
         widths = [*hidden_layers, n_labels]
         self.first = SparseLinear(n_features, widths[0])
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
@@ -127,11 +163,11 @@ class MultiLabelNetwork(nn.Module):
         self.normalize_logits = normalize_logits
         output = self.rest[-1] if self.rest else self.first
         with torch.no_grad():
-            output.bias.copy_(torch.as_tensor(output_bias).expand(n_labels))
+            output.bias.copy_(output_bias.expand(n_labels))
             if not self.rest:
                 output.weight.zero_()
 
-    def forward(self, rows):
+    def forward(self, rows: SparseRows) -> torch.Tensor:
         """Compute the logits of a batch.
 
         Parameters

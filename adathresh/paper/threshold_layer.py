@@ -1,7 +1,10 @@
 """The fusion of the global and the local signal into thresholds: the paper's formula as a torch module."""
 
+import math
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 
@@ -26,7 +29,7 @@ class ThresholdFusion(nn.Module):
     Raises
     ------
     ValueError
-        If idf is not one-dimensional and finite, or init_std is negative.
+        If idf is not one-dimensional and finite, init_std is negative, or a number is NaN or infinite.
 
     Examples
     --------
@@ -35,13 +38,24 @@ class ThresholdFusion(nn.Module):
     torch.Size([4, 2])
     """
 
-    def __init__(self, idf, *, use_idf=True, use_knn=True, use_bias=True, fixed_threshold=None, init_std=0.0):
+    def __init__(
+        self,
+        idf: ArrayLike,
+        *,
+        use_idf: bool = True,
+        use_knn: bool = True,
+        use_bias: bool = True,
+        fixed_threshold: float | None = None,
+        init_std: float = 0.0,
+    ):
         super().__init__()
         idf = torch.as_tensor(np.asarray(idf), dtype=torch.get_default_dtype())
         if idf.ndim != 1 or not torch.isfinite(idf).all():
             raise ValueError("idf must be a one-dimensional array of finite numbers, one for each label.")
-        if init_std < 0:
-            raise ValueError(f"init_std must not be negative; got {init_std!r}.")
+        if not 0 <= init_std < math.inf:
+            raise ValueError(f"init_std must not be negative or infinite; got {init_std!r}.")
+        if fixed_threshold is not None and not math.isfinite(fixed_threshold):
+            raise ValueError(f"fixed_threshold must be finite or None; got {fixed_threshold!r}.")
         self.fixed_threshold = fixed_threshold
         learnable = fixed_threshold is None
         self.use_idf, self.use_knn = learnable and use_idf, learnable and use_knn
@@ -57,17 +71,22 @@ class ThresholdFusion(nn.Module):
             self.bias = nn.Parameter(torch.zeros(len(idf)))
 
     @property
-    def lam(self):
+    def lam(self) -> torch.Tensor:
         """Weight λ of the global against the local signal.
 
         Returns
         -------
         torch.Tensor
             A scalar in (0, 1).
+
+        Examples
+        --------
+        >>> ThresholdFusion([0.5, 3.0]).lam.item()
+        0.5
         """
         return torch.sigmoid(self.mix)
 
-    def terms(self, local):
+    def terms(self, local: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the terms whose sum is θ.
 
         Parameters
@@ -78,24 +97,29 @@ class ThresholdFusion(nn.Module):
         Returns
         -------
         dict of str to torch.Tensor
-            "rarity" (n_labels,), "neighbours" (n_samples, n_labels) and "bias" (n_labels,); 0 where switched
+            "rarity" (n_labels,), "neighbors" (n_samples, n_labels) and "bias" (n_labels,); 0 where switched
             off.
 
         Raises
         ------
         ValueError
             If local has another number of labels than idf.
+
+        Examples
+        --------
+        >>> list(ThresholdFusion([0.5, 3.0]).terms(torch.zeros(4, 2)))
+        ['rarity', 'neighbors', 'bias']
         """
         if local.shape[-1] != len(self.idf):
             raise ValueError(f"local has {local.shape[-1]} labels but the fusion has {len(self.idf)}.")
         zero = self.idf.new_zeros(())
         return {
             "rarity": self.lam * self.alpha * self.idf if self.use_idf else zero,
-            "neighbours": (1 - self.lam) * self.beta * local if self.use_knn else torch.zeros_like(local),
+            "neighbors": (1 - self.lam) * self.beta * local if self.use_knn else torch.zeros_like(local),
             "bias": self.bias if self.use_bias else zero + (self.fixed_threshold or 0.0),
         }
 
-    def forward(self, local):
+    def forward(self, local: torch.Tensor) -> torch.Tensor:
         """Return the thresholds of a batch.
 
         Parameters
@@ -114,4 +138,4 @@ class ThresholdFusion(nn.Module):
             If local has another number of labels than idf.
         """
         terms = self.terms(local)
-        return terms["rarity"] + terms["neighbours"] + terms["bias"]
+        return terms["rarity"] + terms["neighbors"] + terms["bias"]

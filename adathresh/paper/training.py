@@ -1,34 +1,31 @@
-"""The training loop: batches, early stopping on held-out rows, checkpoints, progress."""
+"""Training of the paper's network: batches, early stopping on validation rows, checkpoints, progress."""
 
-import json
-import time
-import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.paper.network import SparseRows
-from adathresh.utils.checkpoint import (
-    SECONDS_BETWEEN_SAVES,
-    deferred_interrupt,
-    load_optimizer,
-    read_checkpoint,
-    save_checkpoint,
-)
-
-# What a checkpoint holds besides tensors.
-_PROGRESS = ("epoch", "step", "loss_sum", "best_epoch", "history")
+from adathresh.paper.threshold_layer import ThresholdFusion
+from adathresh.utils.checkpoint import ResumableTraining, content_digest
+from adathresh.utils.files import PathLike
+from adathresh.utils.progress import tqdm
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
-    """Rows to train on or to evaluate on, with the local signal of the same rows."""
+class Rows:
+    """Rows to train on, to validate on or to score, with their local signal.
+
+    Examples
+    --------
+    >>> X = sp.csr_array([[0.0, 1.0], [2.0, 0.0]])
+    >>> Rows(X=X, Y=None, local=sp.csr_array((2, 5))).local.shape
+    (2, 5)
+    """
 
     X: sp.csr_array
     """Features, shape (n_samples, n_features)."""
@@ -40,7 +37,13 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """How long, how fast and from which seed to train; values outside their range raise ValueError."""
+    """How long, how fast and from which seed to train; values outside their range raise ValueError.
+
+    Examples
+    --------
+    >>> TrainingPlan(max_epochs=3).batch_size
+    128
+    """
 
     max_epochs: int = 30
     """Passes over the training rows at most; at least 1."""
@@ -51,23 +54,23 @@ class TrainingPlan:
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW; at least 0."""
     patience: int = 5
-    """Epochs without a better result on the held-out rows after which training stops; at least 1."""
+    """Epochs without a better result on the validation rows after which training stops; at least 1."""
     seed: int = 0
     """Of the order of rows and of dropout."""
 
     def __post_init__(self):
         """Check the ranges."""
         for name in ("max_epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
+            if not getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be greater than 0; got {self.learning_rate!r}.")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative; got {self.weight_decay!r}.")
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate must be greater than 0 and finite; got {self.learning_rate!r}.")
+        if not 0 <= self.weight_decay < np.inf:
+            raise ValueError(f"weight_decay must not be negative or infinite; got {self.weight_decay!r}.")
 
 
 class ThresholdedNetwork(nn.Module):
-    """A network and the thresholds its logits are held against.
+    """A network and the thresholds that its logits are compared with.
 
     Parameters
     ----------
@@ -75,13 +78,21 @@ class ThresholdedNetwork(nn.Module):
         Maps :class:`~adathresh.paper.network.SparseRows` to logits.
     fusion : adathresh.ThresholdFusion
         Maps neighbour shares to thresholds.
+
+    Examples
+    --------
+    >>> from adathresh.paper.network import MultiLabelNetwork
+    >>> model = ThresholdedNetwork(MultiLabelNetwork(3, 2, hidden_layers=()), ThresholdFusion([0.5, 3.0]))
+    >>> X = sp.eye_array(3, dtype="float32").tocsr()
+    >>> [tensor.shape for tensor in model(SparseRows.from_csr(X), torch.zeros(3, 2))]
+    [torch.Size([3, 2]), torch.Size([3, 2])]
     """
 
-    def __init__(self, network, fusion):
+    def __init__(self, network: nn.Module, fusion: ThresholdFusion):
         super().__init__()
         self.network, self.fusion = network, fusion
 
-    def forward(self, rows, local):
+    def forward(self, rows: SparseRows, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute logits and thresholds of a batch.
 
         Parameters
@@ -99,11 +110,21 @@ class ThresholdedNetwork(nn.Module):
         return self.network(rows), self.fusion(local)
 
 
-def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=None, verbose=False):
+def train(
+    model: ThresholdedNetwork,
+    loss: nn.Module,
+    training: Rows,
+    validation: Rows | None = None,
+    *,
+    plan: TrainingPlan,
+    device: str | torch.device = "cpu",
+    checkpoint: PathLike | None = None,
+    verbose: bool = False,
+) -> list[dict[str, float]]:
     """Train a network and its thresholds together; end with the weights of the best epoch.
 
-    The best epoch is the one of highest macro-F1 on the held-out rows, ties broken by the lower loss there;
-    without held-out rows the last one. Running is deterministic for one machine and seed, and a resumed run
+    The best epoch is the one of highest macro-F1 on the validation rows, ties broken by the lower loss there;
+    without validation rows the last one. Running is deterministic for one machine and seed, and a resumed run
     ends with the weights of an uninterrupted one.
 
     Parameters
@@ -112,10 +133,10 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
         Trained in place.
     loss : torch.nn.Module
         Called as loss(logits, thresholds, targets).
-    training : Split
+    training : Rows
         Rows to train on; their local signal must leave the row itself out.
-    dev : Split, optional
-        Held-out rows for early stopping.
+    validation : Rows, optional
+        Rows that choose the epoch and nothing else.
     plan : TrainingPlan
         Epochs, batch size, step size, patience, seed.
     device : str or torch.device, default="cpu"
@@ -129,63 +150,52 @@ def train(model, loss, training, dev=None, *, plan, device="cpu", checkpoint=Non
     Returns
     -------
     list of dict
-        One entry an epoch: epoch, train_loss, and (with held-out rows) dev_loss, macro_f1, micro_f1, and the
-        mixing weight λ with the means and standard deviations of α and β.
+        One entry an epoch: epoch, train_loss, and (with validation rows) validation_loss, macro_f1, micro_f1,
+        and the mixing weight λ with the means and standard deviations of α and β.
 
     Raises
     ------
     ValueError
-        If the checkpoint cannot be read, or belongs to another model, loss, plan or other rows.
+        If the checkpoint cannot be read, or belongs to another model, loss, plan or other rows; or if the
+        training diverges, so that the loss or a weight is NaN or infinite.
     KeyboardInterrupt
         When interrupted, after the checkpoint has been written.
+
+    Examples
+    --------
+    >>> from adathresh.paper.losses import ThresholdBCELoss
+    >>> from adathresh.paper.network import MultiLabelNetwork
+    >>> model = ThresholdedNetwork(MultiLabelNetwork(4, 4, hidden_layers=()), ThresholdFusion([1.0] * 4))
+    >>> X = sp.eye_array(4, dtype="float32").tocsr()
+    >>> plan = TrainingPlan(max_epochs=2)
+    >>> [entry["epoch"] for entry in train(model, ThresholdBCELoss(), Rows(X=X, Y=X, local=0 * X), plan=plan)]
+    [1, 2]
     """
     model.to(device)
-    run = _Run(model, loss, plan, device)
-    if checkpoint is not None:
-        run.identity |= {"rows": _checksum(training), "held-out rows": dev and _checksum(dev)}
-    if checkpoint is not None and Path(checkpoint).exists():
-        run.load(checkpoint)
-    n_batches = -(-training.X.shape[0] // plan.batch_size)
-    with (
-        torch.random.fork_rng(devices=[]),
-        deferred_interrupt() as interrupted,
-        tqdm(
-            total=plan.max_epochs * n_batches,
-            initial=run.epoch * n_batches + run.step,
-            desc="training",
-            unit="step",
-            disable=not verbose,
-            leave=False,
-        ) as bar,
-    ):
-        while run.epoch < plan.max_epochs and not run.is_stale():
-            for batch in run.batches(training.X.shape[0]):
-                run.take_step(training, batch)
-                bar.update()
-                if interrupted.is_set():
-                    break
-                if checkpoint is not None and run.seconds_since_save() > SECONDS_BETWEEN_SAVES:
-                    run.save(checkpoint)
-            else:
-                run.finish_epoch(dev)
-                figures = {k: f"{v:.4f}" for k, v in run.history[-1].items() if k.endswith(("loss", "f1"))}
-                bar.set_postfix(figures)
-            if checkpoint is not None:
-                run.save(checkpoint)
-            if interrupted.is_set():
-                raise KeyboardInterrupt(_where_it_stopped(run, checkpoint))
-    run.restore_best()
+    run = _Run(model, loss, training, validation, plan, device)
+    if checkpoint is not None:  # a large matrix takes a second to read
+        run.identity["rows"] = content_digest(training.X, training.Y)
+        run.identity["validation rows"] = validation and content_digest(validation.X, validation.Y)
+    run.run(checkpoint, verbose=verbose)
+    model.load_state_dict(run.best_state)
     return run.history
 
 
-def predict_batches(model, split, *, batch_size, device="cpu", verbose=False):
+def predict_batches(
+    model: ThresholdedNetwork,
+    rows: Rows,
+    *,
+    batch_size: int,
+    device: str | torch.device = "cpu",
+    verbose: bool = False,
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
     """Yield logits and thresholds of consecutive batches.
 
     Parameters
     ----------
     model : ThresholdedNetwork
         Put into evaluation mode.
-    split : Split
+    rows : Rows
         Rows to score; their labels are not read.
     batch_size : int
         Rows a batch; bounds the memory.
@@ -197,47 +207,87 @@ def predict_batches(model, split, *, batch_size, device="cpu", verbose=False):
     Yields
     ------
     tuple of (slice, torch.Tensor, torch.Tensor)
-        The rows, their logits z and their thresholds θ, each (n_rows, n_labels).
+        Which rows, their logits z and their thresholds θ, each (n_rows, n_labels).
+
+    Examples
+    --------
+    >>> from adathresh.paper.network import MultiLabelNetwork
+    >>> model = ThresholdedNetwork(MultiLabelNetwork(4, 2, hidden_layers=()), ThresholdFusion([1.0, 2.0]))
+    >>> X, local = sp.eye_array(4, dtype="float32").tocsr(), sp.csr_array((4, 2), dtype="float32")
+    >>> [part for part, z, theta in predict_batches(model, Rows(X=X, Y=None, local=local), batch_size=3)]
+    [slice(0, 3, None), slice(3, 4, None)]
     """
     model.eval()
-    starts = range(0, split.X.shape[0], batch_size)
+    n_samples = rows.X.shape[0]
+    starts = range(0, n_samples, batch_size)
     for start in tqdm(starts, desc="predicting", unit="batch", disable=not verbose, leave=False):
-        rows = slice(start, min(start + batch_size, split.X.shape[0]))
+        some = slice(start, min(start + batch_size, n_samples))
         with torch.inference_mode():
-            z, theta = model(*_inputs(split, rows, device))
-        yield (
-            rows,
-            z,
-            theta,
-        )  # outside: the caller's own computations between two batches keep their gradients
+            z, theta = model(*_inputs(rows, some, device))
+        # outside the block, so that what the caller computes between two batches keeps its gradients
+        yield some, z, theta
 
 
-class _Run:
-    """The state of one training run: what a checkpoint holds, and the steps that change it."""
+class _Run(ResumableTraining):
+    """The state of one training: what a checkpoint holds, and the steps that change it."""
 
-    def __init__(self, model, loss, plan, device):
-        self.model, self.loss, self.plan, self.device = model, loss, plan, device
-        self.optimizers = _optimizers(model, plan)
-        self.identity = asdict(plan) | _settings(model=model, loss=loss)
-        del self.identity["max_epochs"]  # a longer run may go on from a shorter one
+    progress = ("epoch", "step", "loss_sum", "best_epoch", "history")
+
+    def __init__(self, model, loss, training, validation, plan, device):
+        identity = asdict(plan) | _settings(model=model, loss=loss)
+        del identity["max_epochs"]  # a longer run may go on from a shorter one
+        super().__init__("training", model, _optimizers(model, plan), identity)
+        self.loss, self.plan, self.device = loss, plan, device
+        self.training, self.validation = training, validation
+        self.n_batches = -(-training.X.shape[0] // plan.batch_size)
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.history, self.best_epoch, self.best_state = [], None, {}
-        self._saved_at = time.monotonic()
+        self._order, self._order_of = None, None
 
-    def batches(self, n_samples):
-        """Yield the row numbers of the epoch's remaining batches, in the seeded order of the epoch."""
-        order = np.random.default_rng([self.plan.seed, self.epoch]).permutation(n_samples)
-        size = self.plan.batch_size
-        for start in range(self.step * size, n_samples, size):
-            yield np.sort(order[start : start + size])
+    @property
+    def n_steps(self):
+        """Return the number of steps, if training does not stop early."""
+        return self.plan.max_epochs * self.n_batches
 
-    def take_step(self, training, batch):
-        """Take one optimiser step."""
+    @property
+    def n_done(self):
+        """Return the number of steps taken in all epochs."""
+        return self.epoch * self.n_batches + self.step
+
+    def is_finished(self):
+        """Tell whether all epochs are over, or the validation rows saw no better one for ``patience``."""
+        stale = self.best_epoch is not None and self.epoch - 1 - self.best_epoch >= self.plan.patience
+        return super().is_finished() or stale
+
+    def is_resting(self):
+        """Tell whether an epoch is over."""
+        return self.step == 0
+
+    def position(self):
+        """Say where the training is."""
+        return f"in epoch {self.epoch + 1} after step {self.step}"
+
+    def figures(self):
+        """Return losses and F1 of the last whole epoch."""
+        last = self.history[-1] if self.history else {}
+        return {name: value for name, value in last.items() if name.endswith(("loss", "f1"))}
+
+    def batch(self):
+        """Return the row numbers of the next step, in the seeded order of its epoch."""
+        if self._order_of != self.epoch:
+            random = np.random.default_rng([self.plan.seed, self.epoch])
+            self._order, self._order_of = random.permutation(self.training.X.shape[0]), self.epoch
+        start = self.step * self.plan.batch_size
+        return np.sort(self._order[start : start + self.plan.batch_size])
+
+    def take_step(self):
+        """Take one optimizer step; after the last one of an epoch, evaluate."""
         self.model.train()
         seed = np.random.SeedSequence([self.plan.seed, self.epoch, self.step]).generate_state(1)[0]
         torch.manual_seed(int(seed))
-        targets = torch.from_numpy(training.Y[batch].toarray()).to(self.device)
-        loss = self.loss(*self.model(*_inputs(training, batch, self.device)), targets)
+        batch = self.batch()
+        targets = torch.from_numpy(self.training.Y[batch].toarray()).to(self.device)
+        loss = self.loss(*self.model(*_inputs(self.training, batch, self.device)), targets)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         # The mean over thousands of labels would make the gradients of rare ones smaller than Adam's ε.
@@ -245,62 +295,35 @@ class _Run:
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self.loss_sum += loss.item()
+        self.loss_sum += self.check_loss(loss.item())
+        if self.step == self.n_batches:
+            self._finish_epoch()
 
-    def finish_epoch(self, dev):
+    def _finish_epoch(self):
         """Evaluate, remember the best weights, and go to the next epoch."""
-        entry = {"epoch": self.epoch + 1, "train_loss": self.loss_sum / max(1, self.step)}
-        if dev is not None:
-            entry |= _evaluate(self.model, self.loss, dev, self.plan.batch_size, self.device)
+        for name, weight in self.model.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise ValueError(
+                    f"training diverged in epoch {self.epoch + 1}: {name} is not finite; lower learning_rate."
+                )
+        entry = {"epoch": self.epoch + 1, "train_loss": self.loss_sum / self.step}
+        if self.validation is not None:
+            entry |= _evaluate(self.model, self.loss, self.validation, self.plan.batch_size, self.device)
         self.history.append(entry | _fusion_summary(self.model.fusion))
-        best = None if dev is None or self.best_epoch is None else self.history[self.best_epoch]
-        if best is None or _quality(entry) > _quality(best):
+        compare = self.validation is not None and self.best_epoch is not None
+        if not compare or _quality(entry) > _quality(self.history[self.best_epoch]):
             self.best_epoch = self.epoch
             self.best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
 
-    def is_stale(self):
-        """Tell whether the held-out rows have seen no better result for ``patience`` epochs."""
-        return self.best_epoch is not None and self.epoch - 1 - self.best_epoch >= self.plan.patience
+    def other_tensors(self):
+        """Return the weights of the best epoch."""
+        return {f"best.{name}": weight for name, weight in self.best_state.items()}
 
-    def restore_best(self):
-        """Load the weights of the best epoch."""
-        self.model.load_state_dict(self.best_state)
-
-    def seconds_since_save(self):
-        """Return the seconds since the last checkpoint, or the start."""
-        return time.monotonic() - self._saved_at
-
-    def save(self, path):
-        """Write everything that resuming needs, atomically and without pickle."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in self.best_state.items()}
-        for i, optimizer in enumerate(self.optimizers):
-            for parameter, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{i}.{parameter}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        progress = {name: getattr(self, name) for name in _PROGRESS}
-        texts = {"identity": json.dumps(self.identity), "progress": json.dumps(progress)}
-        save_checkpoint(path, tensors, **texts)
-        self._saved_at = time.monotonic()
-
-    def load(self, path):
-        """Go on from a checkpoint of the same run."""
-        metadata, tensors = read_checkpoint(path)
-        theirs = json.loads(metadata["identity"])
-        changed = [k for k in self.identity if k not in theirs or theirs[k] != self.identity[k]]
-        state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        shapes = {k: v.shape for k, v in self.model.state_dict().items()}
-        if changed or {k: v.shape for k, v in state.items()} != shapes:
-            what = f"other values of {', '.join(changed)}" if changed else "a model of another shape"
-            raise ValueError(f"{path} holds a run with {what}; delete it or name another checkpoint file.")
-        self.model.load_state_dict(state)
-        self.best_state = {
-            k.removeprefix("best."): v.to(self.device) for k, v in tensors.items() if k.startswith("best.")
-        }
-        for i, optimizer in enumerate(self.optimizers):
-            load_optimizer(optimizer, tensors, f"optimizer.{i}.")
-        for name, value in json.loads(metadata["progress"]).items():
-            setattr(self, name, value)
+    def restore_others(self, tensors):
+        """Take over the weights of the best epoch."""
+        best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
+        self.best_state = {name: weight.to(self.device) for name, weight in best.items()}
 
 
 def _settings(**modules):
@@ -314,15 +337,6 @@ def _settings(**modules):
     }
 
 
-def _checksum(split):
-    """Return a checksum of features and labels; the local signal follows from them, but for rounding."""
-    checksum = 0
-    for matrix in (split.X, split.Y):
-        for array in (matrix.indptr, matrix.indices, matrix.data):
-            checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
-    return checksum
-
-
 def _optimizers(model, plan):
     """AdamW, and SparseAdam for a first layer whose gradient holds only the rows that a batch touches."""
     sparse = [layer.weight for layer in model.modules() if getattr(layer, "sparse_gradient", False)]
@@ -333,30 +347,30 @@ def _optimizers(model, plan):
     return optimizers
 
 
-def _inputs(split, rows, device):
+def _inputs(rows, some, device):
     """Return a batch as the model takes it; only the (batch x labels) block is dense."""
-    local = torch.from_numpy(split.local[rows].toarray()).to(device)
-    return SparseRows.from_csr(split.X[rows], device), local
+    local = torch.from_numpy(rows.local[some].toarray()).to(device)
+    return SparseRows.from_csr(rows.X[some], device), local
 
 
-def _evaluate(model, loss, dev, batch_size, device):
-    """Return loss, macro-F1 and micro-F1 on held-out rows."""
+def _evaluate(model, loss, validation, batch_size, device):
+    """Return loss, macro-F1 and micro-F1 on the validation rows."""
     predicted, loss_sum = [], 0.0
-    for rows, z, theta in predict_batches(model, dev, batch_size=batch_size, device=device):
-        targets = torch.from_numpy(dev.Y[rows].toarray()).to(device)
+    for rows, z, theta in predict_batches(model, validation, batch_size=batch_size, device=device):
+        targets = torch.from_numpy(validation.Y[rows].toarray()).to(device)
         loss_sum += loss(z, theta, targets).item() * len(z)
         predicted.append(sp.csr_array((z > theta).cpu().numpy()))
     predicted = sp.vstack(predicted, format="csr")
     return {
-        "dev_loss": loss_sum / dev.X.shape[0],
-        "macro_f1": macro_f1(dev.Y, predicted),
-        "micro_f1": micro_f1(dev.Y, predicted),
+        "validation_loss": loss_sum / validation.X.shape[0],
+        "macro_f1": macro_f1(validation.Y, predicted),
+        "micro_f1": micro_f1(validation.Y, predicted),
     }
 
 
 def _quality(entry):
     """Order epochs: higher macro-F1 first, then lower loss."""
-    return entry["macro_f1"], -entry["dev_loss"]
+    return entry["macro_f1"], -entry["validation_loss"]
 
 
 def _fusion_summary(fusion):
@@ -367,9 +381,3 @@ def _fusion_summary(fusion):
             values = getattr(fusion, name).detach()
             summary |= {f"{name}_mean": values.mean().item(), f"{name}_std": values.std(correction=0).item()}
     return summary
-
-
-def _where_it_stopped(run, checkpoint):
-    """Say how far an interrupted run came and how to go on."""
-    where = f"training stopped in epoch {run.epoch + 1} after step {run.step}"
-    return f"{where}; {checkpoint} holds it, fit again to go on" if checkpoint else where

@@ -70,9 +70,17 @@ def test_labels_without_rows_and_empty_rows(data):
     [
         ({"max_epochs": 0}, "max_epochs must be at least 1; got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
-        ({"learning_rate": 0}, "learning_rate must be greater than 0; got 0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be greater than 0 and finite; got inf"),
+        ({"learning_rate": 0}, "learning_rate must be greater than 0 and finite; got 0"),
     ],
 )
 def test_parameters_out_of_range(data, parameters, message):
     with pytest.raises(ValueError, match=message):
         LogisticHead(**parameters).fit(*data)
+
+
+def test_diverging_weights_are_named(data):
+    with pytest.raises(
+        ValueError, match=r"training diverged: the weights are not finite; lower learning_rate=1e\+38"
+    ):
+        LogisticHead(learning_rate=1e38, max_epochs=50, random_state=0).fit(*data)

@@ -27,6 +27,7 @@ from adathresh.models.logistic import LogisticHead
 from adathresh.models.neighbors import NeighborShares
 from adathresh.models.transformer import FineTunedTransformer, FrozenTransformer, SentenceEmbedder
 from adathresh.posthoc.crossfit import draw_folds, out_of_fold_scores
+from adathresh.utils import checkpoint
 from adathresh.utils.texts import check_texts
 
 WORDS = ["red", "green", "blue", "cat", "dog", "cow", "sits", "runs", "sleeps", "the", "on", "in", "under"]
@@ -466,7 +467,7 @@ def assert_same_model(one, other):
 
 
 def test_before_the_first_step_every_text_has_the_log_odds_of_the_labels(tiny, monkeypatch):
-    monkeypatch.setattr(transformer._Run, "take_step", lambda self, *_: self.losses.append(0.0))
+    monkeypatch.setattr(transformer._Run, "take_step", lambda self: self.losses.append(0.0))
     texts, Y = make_data()
     scores = quick(tiny).fit(texts, Y).top_scores(texts, k=6).toarray()
     expected = expit(np.log((Y.sum(axis=0) + 0.5) / (60 - Y.sum(axis=0) + 0.5)))
@@ -474,7 +475,7 @@ def test_before_the_first_step_every_text_has_the_log_odds_of_the_labels(tiny, m
 
 
 def test_with_a_head_training_starts_from_what_it_learnt_on_the_frozen_vectors(tiny, monkeypatch):
-    monkeypatch.setattr(transformer._Run, "take_step", lambda self, *_: self.losses.append(0.0))
+    monkeypatch.setattr(transformer._Run, "take_step", lambda self: self.losses.append(0.0))
     texts, Y = make_data()
     head = LogisticHead(random_state=0)
     started = quick(tiny, head=head).fit(texts, Y)
@@ -515,10 +516,14 @@ def test_steps_end_with_the_epochs_or_before(tiny, options, n_steps):
     assert len(quick(tiny, **options).fit(*make_data()).losses_) == n_steps
 
 
-def test_every_epoch_takes_every_row_once(tiny):
+def test_every_epoch_takes_every_row_once(monkeypatch):
+    monkeypatch.setattr(transformer, "_token_counts", lambda encoder, texts: np.arange(20) % 7)
+    network = torch.nn.Module()
+    network.encoder, network.head = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
     run = transformer._Run(
-        torch.nn.ModuleDict({"encoder": torch.nn.Linear(1, 1), "head": torch.nn.Linear(1, 1)}),
-        lengths=np.arange(20) % 7,
+        network,
+        ["text"] * 20,
+        None,
         seed=0,
         settings={"batch_size": 8, "max_epochs": 2, "max_steps": None}
         | dict.fromkeys(transformer._SETTINGS[-2:], 1.0),
@@ -570,10 +575,10 @@ def interrupt_at(step, monkeypatch):
     """Let the run of the next fit get Ctrl-C while it takes a step."""
     take_step = transformer._Run.take_step
 
-    def interrupted(self, texts, Y):
-        if self.step == step:
+    def interrupted(self):
+        if self.n_done == step:
             os.kill(os.getpid(), signal.SIGINT)
-        take_step(self, texts, Y)
+        take_step(self)
 
     monkeypatch.setattr(transformer._Run, "take_step", interrupted)
 
@@ -596,7 +601,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tiny, tmp_p
     with monkeypatch.context() as patch:
         take_step = transformer._Run.take_step
         patch.setattr(
-            transformer._Run, "take_step", lambda self, *a: (steps.append(self.step), take_step(self, *a))
+            transformer._Run, "take_step", lambda self: (steps.append(self.n_done), take_step(self))
         )
         model.fit(*data)
     assert steps == list(range(step + 1, 16))
@@ -614,17 +619,17 @@ def test_a_finished_run_is_read_and_keeps_only_weights(tiny, tmp_path, monkeypat
     data = make_data()
     model = quick(tiny, checkpoint_dir=tmp_path).fit(*data)
     (path,) = tmp_path.glob("*.safetensors")
-    assert {name.split(".")[0] for name in load_file(path)} == {"network"}
+    assert {name.split(".")[0] for name in load_file(path)} == {"model"}
     monkeypatch.setattr(transformer._Run, "take_step", None)
     assert_same_model(clone(model).fit(*data), model)
 
 
 def test_a_long_run_is_saved_now_and_then(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(transformer, "SECONDS_BETWEEN_SAVES", -1)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", -1)
     saved = []
     save = transformer._Run.save
     monkeypatch.setattr(
-        transformer._Run, "save", lambda self, path: (saved.append(self.step), save(self, path))
+        transformer._Run, "save", lambda self, path: (saved.append(self.n_done), save(self, path))
     )
     quick(tiny, checkpoint_dir=tmp_path, max_steps=3).fit(*make_data())
     assert saved == [1, 2, 3]
@@ -674,8 +679,14 @@ def test_damaged_and_foreign_checkpoints(tiny, tmp_path):
     model.set_params(max_steps=2).fit(*data)
     other = max(tmp_path.glob("*.safetensors"), key=lambda file: (file != path, file))
     shutil.copy(other, path)
-    with pytest.raises(ValueError, match="holds another run; delete it"):
+    with pytest.raises(ValueError, match="holds a run with other values of max_steps; delete it"):
         model.set_params(max_steps=1).fit(*data)
+
+
+def test_a_diverging_loss_names_the_step(tiny, monkeypatch):
+    monkeypatch.setattr(transformer, "label_loss", lambda logits, targets: logits.sum() * float("nan"))
+    with pytest.raises(ValueError, match="fine-tuning diverged after step 0 of 16: the loss is nan; lower"):
+        quick(tiny).fit(*make_data())
 
 
 @pytest.mark.parametrize(
@@ -685,6 +696,7 @@ def test_damaged_and_foreign_checkpoints(tiny, tmp_path):
         ({"max_steps": 0}, "max_steps must be at least 1; got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"learning_rate": 0}, "learning_rate must be greater than 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be greater than 0 and finite; got nan"),
         ({"head_learning_rate": -1}, "head_learning_rate must be greater than 0"),
         ({"checkpoint_dir": "runs", "random_state": None}, "checkpoint_dir needs an integer random_state"),
     ],

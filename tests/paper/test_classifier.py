@@ -61,9 +61,9 @@ def splits(monkeypatch):
     """Record what the training loop is given."""
     seen = {}
 
-    def spy(model, loss, training, dev, **options):
-        seen.update(training=training, dev=dev, loss=loss, **options)
-        return end_to_end_train(model, loss, training, dev, **options)
+    def spy(model, loss, training, validation, **options):
+        seen.update(training=training, validation=validation, loss=loss, **options)
+        return end_to_end_train(model, loss, training, validation, **options)
 
     end_to_end_train = end_to_end.train
     monkeypatch.setattr(end_to_end, "train", spy)
@@ -201,16 +201,16 @@ def test_initial_spread_reaches_the_fusion():
 def test_both_signals_come_from_training_rows_without_the_row_itself(splits):
     X, Y = make_data()
     clf = small(validation_fraction=0.25).fit(X, Y)
-    rows, held_out = (row_numbers(splits[part].X) for part in ("training", "dev"))
+    rows, held_out = (row_numbers(splits[part].X) for part in ("training", "validation"))
     assert sorted([*rows, *held_out]) == list(range(120))
     assert len(held_out) == 30
     np.testing.assert_array_equal(splits["training"].Y.toarray(), Y[rows])
-    np.testing.assert_array_equal(splits["dev"].Y.toarray(), Y[held_out])
+    np.testing.assert_array_equal(splits["validation"].Y.toarray(), Y[held_out])
     knn = NeighborLabels(5)
     own = knn.fit_transform(X[rows].astype(np.float32), Y[rows])
     np.testing.assert_allclose(splits["training"].local.toarray(), own.toarray(), atol=1e-6)
     new = knn.transform(X[held_out].astype(np.float32)).toarray()
-    np.testing.assert_allclose(splits["dev"].local.toarray(), new, atol=1e-6)
+    np.testing.assert_allclose(splits["validation"].local.toarray(), new, atol=1e-6)
     np.testing.assert_array_equal(clf.idf_.idf_, LabelIDF().fit(Y[rows]).idf_)
     np.testing.assert_allclose(
         clf.neighbors_.transform(X[:9]).toarray(), knn.transform(X[:9]).toarray(), atol=1e-5
@@ -222,12 +222,12 @@ def test_no_held_out_row_touches_weights_or_signals(splits):
     X, Y = make_data()
     fit = {"patience": 9, "validation_fraction": 0.25}
     first = small(**fit).fit(X, Y)
-    held_out = row_numbers(splits["dev"].X)
+    held_out = row_numbers(splits["validation"].X)
     Y[held_out] = 1 - Y[held_out]
     second = small(**fit).fit(X, Y)
-    np.testing.assert_array_equal(row_numbers(splits["dev"].X), held_out)
+    np.testing.assert_array_equal(row_numbers(splits["validation"].X), held_out)
     assert [h["train_loss"] for h in first.history_] == [h["train_loss"] for h in second.history_]
-    assert [h["dev_loss"] for h in first.history_] != [h["dev_loss"] for h in second.history_]
+    assert [h["validation_loss"] for h in first.history_] != [h["validation_loss"] for h in second.history_]
     np.testing.assert_array_equal(first.idf_.idf_, second.idf_.idf_)
 
 
@@ -235,7 +235,7 @@ def test_groups_are_held_out_whole_and_are_never_neighbours(splits):
     X, Y = make_data()
     groups = np.repeat([f"file {i}" for i in range(20)], 6)
     small(validation_fraction=0.25).fit(X, Y, groups=groups)
-    rows, held_out = (row_numbers(splits[part].X) for part in ("training", "dev"))
+    rows, held_out = (row_numbers(splits[part].X) for part in ("training", "validation"))
     assert not set(groups[rows]) & set(groups[held_out])
     assert len(held_out) == 30
     own = NeighborLabels(5).fit_transform(X[rows].astype(np.float32), Y[rows], groups=groups[rows])
@@ -244,27 +244,27 @@ def test_groups_are_held_out_whole_and_are_never_neighbours(splits):
 
 def test_held_out_rows_of_the_caller(splits):
     X, Y = make_data()
-    clf = small().fit(X[:80], Y[:80], dev=(X[80:], sp.csr_array(Y[80:])))
+    clf = small().fit(X[:80], Y[:80], validation=(X[80:], sp.csr_array(Y[80:])))
     assert row_numbers(splits["training"].X).tolist() == list(range(80))
-    assert row_numbers(splits["dev"].X).tolist() == list(range(80, 120))
-    np.testing.assert_array_equal(splits["dev"].Y.toarray(), Y[80:])
+    assert row_numbers(splits["validation"].X).tolist() == list(range(80, 120))
+    np.testing.assert_array_equal(splits["validation"].Y.toarray(), Y[80:])
     knn = NeighborLabels(5).fit(X[:80].astype(np.float32), Y[:80])
     expected = knn.transform(X[80:].astype(np.float32)).toarray()
-    np.testing.assert_allclose(splits["dev"].local.toarray(), expected, atol=1e-6)
+    np.testing.assert_allclose(splits["validation"].local.toarray(), expected, atol=1e-6)
     assert clf.idf_.n_samples_ == 80
     y = np.where(Y[:, 0], "yes", "no")
-    small().fit(X[:80], y[:80], dev=(X[80:], y[80:]))
-    np.testing.assert_array_equal(splits["dev"].Y.toarray().ravel(), Y[80:, 0])
+    small().fit(X[:80], y[:80], validation=(X[80:], y[80:]))
+    np.testing.assert_array_equal(splits["validation"].Y.toarray().ravel(), Y[80:, 0])
 
 
 def test_shares_of_the_caller(splits):
     X, Y = make_data()
     local = NeighborLabels(5).fit_transform(X[:80].astype(np.float32), Y[:80])
-    given = small().fit(X[:80], Y[:80], dev=(X[80:], Y[80:]), local=local.astype(np.float64))
+    given = small().fit(X[:80], Y[:80], validation=(X[80:], Y[80:]), local=local.astype(np.float64))
     assert splits["training"].local.dtype == np.float32
-    found = small().fit(X[:80], Y[:80], dev=(X[80:], Y[80:]))
+    found = small().fit(X[:80], Y[:80], validation=(X[80:], Y[80:]))
     np.testing.assert_allclose(given.decision_function(X), found.decision_function(X), atol=1e-5)
-    small().fit(X[:80], Y[:80], dev=(X[80:], Y[80:]), local=0 * local)
+    small().fit(X[:80], Y[:80], validation=(X[80:], Y[80:]), local=0 * local)
     assert not splits["training"].local.toarray().any()
 
 
@@ -272,7 +272,7 @@ def test_shares_of_the_caller(splits):
 def test_nothing_held_out(fraction, n_samples, splits):
     X, Y = make_data()
     clf = small(validation_fraction=fraction, patience=1).fit(X[:n_samples], Y[:n_samples])
-    assert splits["dev"] is None
+    assert splits["validation"] is None
     assert splits["training"].X.shape[0] == n_samples
     assert len(clf.history_) == 3
     assert "macro_f1" not in clf.history_[0]
@@ -342,7 +342,7 @@ def test_an_explanation_has_the_terms_of_the_formula(form, switch):
         assert found.margin == pytest.approx(margins[label], abs=1e-9)
         assert found.threshold == pytest.approx(theta[label], abs=1e-9)
         assert (found.text_term, found.fused_threshold) == (0, 0)
-        assert found.neighbor_term == pytest.approx(-terms["neighbours"][0, label].item(), abs=1e-6)
+        assert found.neighbor_term == pytest.approx(-terms["neighbors"][0, label].item(), abs=1e-6)
         assert found.rarity_term == pytest.approx(-theta_without[label].item(), abs=1e-6)
         assert found.predicted == predicted[label] == (logit(found.score) > theta[label])
 
@@ -483,37 +483,50 @@ def test_bad_data(container, change, message):
         small().fit(container(X), Y)
 
 
+# As the test below reads it: rows from the first on, and some labels, of the training rows.
+VALIDATION = {"validation": (0, slice(4))}
+
+
 @pytest.mark.parametrize(
     ("fit", "message"),
     [
-        ({"dev": (0, slice(3))}, "Y of dev has 3 labels but 4 were expected"),
-        ({"dev": (1, slice(4))}, "Y of dev has 120 rows but 119 were expected"),
-        ({"local": np.zeros((120, 4))}, "local can be given only together with dev"),
-        ({"dev": (0, slice(4)), "local": np.zeros((119, 4))}, "local has 119 rows but 120 were expected"),
-        ({"dev": (0, slice(4)), "local": np.zeros((120, 3))}, "local has 3 labels but 4 were expected"),
-        ({"dev": (0, slice(4)), "local": np.full((120, 4), 2)}, r"local must be probabilities in \[0, 1\]"),
+        ({"validation": (0, slice(3))}, "Y of validation has 3 labels but 4 were expected"),
+        ({"validation": (1, slice(4))}, "Y of validation has 120 rows but 119 were expected"),
+        ({"local": np.zeros((120, 4))}, "local can be given only together with validation"),
+        (
+            {"validation": (0, slice(4)), "local": np.zeros((119, 4))},
+            "local has 119 rows but 120 were expected",
+        ),
+        (
+            {"validation": (0, slice(4)), "local": np.zeros((120, 3))},
+            "local has 3 labels but 4 were expected",
+        ),
+        (
+            {"validation": (0, slice(4)), "local": np.full((120, 4), 2)},
+            r"local must be probabilities in \[0, 1\]",
+        ),
         ({"groups": np.zeros(119)}, r"groups must have shape \(120,\)"),
-        ({"dev": (0, slice(4)), "groups": np.zeros(119)}, r"groups must have shape \(120,\)"),
+        (VALIDATION | {"groups": np.zeros(119)}, r"groups must have shape \(120,\)"),
     ],
 )
 def test_bad_companions_of_the_data(fit, message):
     X, Y = make_data()
-    if "dev" in fit:
-        first, labels = fit["dev"]
-        fit = fit | {"dev": (X[first:], Y[:, labels])}
+    if "validation" in fit:
+        first, labels = fit["validation"]
+        fit = fit | {"validation": (X[first:], Y[:, labels])}
     with pytest.raises(ValueError, match=message):
         small().fit(X, Y, **fit)
 
 
 def test_held_out_rows_are_checked_like_the_others():
     X, Y = make_data()
-    for dev, message in [
+    for validation, message in [
         ((with_value(X, np.nan), Y), "X contains NaN"),
         ((X[:, 1:], Y), "X has 9 features, but AdaptiveThresholdNetwork is expecting 10"),
-        ((X, 2 * Y), "Y of dev must hold only 0 and 1; found 2"),
+        ((X, 2 * Y), "Y of validation must hold only 0 and 1; found 2"),
     ]:
         with pytest.raises(ValueError, match=message):
-            small().fit(X, Y, dev=dev)
+            small().fit(X, Y, validation=validation)
 
 
 @pytest.mark.parametrize(
@@ -524,11 +537,18 @@ def test_held_out_rows_are_checked_like_the_others():
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\)"),
         ({"hidden_layers": (8, 0)}, r"hidden_layers must hold positive widths; got \(8, 0\)"),
         ({"output_bias": "zero"}, "output_bias must be a number or 'prior'; got 'zero'"),
-        ({"pos_weight": 0}, "pos_weight must be greater than 0; got 0"),
+        ({"pos_weight": 0}, "pos_weight must be greater than 0 and finite; got 0"),
+        ({"pos_weight": float("nan")}, "pos_weight must be greater than 0 and finite; got nan"),
+        ({"dropout": float("nan")}, r"dropout must be in \[0, 1\); got nan"),
+        ({"margin": float("inf")}, "margin must be at least 0 and finite; got inf"),
+        ({"margin_weight": float("nan")}, "margin_weight must be at least 0 and finite; got nan"),
+        ({"fixed_threshold": float("nan")}, "fixed_threshold must be finite; got nan"),
+        ({"output_bias": float("inf")}, "output_bias must be finite; got inf"),
+        ({"weight_decay": float("inf")}, "weight_decay must not be negative or infinite; got inf"),
         ({"n_neighbors": 0}, "n_neighbors must be at least 1; got 0"),
         ({"max_epochs": 0}, "max_epochs must be at least 1; got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be greater than 0"),
-        ({"init_std": -1.0}, "init_std must not be negative"),
+        ({"init_std": -1.0}, "init_std must be at least 0 and finite; got -1.0"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):
@@ -560,3 +580,9 @@ def test_prediction_refuses(method):
 def test_clone_keeps_every_parameter():
     clf = small(dropout=0.1, use_idf=False, checkpoint="x.safetensors")
     assert clone(clf).get_params() == clf.get_params()
+
+
+def test_a_fit_that_diverges_names_the_epoch():
+    X, Y = make_data()
+    with pytest.raises(ValueError, match=r"training diverged in epoch \d.*lower"):
+        small(learning_rate=1e30).fit(X, Y)

@@ -162,3 +162,33 @@ def test_refused(function):
         function(z, theta[0, :3], y)
     with pytest.raises(ValueError, match=r"thresholds of shape \(4,\) do not broadcast to .*\(5, 1\)"):
         function(z[:, :1], theta[0], y[:, :1])  # would silently give (5, 4)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("function", [threshold_bce, adaptive_threshold_loss])
+def test_positives_must_weigh_something(function, value):
+    with pytest.raises(ValueError, match=f"pos_weight must be greater than 0 and finite; got {value}"):
+        function(*make_batch(), pos_weight=value)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (threshold_margin, "margin"),
+        (adaptive_threshold_loss, "margin"),
+        (adaptive_threshold_loss, "margin_weight"),
+    ],
+)
+def test_margins_must_not_be_negative(function, name, value):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0 and finite; got {value}"):
+        function(*make_batch(), **{name: value})
+
+
+@pytest.mark.parametrize("value", [0.5, 2.0, -1.0, float("nan")])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_targets_are_zeros_and_ones(function, value):
+    z, theta, y = make_batch()
+    y[2, 1] = value
+    with pytest.raises(ValueError, match="targets must hold only 0 and 1"):
+        function(z, theta, y)

@@ -23,16 +23,16 @@ def make_fusion(**options):
 
 
 RARITY = LAM * np.array(ALPHA) * IDF
-NEIGHBOURS = (1 - LAM) * np.array(BETA) * LOCAL.numpy()
+NEIGHBORS = (1 - LAM) * np.array(BETA) * LOCAL.numpy()
 
 
 @pytest.mark.parametrize(
     ("options", "parameters", "theta"),
     [
-        ({}, {"alpha", "beta", "mix", "bias"}, RARITY + NEIGHBOURS + BIAS),
-        ({"use_idf": False}, {"beta", "mix", "bias"}, NEIGHBOURS + BIAS),
+        ({}, {"alpha", "beta", "mix", "bias"}, RARITY + NEIGHBORS + BIAS),
+        ({"use_idf": False}, {"beta", "mix", "bias"}, NEIGHBORS + BIAS),
         ({"use_knn": False}, {"alpha", "mix", "bias"}, np.tile(RARITY + BIAS, (2, 1))),
-        ({"use_bias": False}, {"alpha", "beta", "mix"}, RARITY + NEIGHBOURS),
+        ({"use_bias": False}, {"alpha", "beta", "mix"}, RARITY + NEIGHBORS),
         ({"use_idf": False, "use_knn": False}, {"bias"}, np.tile(BIAS, (2, 1))),
         ({"use_idf": False, "use_knn": False, "use_bias": False}, set(), np.zeros((2, 3))),
         ({"fixed_threshold": 0.5}, set(), np.full((2, 3), 0.5)),
@@ -46,14 +46,14 @@ def test_formula_and_parameters_of_every_switch(options, parameters, theta):
     np.testing.assert_allclose(fusion(LOCAL).detach(), theta, atol=1e-6)
     assert fusion(LOCAL).shape == LOCAL.shape
     terms = fusion.terms(LOCAL)
-    assert list(terms) == ["rarity", "neighbours", "bias"]
+    assert list(terms) == ["rarity", "neighbors", "bias"]
     torch.testing.assert_close(sum(terms.values()).expand(2, 3), fusion(LOCAL))
 
 
 def test_terms_by_hand():
     terms = make_fusion().terms(LOCAL)
     np.testing.assert_allclose(terms["rarity"].detach(), RARITY, rtol=1e-6)
-    np.testing.assert_allclose(terms["neighbours"].detach(), NEIGHBOURS, rtol=1e-6)
+    np.testing.assert_allclose(terms["neighbors"].detach(), NEIGHBORS, rtol=1e-6)
     np.testing.assert_allclose(terms["bias"].detach(), BIAS, rtol=1e-6)
 
 
@@ -109,8 +109,11 @@ def test_bad_idf(idf):
 
 
 def test_refused():
-    with pytest.raises(ValueError, match=r"init_std must not be negative; got -1\.0"):
-        ThresholdFusion(IDF, init_std=-1.0)
+    for value in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"init_std must not be negative or infinite; got {value}"):
+            ThresholdFusion(IDF, init_std=value)
+    with pytest.raises(ValueError, match="fixed_threshold must be finite or None; got nan"):
+        ThresholdFusion(IDF, fixed_threshold=float("nan"))
     for method in (ThresholdFusion(IDF), ThresholdFusion(IDF).terms):
         with pytest.raises(ValueError, match="local has 2 labels but the fusion has 3"):
             method(torch.zeros(4, 2))

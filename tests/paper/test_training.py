@@ -19,7 +19,7 @@ from adathresh.metrics import macro_f1, micro_f1
 from adathresh.paper import network, training
 from adathresh.paper.losses import AdaptiveThresholdLoss
 from adathresh.paper.network import MultiLabelNetwork
-from adathresh.paper.training import Split, ThresholdedNetwork, TrainingPlan, predict_batches, train
+from adathresh.paper.training import Rows, ThresholdedNetwork, TrainingPlan, predict_batches, train
 from adathresh.utils import checkpoint as _checkpoint
 
 N_FEATURES, N_LABELS = 20, 4
@@ -32,14 +32,14 @@ def one_thread():
         yield
 
 
-def make_splits(seed=0, n_samples=90):
+def make_rows(seed=0, n_samples=90):
     """Sparse rows whose labels follow from the features, 60 to train on and the others held out."""
     rng = np.random.default_rng(seed)
     X = sp.random_array((n_samples, N_FEATURES), density=0.4, rng=rng, dtype=np.float32, format="csr")
     Y = sp.csr_array((X @ rng.normal(size=(N_FEATURES, N_LABELS)) > 0.3).astype(np.float32))
     knn = NeighborLabels(5)
     local = knn.fit_transform(X[:60], Y[:60])
-    return Split(X=X[:60], Y=Y[:60], local=local), Split(X=X[60:], Y=Y[60:], local=knn.transform(X[60:]))
+    return Rows(X=X[:60], Y=Y[:60], local=local), Rows(X=X[60:], Y=Y[60:], local=knn.transform(X[60:]))
 
 
 def make_model(fit_on, seed=0, hidden=(16,), dropout=0.3, **options):
@@ -51,12 +51,12 @@ def make_model(fit_on, seed=0, hidden=(16,), dropout=0.3, **options):
 PLAN = {"max_epochs": 4, "batch_size": 16, "learning_rate": 1e-2}
 
 
-def run(checkpoint=None, dev=True, model=None, loss=None, data=None, verbose=False, **plan):
+def run(checkpoint=None, validation=True, model=None, loss=None, data=None, verbose=False, **plan):
     """Train a new small model; return it with its history."""
-    rows, held_out = data or make_splits()
+    rows, held_out = data or make_rows()
     model = model or make_model(rows)
     loss = loss or AdaptiveThresholdLoss()
-    held_out = held_out if dev else None
+    held_out = held_out if validation else None
     plan = TrainingPlan(**(PLAN | plan))
     return model, train(model, loss, rows, held_out, plan=plan, checkpoint=checkpoint, verbose=verbose)
 
@@ -92,10 +92,10 @@ def test_learning():
 
 
 def test_every_parameter_learns():
-    rows, _ = make_splits()
+    rows, _ = make_rows()
     model = make_model(rows)
     before = weights(model)
-    run(model=model, dev=False)
+    run(model=model, validation=False)
     still = [k for k, v in model.state_dict().items() if torch.equal(v, before[k])]
     assert still == ["fusion.idf"]
 
@@ -110,29 +110,29 @@ def test_every_parameter_learns():
     ],
 )
 def test_history(options, fusion_keys):
-    rows, _ = make_splits()
+    rows, _ = make_rows()
     _, history = run(model=make_model(rows, **options))
-    keys = {"epoch", "train_loss", "dev_loss", "macro_f1", "micro_f1"}
+    keys = {"epoch", "train_loss", "validation_loss", "macro_f1", "micro_f1"}
     assert all(entry.keys() == keys | fusion_keys for entry in history)
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
-    _, history = run(model=make_model(rows, **options), dev=False)
+    _, history = run(model=make_model(rows, **options), validation=False)
     assert all(entry.keys() == {"epoch", "train_loss"} | fusion_keys for entry in history)
     json.dumps(history)  # plain numbers
 
 
 def test_history_holds_the_values_of_the_last_weights():
-    _, dev = make_splits()
+    _, validation = make_rows()
     model, history = run(max_epochs=1)
     fusion = model.fusion
     assert history[0]["lambda"] == fusion.lam.item()
     assert history[0]["beta_mean"] == pytest.approx(fusion.beta.mean().item())
     assert history[0]["alpha_std"] == pytest.approx(fusion.alpha.detach().numpy().std())
-    [(_, z, theta)] = predict_batches(model, dev, batch_size=100)
+    [(_, z, theta)] = predict_batches(model, validation, batch_size=100)
     predicted = (z > theta).numpy().astype(int)
-    assert history[0]["macro_f1"] == pytest.approx(macro_f1(dev.Y, predicted))
-    assert history[0]["micro_f1"] == pytest.approx(micro_f1(dev.Y, predicted))
-    loss = AdaptiveThresholdLoss()(z, theta, torch.from_numpy(dev.Y.toarray()))
-    assert history[0]["dev_loss"] == pytest.approx(loss.item(), rel=1e-5)
+    assert history[0]["macro_f1"] == pytest.approx(macro_f1(validation.Y, predicted))
+    assert history[0]["micro_f1"] == pytest.approx(micro_f1(validation.Y, predicted))
+    loss = AdaptiveThresholdLoss()(z, theta, torch.from_numpy(validation.Y.toarray()))
+    assert history[0]["validation_loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def script_qualities(monkeypatch, macro, losses=None):
@@ -141,7 +141,7 @@ def script_qualities(monkeypatch, macro, losses=None):
 
     def evaluate(*args):
         f1, loss = next(entries)
-        return {"dev_loss": loss, "macro_f1": f1, "micro_f1": 0.0}
+        return {"validation_loss": loss, "macro_f1": f1, "micro_f1": 0.0}
 
     monkeypatch.setattr(training, "_evaluate", evaluate)
 
@@ -160,25 +160,25 @@ def test_early_stopping_ends_with_the_best_epoch(monkeypatch, macro, losses, bes
     model, history = run(max_epochs=6, patience=3)
     assert len(history) == length
     monkeypatch.undo()
-    expected, _ = run(dev=False, max_epochs=best)
+    expected, _ = run(validation=False, max_epochs=best)
     assert_same_weights(model, expected)
     if best < length:
         with pytest.raises(AssertionError):
-            assert_same_weights(model, run(dev=False, max_epochs=length)[0])
+            assert_same_weights(model, run(validation=False, max_epochs=length)[0])
 
 
 def test_without_held_out_rows_all_epochs_run():
-    _, history = run(dev=False, max_epochs=7, patience=1)
+    _, history = run(validation=False, max_epochs=7, patience=1)
     assert len(history) == 7
 
 
 def test_held_out_rows_change_no_step():
     """They choose the epoch and nothing else: the steps before are those of a run without them."""
-    rows, dev = make_splits()
-    other = Split(X=dev.X, Y=sp.csr_array(1 - dev.Y.toarray()), local=dev.local)
+    rows, validation = make_rows()
+    other = Rows(X=validation.X, Y=sp.csr_array(1 - validation.Y.toarray()), local=validation.local)
     losses = [
         [entry["train_loss"] for entry in run(data=(rows, held_out), patience=9)[1]]
-        for held_out in (dev, other, None)
+        for held_out in (validation, other, None)
     ]
     assert losses[0] == losses[1] == losses[2]
 
@@ -201,7 +201,7 @@ def test_another_seed_another_result():
 
 
 def test_the_callers_random_state_is_neither_used_nor_changed():
-    rows, _ = make_splits()
+    rows, _ = make_rows()
     model = make_model(rows)
     other = make_model(rows)
     torch.manual_seed(1)
@@ -214,11 +214,12 @@ def test_the_callers_random_state_is_neither_used_nor_changed():
 
 
 def test_every_row_once_an_epoch_and_in_another_order_the_next():
-    rows, _ = make_splits()
-    state = training._Run(make_model(rows), AdaptiveThresholdLoss(), TrainingPlan(**PLAN), "cpu")
+    rows, _ = make_rows()
+    rows = Rows(X=rows.X[:50], Y=rows.Y[:50], local=rows.local[:50])
+    state = training._Run(make_model(rows), AdaptiveThresholdLoss(), rows, None, TrainingPlan(**PLAN), "cpu")
     orders = []
     for state.epoch in (0, 1):
-        batches = list(state.batches(50))
+        batches = [state.batch() for state.step in range(state.n_batches)]
         assert [len(b) for b in batches] == [16, 16, 16, 2]
         assert sorted(np.concatenate(batches)) == list(range(50))
         orders.append(np.concatenate(batches).tolist())
@@ -227,8 +228,8 @@ def test_every_row_once_an_epoch_and_in_another_order_the_next():
 
 def test_sparse_and_dense_gradients_train_alike(monkeypatch):
     """Where every batch touches every feature, SparseAdam takes the steps of Adam without weight decay."""
-    data = make_splits()
-    plan = {"batch_size": 60, "weight_decay": 0.0, "max_epochs": 8, "dev": False, "data": data}
+    data = make_rows()
+    plan = {"batch_size": 60, "weight_decay": 0.0, "max_epochs": 8, "validation": False, "data": data}
     dense, history = run(**plan)
     monkeypatch.setattr(network, "SPARSE_GRADIENT_FROM", 1)
     sparse, sparse_history = run(**plan)
@@ -241,12 +242,12 @@ def test_sparse_and_dense_gradients_train_alike(monkeypatch):
 
 def test_sparse_gradients_move_only_the_features_of_the_batch(monkeypatch):
     monkeypatch.setattr(network, "SPARSE_GRADIENT_FROM", 1)
-    rows, _ = make_splits()
+    rows, _ = make_rows()
     X = rows.X.tolil()
     X[:, 7] = 0
     model = make_model(rows)
     before = model.network.first.weight.detach().clone()
-    data = Split(X=sp.csr_array(X), Y=rows.Y, local=rows.local), None
+    data = Rows(X=sp.csr_array(X), Y=rows.Y, local=rows.local), None
     run(model=model, data=data, weight_decay=0.1)
     moved = (model.network.first.weight != before).any(dim=1)
     assert moved.tolist() == [feature != 7 for feature in range(N_FEATURES)]
@@ -285,7 +286,7 @@ def test_interruption_without_a_checkpoint(tmp_path):
 
 
 def test_a_killed_run_goes_on_from_the_last_timed_save(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1)
+    monkeypatch.setattr(_checkpoint, "SECONDS_BETWEEN_SAVES", -1)
     path, steps = tmp_path / "c.safetensors", []
 
     class Killed(AdaptiveThresholdLoss):
@@ -367,8 +368,8 @@ def test_failing_to_save_leaves_no_partial_file(broken, earlier, tmp_path, monke
         ({"learning_rate": 0.5}, "other values of learning_rate;"),
         ({"seed": 3, "batch_size": 8}, "other values of batch_size, seed;"),
         ({"loss": AdaptiveThresholdLoss(margin_weight=0.5)}, "other values of loss.margin_weight;"),
-        ({"data": {"seed": 1}}, "other values of rows, held-out rows;"),
-        ({"dev": False}, "other values of held-out rows;"),
+        ({"data": {"seed": 1}}, "other values of rows, validation rows;"),
+        ({"validation": False}, "other values of validation rows;"),
         ({"model": {"dropout": 0.1}}, "other values of model.network.dropout.p"),
         ({"model": {"hidden": (8,)}}, "model.network.rest.0.in_features;"),
         ({"model": {"fixed_threshold": 0.5}}, "model.fusion.fixed_threshold"),
@@ -380,9 +381,9 @@ def test_foreign_checkpoints_are_refused(change, message, tmp_path):
     run(path, max_epochs=1)
     content = path.read_bytes()
     if "model" in change:
-        change = {"model": make_model(make_splits()[0], **change["model"])}
+        change = {"model": make_model(make_rows()[0], **change["model"])}
     if "data" in change:
-        change = {"data": make_splits(**change["data"])}
+        change = {"data": make_rows(**change["data"])}
     with pytest.raises(
         ValueError, match=rf"c\.safetensors holds a run with .*{message}.*delete it or name another"
     ):
@@ -421,21 +422,54 @@ def test_plan_counts(name):
 
 
 def test_plan_ranges():
-    for value in (0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="learning_rate must be greater than 0"):
+    for value in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="learning_rate must be greater than 0 and finite; got"):
             TrainingPlan(learning_rate=value)
-    with pytest.raises(ValueError, match="weight_decay must not be negative"):
-        TrainingPlan(weight_decay=-0.1)
+    for value in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="weight_decay must not be negative or infinite; got"):
+            TrainingPlan(weight_decay=value)
+    with pytest.raises(ValueError, match="patience must be at least 1; got nan"):
+        TrainingPlan(patience=float("nan"))
     with pytest.raises(TypeError):
         TrainingPlan(3)
 
 
+class BrokenLoss(AdaptiveThresholdLoss):
+    """Becomes something that is no loss at a call."""
+
+    def __init__(self, at, value):
+        super().__init__()
+        self._at, self._value, self._calls = at, value, 0
+
+    def forward(self, *args):
+        self._calls += 1
+        return super().forward(*args) * (self._value if self._calls == self._at else 1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverging_loss_names_the_epoch(value, tmp_path):
+    path = tmp_path / "c.safetensors"
+    message = f"training diverged in epoch 2 after step 3: the loss is {value}; lower the learning rate"
+    with pytest.raises(ValueError, match=message):
+        run(path, validation=False, loss=BrokenLoss(7, value))  # 4 steps an epoch
+    resumed, _ = run(path, validation=False)  # from the end of the first
+    assert_same_weights(resumed, run(validation=False)[0])
+
+
+def test_weights_that_become_infinite_in_the_last_step_are_named():
+    rows, _ = make_rows()
+    model = make_model(rows)
+    model.network.rest[0].bias.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(ValueError, match=r"diverged in epoch 1: network\.rest\.0\.bias is not finite"):
+        run(model=model, validation=False, batch_size=60, max_epochs=1)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
 def test_predicting_in_batches(batch_size):
-    rows, dev = make_splits()
+    rows, validation = make_rows()
     model = make_model(rows, init_std=1.0).train()
-    unlabelled = Split(X=dev.X, Y=None, local=dev.local)
-    [(_, z, theta)] = predict_batches(model, dev, batch_size=30)
+    unlabelled = Rows(X=validation.X, Y=None, local=validation.local)
+    [(_, z, theta)] = predict_batches(model, validation, batch_size=30)
     parts = list(predict_batches(model, unlabelled, batch_size=batch_size))
     assert [i for of, _, _ in parts for i in range(30)[of]] == list(range(30))
     torch.testing.assert_close(torch.cat([z for _, z, _ in parts]), z)
@@ -444,8 +478,8 @@ def test_predicting_in_batches(batch_size):
 
 
 def test_predicting_leaves_gradients_to_the_caller():
-    rows, dev = make_splits()
-    for _, z, _ in predict_batches(make_model(rows), dev, batch_size=7):
+    rows, validation = make_rows()
+    for _, z, _ in predict_batches(make_model(rows), validation, batch_size=7):
         assert not z.requires_grad
         assert not torch.is_inference_mode_enabled()
 
