@@ -1,11 +1,12 @@
-"""How far probabilities can be believed, and how to mend them: reliability, temperature, isotonic.
+"""Calibrators: temperature, Platt and isotonic, one function for all labels or one for each label.
 
-Everything works on *pairs* (row, label). ``"candidates"`` are the pairs that carry a score: the stored pairs
-of a sparse matrix, every pair of an array. ``"all"`` adds the absent pairs of a sparse matrix, with
-probability 0.
+A calibrator turns scores into probabilities that can be believed. Each is fitted on held-out rows by
+``fit(scores, Y)``, on the *candidate pairs*: the stored (row, label) pairs of sparse scores, every pair of an
+array. ``transform(scores)`` returns probabilities at the same pairs.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,169 +16,21 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh.utils.validation import candidate_pairs, check_labels, check_scores
+from adathresh.utils.types import Matrix, MatrixLike
+from adathresh.utils.validation import (
+    CandidatePairs,
+    candidate_pairs,
+    check_labels,
+    check_scores,
+    grouped_by_label,
+)
 
-# the 97.5 % point of the normal distribution: two-sided 95 % intervals
-_Z_95 = 1.959963984540054
 # probabilities nearer to 0 or 1 than this have logits that say nothing about the model
 _MARGIN = 1e-7
 
 
-class ReliabilityCurve(NamedTuple):
-    """Calibration of probabilities by equal-mass bin; one entry for every bin that holds a pair.
-
-    Attributes
-    ----------
-    mean_predicted : ndarray of shape (n_bins,)
-        Mean probability of the bin, rising.
-    observed : ndarray of shape (n_bins,)
-        Share of the bin's pairs whose label is true.
-    count : ndarray of shape (n_bins,)
-        Number of pairs.
-    low, high : ndarray of shape (n_bins,)
-        95 % Wilson score interval of ``observed``.
-    """
-
-    mean_predicted: np.ndarray
-    observed: np.ndarray
-    count: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-def reliability_curve(Y_true, scores, *, n_bins=15, pairs="candidates"):
-    """Compare predicted probabilities with observed shares in bins of equal mass.
-
-    A pair of average rank r among n falls into bin ⌊n_bins·(r − ½)/n⌋. Equal probabilities therefore share
-    one bin, so that the curve does not depend on the order of the rows; bins that ties leave empty are left
-    out.
-
-    Parameters
-    ----------
-    Y_true : array-like or sparse of shape (n_samples, n_labels)
-        True labels, 0 or 1.
-    scores : array-like or sparse of shape (n_samples, n_labels)
-        Probabilities in [0, 1].
-    n_bins : int, default=15
-        Number of bins, at least 1.
-    pairs : {"candidates", "all"}, default="candidates"
-        Count the scored pairs only, or the absent pairs of a sparse matrix too, with probability 0.
-
-    Returns
-    -------
-    ReliabilityCurve
-        Mean prediction, observed share, number of pairs and interval of every bin that is not empty.
-
-    Raises
-    ------
-    ValueError
-        If the scores are not probabilities, the shapes differ, or n_bins or pairs is out of range.
-
-    Examples
-    --------
-    >>> from adathresh.calibration import reliability_curve
-    >>> curve = reliability_curve([[0, 0, 1, 1]], [[0.1, 0.3, 0.6, 0.8]], n_bins=2)
-    >>> curve.mean_predicted.round(2), curve.observed
-    (array([0.2, 0.7]), array([0., 1.]))
-    """
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1; got {n_bins}.")
-    Y_true = check_labels(Y_true, name="Y_true")
-    scores = check_scores(scores, n_samples=Y_true.shape[0], n_labels=Y_true.shape[1], probabilities=True)
-    _, probabilities, truth = candidate_pairs(Y_true, scores)
-    n_absent = n_absent_pairs(scores, pairs)
-    bins, zero_bin = equal_mass_bins(probabilities, n_absent, n_bins)
-    count = np.bincount(bins, minlength=n_bins)
-    positives = np.bincount(bins[truth], minlength=n_bins)
-    predicted = np.bincount(bins, weights=probabilities, minlength=n_bins)
-    if n_absent:
-        count[zero_bin] += n_absent
-        positives[zero_bin] += Y_true.nnz - truth.sum()
-    kept = count > 0
-    count, positives = count[kept], positives[kept]
-    low, high = _wilson_interval(positives, count)
-    return ReliabilityCurve(predicted[kept] / count, positives / count, count, low, high)
-
-
-def n_absent_pairs(scores, pairs):
-    """Count the pairs without a score that a metric over ``pairs`` takes in with probability 0.
-
-    Parameters
-    ----------
-    scores : ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Probabilities.
-    pairs : {"candidates", "all"}
-        Which pairs the metric covers.
-
-    Returns
-    -------
-    int
-        0 for arrays and for ``"candidates"``.
-
-    Raises
-    ------
-    ValueError
-        If pairs is neither of the two.
-    """
-    if pairs not in ("candidates", "all"):
-        raise ValueError(f'pairs must be "candidates" or "all"; got {pairs!r}.')
-    if pairs == "candidates" or not sp.issparse(scores):
-        return 0
-    return scores.shape[0] * scores.shape[1] - scores.nnz
-
-
-def equal_mass_bins(probabilities, n_zeros, n_bins):
-    """Bin probabilities by their average rank, as :func:`reliability_curve` does.
-
-    Parameters
-    ----------
-    probabilities : numpy.ndarray of shape (n_pairs,)
-        In [0, 1], in any order.
-    n_zeros : int
-        Number of further pairs, of probability 0, that are ranked with them.
-    n_bins : int
-        Number of bins, at least 1.
-
-    Returns
-    -------
-    bins : numpy.ndarray of int, shape (n_pairs,)
-        Bin of each probability, in [0, n_bins).
-    zero_bin : int or None
-        Bin of the further pairs; None if there are none.
-    """
-    ordered = np.sort(probabilities)
-    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
-    last = np.r_[first[1:], len(ordered)]
-    values = ordered[first]
-    starts, stops = first + n_zeros, last + n_zeros
-    if n_zeros and (not len(values) or values[0] > 0):
-        values, starts, stops = np.r_[0.0, values], np.r_[0, starts], np.r_[n_zeros, stops]
-    elif n_zeros:
-        starts[0] = 0  # stored zeros are tied with the implicit ones
-    n_pairs = len(ordered) + n_zeros
-    # (start + stop) / 2 is the average rank − ½; integers keep the bin exact
-    bin_of_value = n_bins * (starts + stops) // max(2 * n_pairs, 1)
-    # bins rise with the value, so that a search among the few bin starts replaces one among all values
-    opens = np.flatnonzero(np.r_[True, bin_of_value[1:] != bin_of_value[:-1]][: len(values)])
-    bins = bin_of_value[opens][np.searchsorted(values[opens], probabilities, side="right") - 1]
-    return bins, bin_of_value[0] if n_zeros else None
-
-
-def _wilson_interval(positives, count):
-    """95 % score interval of a binomial share (Wilson 1927)."""
-    count = count.astype(np.float64)  # its square overflows integers
-    share = positives / count
-    centre = share + _Z_95**2 / (2 * count)
-    half = _Z_95 * np.sqrt(share * (1 - share) / count + _Z_95**2 / (4 * count**2))
-    scale = 1 + _Z_95**2 / count
-    # the exact interval ends at 0 and 1; rounding must not carry it past the observed share
-    return np.minimum(np.maximum((centre - half) / scale, 0), share), np.maximum(
-        np.minimum((centre + half) / scale, 1), share
-    )
-
-
 class TemperatureScaling(BaseEstimator):
-    """Calibrate all scores with one temperature T and one bias b: p' = sigmoid(z / T + b).
+    """Calibrate all scores with one temperature T and one bias b: p = sigmoid(z / T + b).
 
     T and b minimise the log-loss of the held-out pairs (Guo et al. 2017, arXiv:1706.04599; with the bias,
     Platt 1999). The order of the scores never changes.
@@ -204,11 +57,11 @@ class TemperatureScaling(BaseEstimator):
     array([[0.5, 0.5, 0.5, 0.5]])
     """
 
-    def __init__(self, *, from_logits=False, bias=True):
+    def __init__(self, *, from_logits: bool = False, bias: bool = True):
         self.from_logits = from_logits
         self.bias = bias
 
-    def fit(self, scores, Y):
+    def fit(self, scores: MatrixLike, Y: MatrixLike) -> Self:
         """Find the temperature and the bias on held-out rows.
 
         Parameters
@@ -228,23 +81,15 @@ class TemperatureScaling(BaseEstimator):
         ValueError
             If the inputs do not match, or the scored pairs are all true or all false.
         """
-        values, truth = _pairs_with_both_classes(scores, Y, probabilities=not self.from_logits)
-        z, y = self._logits(values), truth.astype(np.float64)
-
-        def _loss(parameters):
-            """Return the loss and its gradient."""
-            slope, bias = parameters
-            u = slope * z + bias
-            residual = (expit(u) - y) / len(y)
-            return np.mean(np.logaddexp(0, u) - y * u), np.array([residual @ z, residual.sum()])
-
-        # in (1/T, b) the problem is convex; a pinned bound leaves b at 0
+        pairs = _pairs_with_both_classes(scores, Y, probabilities=not self.from_logits)
+        # a pinned bound leaves b at 0
         bounds = [(1e-3, 1e3), (None, None) if self.bias else (0, 0)]
-        slope, bias = minimize(_loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
-        self.temperature_, self.bias_ = float(1 / slope), float(bias)
+        z = _logits(pairs.scores, from_logits=self.from_logits)
+        slope, self.bias_ = _fit_sigmoid(z, pairs.truth, start=[1.0, 0.0], bounds=bounds)
+        self.temperature_ = 1 / slope
         return self
 
-    def transform(self, scores):
+    def transform(self, scores: MatrixLike) -> Matrix:
         """Return calibrated probabilities.
 
         Parameters
@@ -264,25 +109,130 @@ class TemperatureScaling(BaseEstimator):
         """
         check_is_fitted(self)
         scores = check_scores(scores, probabilities=not self.from_logits)
-        return _map_scores(scores, lambda s: expit(self._logits(s) / self.temperature_ + self.bias_))
+        z = _logits(_values(scores), from_logits=self.from_logits)
+        return _with_values(scores, expit(z / self.temperature_ + self.bias_))
 
-    def _logits(self, values):
-        """Turn scores into float64 logits."""
-        values = values.astype(np.float64)
-        return values if self.from_logits else logit(np.clip(values, _MARGIN, 1 - _MARGIN))
+
+class PlattScaling(BaseEstimator):
+    """Calibrate by a sigmoid with a slope and a bias, p = sigmoid(a·z + b), pooled or label by label.
+
+    a and b minimise the log-loss of the held-out pairs against the targets (n₊ + 1) / (n₊ + 2) of the n₊ true
+    pairs and 1 / (n₋ + 2) of the n₋ others (Platt 1999), which keeps the sigmoid finite where the scores
+    separate the classes. Unlike :class:`TemperatureScaling`, a may be negative.
+
+    Parameters
+    ----------
+    per_label : bool, default=False
+        Whether each label gets a sigmoid of its own, fitted on its own candidate pairs. A label whose pairs
+        are all true or all false, or that has none, takes the sigmoid of all pairs.
+    from_logits : bool, default=False
+        Whether the scores are logits (any real number); otherwise they are probabilities, and z = logit(p).
+
+    Attributes
+    ----------
+    slope_, bias_ : float
+        a and b of all pairs together.
+    label_slopes_, label_biases_ : numpy.ndarray of shape (n_labels,)
+        a and b of each label; only with ``per_label``.
+
+    Examples
+    --------
+    >>> from adathresh.calibration import PlattScaling
+    >>> scores, Y = [[0.9, 0.3], [0.8, 0.2], [0.6, 0.1]], [[1, 1], [0, 1], [0, 0]]
+    >>> PlattScaling(per_label=True).fit(scores, Y).transform(scores).round(2)
+    array([[0.59, 0.81],
+           [0.39, 0.66],
+           [0.19, 0.37]])
+    """
+
+    def __init__(self, *, per_label: bool = False, from_logits: bool = False):
+        self.per_label = per_label
+        self.from_logits = from_logits
+
+    def fit(self, scores: MatrixLike, Y: MatrixLike) -> Self:
+        """Find slope and bias on held-out rows.
+
+        Parameters
+        ----------
+        scores : array-like or sparse of shape (n_samples, n_labels)
+            Held-out logits or probabilities; of a sparse matrix the stored pairs count.
+        Y : array-like or sparse of shape (n_samples, n_labels)
+            True labels, 0 or 1.
+
+        Returns
+        -------
+        PlattScaling
+            The fitted object.
+
+        Raises
+        ------
+        ValueError
+            If the inputs do not match, or the scored pairs are all true or all false.
+        """
+        pairs = _pairs_with_both_classes(scores, Y, probabilities=not self.from_logits)
+        z = _logits(pairs.scores, from_logits=self.from_logits)
+        self.slope_, self.bias_ = _fit_platt(z, pairs.truth)
+        if self.per_label:
+            n_labels = np.shape(scores)[1]
+            self.label_slopes_ = np.full(n_labels, self.slope_)
+            self.label_biases_ = np.full(n_labels, self.bias_)
+            for label, places in _places_by_label(pairs.labels):
+                truth = pairs.truth[places]
+                if truth.any() and not truth.all():
+                    own = _fit_platt(z[places], truth)
+                    self.label_slopes_[label], self.label_biases_[label] = own
+        return self
+
+    def transform(self, scores: MatrixLike) -> Matrix:
+        """Return calibrated probabilities.
+
+        Parameters
+        ----------
+        scores : array-like or sparse of shape (n_samples, n_labels)
+            Logits or probabilities, as in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray or csr_array of shape (n_samples, n_labels)
+            Probabilities; sparse with the same stored pairs if the scores were sparse.
+
+        Raises
+        ------
+        ValueError
+            If the scores are not finite, not probabilities without ``from_logits``, or, with ``per_label``,
+            of other labels than in :meth:`fit`.
+        """
+        check_is_fitted(self)
+        slope, bias, n_labels = self.slope_, self.bias_, None
+        if self.per_label:
+            n_labels = len(self.label_slopes_)
+        scores = check_scores(scores, n_labels=n_labels, probabilities=not self.from_logits)
+        if self.per_label:
+            labels = _labels(scores)
+            slope, bias = self.label_slopes_[labels], self.label_biases_[labels]
+        z = _logits(_values(scores), from_logits=self.from_logits)
+        return _with_values(scores, expit(slope * z + bias))
 
 
 class IsotonicCalibration(BaseEstimator):
-    """Calibrate all scores with one rising step function, pooled over the labels.
+    """Calibrate by a rising function of the score, pooled over the labels or one for each label.
 
     The function is the isotonic regression of the truth on the score over the held-out pairs (Zadrozny and
-    Elkan 2002). Pooling is what makes it usable on the long tail: a rare label has too few positives for a
-    function of its own. Different scores may become equal.
+    Elkan 2002), linear between them. Pooling is what makes it usable on the long tail: a rare label has too
+    few positives for a function of its own. Different scores may become equal.
+
+    Parameters
+    ----------
+    per_label : bool, default=False
+        Whether each label gets a function of its own, fitted on its own candidate pairs. A label whose pairs
+        are all true or all false, or that has none, takes the function of all pairs.
 
     Attributes
     ----------
     regression_ : sklearn.isotonic.IsotonicRegression
-        The fitted function; constant beyond the held-out scores.
+        The function of all pairs together; constant beyond the held-out scores.
+    label_regressions_ : dict of int to sklearn.isotonic.IsotonicRegression
+        The functions of the labels that have their own; only with ``per_label``.
 
     Examples
     --------
@@ -292,8 +242,11 @@ class IsotonicCalibration(BaseEstimator):
     array([[0. , 0.5, 0.5, 1. ]])
     """
 
-    def fit(self, scores, Y):
-        """Find the step function on held-out rows.
+    def __init__(self, *, per_label: bool = False):
+        self.per_label = per_label
+
+    def fit(self, scores: MatrixLike, Y: MatrixLike) -> Self:
+        """Find the rising function on held-out rows.
 
         Parameters
         ----------
@@ -312,12 +265,18 @@ class IsotonicCalibration(BaseEstimator):
         ValueError
             If the inputs do not match, or the scored pairs are all true or all false.
         """
-        values, truth = _pairs_with_both_classes(scores, Y)
-        self.regression_ = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-        self.regression_.fit(values.astype(np.float64), truth)
+        pairs = _pairs_with_both_classes(scores, Y)
+        values = pairs.scores.astype(np.float64)
+        self.regression_ = _fit_isotonic(values, pairs.truth)
+        if self.per_label:
+            self._n_labels, self.label_regressions_ = np.shape(scores)[1], {}
+            for label, places in _places_by_label(pairs.labels):
+                truth = pairs.truth[places]
+                if truth.any() and not truth.all():
+                    self.label_regressions_[label] = _fit_isotonic(values[places], truth)
         return self
 
-    def transform(self, scores):
+    def transform(self, scores: MatrixLike) -> Matrix:
         """Return calibrated probabilities.
 
         Parameters
@@ -333,27 +292,87 @@ class IsotonicCalibration(BaseEstimator):
         Raises
         ------
         ValueError
-            If the scores are not finite.
+            If the scores are not finite or, with ``per_label``, of other labels than in :meth:`fit`.
         """
         check_is_fitted(self)
-        return _map_scores(check_scores(scores), lambda s: self.regression_.predict(s.astype(np.float64)))
+        scores = check_scores(scores, n_labels=self._n_labels if self.per_label else None)
+        values = _values(scores).astype(np.float64)
+        calibrated = self.regression_.predict(values) if len(values) else values
+        if self.per_label:
+            for label, places in _places_by_label(_labels(scores)):
+                if label in self.label_regressions_:
+                    calibrated[places] = self.label_regressions_[label].predict(values[places])
+        return _with_values(scores, calibrated)
 
 
-def _pairs_with_both_classes(scores, Y, *, probabilities=False):
-    """Return score and truth of every candidate pair, or say that nothing can be fitted on them."""
+def _fit_isotonic(values, truth):
+    """Fit the isotonic regression of the truth on some scores."""
+    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(values, truth)
+
+
+def _fit_platt(z, truth):
+    """Return slope and bias of Platt's sigmoid."""
+    n_true, n_false = truth.sum(), (~truth).sum()
+    targets = np.where(truth, (n_true + 1) / (n_true + 2), 1 / (n_false + 2))
+    scale = np.abs(z).max() or 1.0  # the search for the optimum needs a slope and a bias of similar size
+    start = [0.0, np.log((n_true + 1) / (n_false + 1))]
+    slope, bias = _fit_sigmoid(z / scale, targets, start=start, options={"ftol": 1e-12, "gtol": 1e-8})
+    return slope / scale, bias
+
+
+def _fit_sigmoid(z, targets, *, start, bounds=None, options=None):
+    """Return slope and bias with the least log-loss of sigmoid(slope·z + bias); the problem is convex."""
+    targets = targets.astype(np.float64)
+
+    def loss_and_gradient(parameters):
+        slope, bias = parameters
+        u = slope * z + bias
+        residual = (expit(u) - targets) / len(targets)
+        return np.mean(np.logaddexp(0, u) - targets * u), np.array([residual @ z, residual.sum()])
+
+    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return tuple(found.x.tolist())
+
+
+def _pairs_with_both_classes(scores, Y, *, probabilities=False) -> CandidatePairs:
+    """Return the candidate pairs, or say that nothing can be fitted on them."""
     scores = check_scores(scores, probabilities=probabilities)
-    Y = check_labels(Y, n_samples=scores.shape[0], n_labels=scores.shape[1])
-    _, values, truth = candidate_pairs(Y, scores)
-    if truth.all() or not truth.any():
+    pairs = candidate_pairs(check_labels(Y, n_samples=scores.shape[0], n_labels=scores.shape[1]), scores)
+    if pairs.truth.all() or not pairs.truth.any():
         raise ValueError(
-            f"calibration needs scored pairs of both classes; {truth.sum()} of {len(truth)} scored pairs are "
-            "true. Fit on more held-out rows."
+            f"calibration needs scored pairs of both classes; {pairs.truth.sum()} of {len(pairs.truth)} "
+            "scored pairs are true. Fit on more held-out rows."
         )
-    return values, truth
+    return pairs
 
 
-def _map_scores(scores, function):
-    """Apply a function to every score and keep the container."""
+def _places_by_label(labels) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each label that has pairs, with the places of its pairs."""
+    order = grouped_by_label(labels)
+    present, first = np.unique(labels[order], return_index=True)
+    yield from zip(present.tolist(), np.split(order, first)[1:], strict=True)
+
+
+def _logits(values, *, from_logits):
+    """Turn scores into float64 logits."""
+    values = values.astype(np.float64)
+    return values if from_logits else logit(np.clip(values, _MARGIN, 1 - _MARGIN))
+
+
+def _labels(scores):
+    """Label of every candidate pair, row by row."""
+    if sp.issparse(scores):
+        return scores.indices
+    return np.tile(np.arange(scores.shape[1]), scores.shape[0])
+
+
+def _values(scores):
+    """Score of every candidate pair, row by row."""
+    return scores.data if sp.issparse(scores) else scores.ravel()
+
+
+def _with_values(scores, values):
+    """Return a container like that of the scores, with other values at the same pairs."""
     if not sp.issparse(scores):
-        return function(scores.ravel()).reshape(scores.shape)
-    return sp.csr_array((function(scores.data), scores.indices, scores.indptr), shape=scores.shape)
+        return values.reshape(scores.shape)
+    return sp.csr_array((values, scores.indices, scores.indptr), shape=scores.shape)

@@ -1,14 +1,13 @@
-"""Reliability, temperature and isotonic calibration against loops, scikit-learn and known parameters."""
+"""Temperature, Platt and isotonic calibration against scikit-learn, label by label, and known parameters."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from scipy.stats import binomtest, rankdata
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from adathresh.calibration import IsotonicCalibration, TemperatureScaling, reliability_curve
+from adathresh.calibration import IsotonicCalibration, PlattScaling, TemperatureScaling, _logits
 from adathresh.metrics import expected_calibration_error, log_loss
 
 
@@ -19,48 +18,6 @@ def make_pairs(seed, shape=(200, 12), slope=1.0, bias=0.0, kept=0.5):
     Y = (rng.random(shape) < expit(slope * z + bias)).astype(int)
     stored = rng.random(shape) < kept
     return Y, z, stored, sp.csr_array((z[stored], np.nonzero(stored)), shape=shape)
-
-
-@pytest.mark.parametrize("pairs", ["candidates", "all"])
-@pytest.mark.parametrize("decimals", [1, 15])
-@pytest.mark.parametrize("stored_zeros", [True, False])
-def test_reliability_curve_against_a_loop(pairs, decimals, stored_zeros):
-    Y, z, stored, _ = make_pairs(0)
-    p = np.round(expit(z), decimals)
-    if not stored_zeros:
-        p = np.maximum(p, 0.05)
-    sparse = sp.csr_array((p[stored], np.nonzero(stored)), shape=p.shape)
-    curve = reliability_curve(Y, sparse, n_bins=10, pairs=pairs)
-    y, p = (Y[stored], p[stored]) if pairs == "candidates" else (Y.ravel(), np.where(stored, p, 0).ravel())
-    bins = np.floor(10 * (rankdata(p) - 0.5) / len(p))
-    members = [bins == b for b in np.unique(bins)]
-    np.testing.assert_allclose(curve.mean_predicted, [p[of].mean() for of in members], atol=1e-14)
-    np.testing.assert_allclose(curve.observed, [y[of].mean() for of in members])
-    np.testing.assert_array_equal(curve.count, [of.sum() for of in members])
-    for k, of in enumerate(members):
-        interval = binomtest(y[of].sum(), of.sum()).proportion_ci(method="wilson")
-        assert (curve.low[k], curve.high[k]) == pytest.approx((interval.low, interval.high), abs=1e-12)
-
-
-def test_bins_without_ties_have_equal_mass_and_ties_share_a_bin():
-    p = np.arange(1, 61).reshape(6, 10) / 61
-    np.testing.assert_array_equal(reliability_curve(np.zeros((6, 10)), p, n_bins=15).count, np.full(15, 4))
-    assert reliability_curve(np.eye(4), np.full((4, 4), 0.3)).count.tolist() == [16]
-
-
-def test_absent_pairs_of_a_huge_matrix_are_counted_not_stored():
-    n = 100_000  # 10 billion pairs
-    scores = sp.csr_array(([0.5, 0.0], ([0, 1], [0, 1])), shape=(n, n))
-    Y = sp.csr_array(([1, 1], ([0, 2], [0, 2])), shape=(n, n))
-    curve = reliability_curve(Y, scores, pairs="all")
-    assert curve.count.tolist() == [n * n - 1, 1]
-    assert curve.observed.tolist() == [1 / (n * n - 1), 1.0]
-    assert curve.mean_predicted.tolist() == [0.0, 0.5]
-    assert 0 < curve.low[0] < curve.observed[0] < curve.high[0] < 1e-8
-
-
-def test_no_pairs_no_bins():
-    assert all(len(part) == 0 for part in reliability_curve(np.zeros((2, 2)), sp.csr_array((2, 2))))
 
 
 @pytest.mark.parametrize("container", ["dense", "sparse"])
@@ -109,7 +66,113 @@ def test_isotonic_is_sklearns_on_the_pooled_pairs():
     )
 
 
-CALIBRATORS = [TemperatureScaling(from_logits=True), IsotonicCalibration()]
+def filled(stored, values):
+    """Return an array of the stored values, NaN elsewhere."""
+    array = np.full(stored.shape, np.nan)
+    array[stored] = values
+    return array
+
+
+def make_uneven_pairs(seed):
+    """Labels of different slopes; label 0 has no positive, 1 no negative, 2 no pair, 3 one positive."""
+    rng = np.random.default_rng(seed)
+    Y, z, stored, _ = make_pairs(seed)
+    Y = (rng.random(Y.shape) < expit(z * np.linspace(-0.5, 2, 12) + rng.normal(size=12))).astype(int)
+    Y[:, 0], Y[:, 1], Y[:, 3], stored[:, 2] = 0, 1, 0, False
+    Y[7, 3], stored[7, 3] = 1, True
+    return Y, z, stored, sp.csr_array((z[stored], np.nonzero(stored)), shape=z.shape)
+
+
+def naive_by_label(fit, Y, z, stored, new_z, new_stored):
+    """Fit each label on its own pairs, or on all pairs where those are of one class."""
+    expected = np.full(new_z.shape, np.nan)
+    for j in range(Y.shape[1]):
+        own = Y[stored[:, j], j]
+        of_label = (z[stored[:, j], j], own) if len(set(own)) == 2 else (z[stored], Y[stored])
+        expected[new_stored[:, j], j] = fit(*of_label)(new_z[new_stored[:, j], j])
+    return expected
+
+
+def fit_isotonic(z, y):
+    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(z, y).predict
+
+
+def fit_platt(z, y):
+    """Logistic regression on every pair twice, weighted by Platt's targets."""
+    target = np.where(y, (y.sum() + 1) / (y.sum() + 2), 1 / ((1 - y).sum() + 2))
+    twice, weight = np.tile(z, 2)[:, None], np.r_[target, 1 - target]
+    model = LogisticRegression(C=1e9, solver="newton-cholesky", tol=1e-10)
+    model.fit(twice, np.repeat([1, 0], len(z)), sample_weight=weight)
+    return lambda new: model.predict_proba(np.reshape(new, (-1, 1)))[:, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize(
+    ("calibrator", "fit", "tolerance"),
+    [
+        (IsotonicCalibration(per_label=True), fit_isotonic, 0),
+        (PlattScaling(per_label=True, from_logits=True), fit_platt, 1e-6),
+    ],
+)
+def test_each_label_is_calibrated_as_scikit_learn_would(calibrator, fit, tolerance, sparse, seed):
+    Y, z, stored, scores = make_uneven_pairs(seed)
+    _, new_z, new_stored, new_scores = make_pairs(100 + seed)
+    if not sparse:
+        stored, new_stored = np.ones_like(stored), np.ones_like(stored)
+        scores, new_scores = z, new_z
+    found = calibrator.fit(scores, Y).transform(new_scores)
+    expected = naive_by_label(fit, Y, z, stored, new_z, new_stored)
+    assert sp.issparse(found) == sparse
+    found = filled(new_stored, found.data) if sparse else found
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+def test_pooled_platt_is_scikit_learns():
+    Y, z, stored, sparse = make_pairs(7, slope=0.5, bias=-1)
+    scaling = PlattScaling(from_logits=True).fit(sparse, Y)
+    expected = fit_platt(z[stored], Y[stored])(z[stored])
+    np.testing.assert_allclose(scaling.transform(sparse).data, expected, atol=1e-6)
+    assert not hasattr(scaling, "label_slopes_")
+
+
+def test_labels_without_both_classes_take_the_function_of_all_pairs():
+    Y, _, _, sparse = make_uneven_pairs(0)
+    pooled = PlattScaling(from_logits=True).fit(sparse, Y)
+    own = PlattScaling(from_logits=True, per_label=True).fit(sparse, Y)
+    same = (own.label_slopes_ == pooled.slope_) & (own.label_biases_ == pooled.bias_)
+    assert np.flatnonzero(same).tolist() == [0, 1, 2]
+    assert list(IsotonicCalibration(per_label=True).fit(sparse, Y).label_regressions_) == list(range(3, 12))
+
+
+def test_platts_sigmoid_is_finite_where_scores_separate_the_classes():
+    scaling = PlattScaling(from_logits=True).fit([[-3e4, -3e4, 3e4, 3e4]], [[0, 0, 1, 1]])
+    assert scaling.transform([[-3e4, 3e4]]).ravel() == pytest.approx([0.25, 0.75], abs=1e-6)
+    # equal scores: the share of true pairs, drawn towards one half
+    equal = PlattScaling(from_logits=True).fit([[2.0, 2.0, 2.0, 2.0]], [[0, 0, 0, 1]])
+    assert equal.transform([[2.0]]).item() == pytest.approx((2 / 3 + 3 / 5) / 4, abs=1e-4)
+
+
+def test_platt_scaling_of_probabilities_is_that_of_their_logits():
+    Y, z, _, _ = make_pairs(3, slope=0.5)
+    by_logit = PlattScaling(from_logits=True, per_label=True).fit(z, Y).transform(z)
+    by_probability = PlattScaling(per_label=True).fit(expit(z), Y).transform(expit(z))
+    np.testing.assert_allclose(by_probability, by_logit, atol=1e-5)
+
+
+@pytest.mark.parametrize("calibrator", [PlattScaling(per_label=True), IsotonicCalibration(per_label=True)])
+def test_scores_without_pairs_stay_without(calibrator):
+    found = calibrator.fit([[0.2, 0.8]], [[0, 1]]).transform(sp.csr_array((3, 2)))
+    assert found.shape == (3, 2)
+    assert found.nnz == 0
+
+
+POOLED = [TemperatureScaling(from_logits=True), PlattScaling(from_logits=True), IsotonicCalibration()]
+CALIBRATORS = [
+    *POOLED,
+    PlattScaling(from_logits=True, per_label=True),
+    IsotonicCalibration(per_label=True),
+]
 
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
@@ -133,8 +196,9 @@ def test_containers_and_order(calibrator, dtype):
     assert mended.format == "csr"
     np.testing.assert_array_equal(mended.indices, sparse.indices)
     np.testing.assert_array_equal(mended.indptr, sparse.indptr)
-    order = np.argsort(sparse.data)
-    assert (np.diff(mended.data[order]) >= 0).all()
+    if not getattr(calibrator, "per_label", False):
+        order = np.argsort(sparse.data)
+        assert (np.diff(mended.data[order]) >= 0).all()
     dense = calibrator.transform(z)
     assert dense.shape == z.shape
     np.testing.assert_array_equal(dense[stored][1:], mended.data[1:])
@@ -143,15 +207,12 @@ def test_containers_and_order(calibrator, dtype):
 
 
 LOGITS = [[-1.0, 2.0], [0.5, -3.0]]
+LABELS = [[0, 1], [1, 0]]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: reliability_curve([[1, 0]], [[0.5, 0.5]], n_bins=0), "n_bins must be at least 1; got 0"),
-        (lambda: reliability_curve([[1, 0]], [[0.5, 0.5]], pairs="x"), "pairs must be"),
-        (lambda: reliability_curve([[1, 0]], [[0.5, 1.5]]), "scipy.special.expit"),
-        (lambda: reliability_curve([[1, 0]], [[0.5]]), "scores has 1 labels but 2 were expected"),
         (lambda: TemperatureScaling().fit(LOGITS, [[1, 0], [0, 1]]), "scipy.special.expit"),
         (lambda: TemperatureScaling(from_logits=True).fit(LOGITS, [[1, 0]]), "Y has 1 rows but 2"),
         (
@@ -162,6 +223,19 @@ LOGITS = [[-1.0, 2.0], [0.5, -3.0]]
         (lambda: IsotonicCalibration().fit([[np.inf, 1.0]], [[0, 1]]), "row 0, label 0"),
         (lambda: IsotonicCalibration().transform(LOGITS), "not fitted"),
         (lambda: TemperatureScaling().transform(LOGITS), "not fitted"),
+        (lambda: PlattScaling().transform(LOGITS), "not fitted"),
+        (lambda: PlattScaling().fit(LOGITS, [[1, 0], [0, 1]]), "scipy.special.expit"),
+        (lambda: PlattScaling(from_logits=True).fit(LOGITS, [[1], [0]]), "Y has 1 labels but 2"),
+        (lambda: PlattScaling(from_logits=True).fit(LOGITS, [[0, 0], [0, 0]]), "both classes; 0 of 4"),
+        (lambda: PlattScaling(per_label=True).fit(sp.csr_array((2, 2)), LABELS), "both classes; 0 of 0"),
+        (
+            lambda: PlattScaling(from_logits=True, per_label=True).fit(LOGITS, LABELS).transform([[0.5]]),
+            "scores has 1 labels but 2 were expected",
+        ),
+        (
+            lambda: IsotonicCalibration(per_label=True).fit(LOGITS, LABELS).transform([[0.5]]),
+            "scores has 1 labels but 2 were expected",
+        ),
     ],
 )
 def test_errors(call, message):
@@ -170,5 +244,5 @@ def test_errors(call, message):
 
 
 def test_logit_margin_is_the_documented_one():
-    scaling = TemperatureScaling()
-    np.testing.assert_allclose(scaling._logits(np.array([0.0, 0.5])), [logit(1e-7), 0])
+    found = _logits(np.array([0.0, 0.5]), from_logits=False)
+    np.testing.assert_allclose(found, [logit(1e-7), 0])
