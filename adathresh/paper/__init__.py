@@ -1,6 +1,10 @@
 """The method of arXiv:2505.03118, trained end to end in torch.
 
-``threshold_layer`` holds θ, ``losses`` the loss, ``network`` and ``training`` the network and its training,
-``classifier`` all of it as one scikit-learn classifier, without label leakage. ``as_released`` rebuilds the
-published code, leak and all, for the audit only.
+- ``classifier``: :class:`AdaptiveThresholdNetwork`, all of it as one scikit-learn classifier, without label
+  leakage;
+- ``threshold_layer``: :class:`ThresholdFusion`, the threshold θ as a torch module;
+- ``losses``: the losses of logits against thresholds, as functions and as modules;
+- ``network``: the multilayer perceptron, on sparse rows;
+- ``training``: epochs, early stopping on validation rows, checkpoints;
+- ``as_released``: for the audit only, the published protocol, which reads the labels that it predicts.
 """
