@@ -1,7 +1,8 @@
-"""The command line: ``adathresh reproduce`` and ``adathresh data``."""
+"""The command line: ``adathresh reproduce``, ``adathresh verify`` and ``adathresh data``."""
 
 import argparse
 import sys
+from pathlib import Path
 
 # Everything heavy is imported by the command that needs it, so that --help answers at once.
 from adathresh import __version__
@@ -42,6 +43,7 @@ def _parser(*, with_data):
     parser.add_argument("--version", action="version", version=f"adathresh {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_reproduce_parser(commands)
+    _add_verify_parser(commands)
     if with_data:
         from adathresh.datasets.cli import add_data_parser
 
@@ -55,8 +57,9 @@ def _add_reproduce_parser(commands):
     """Describe ``adathresh reproduce``."""
     parser = commands.add_parser(
         "reproduce",
-        help="run the numbered notebooks and write all tables and figures",
-        description="Run the numbered notebooks in order and write all tables and figures.",
+        help="run the numbered notebooks and compare what they find with what is published",
+        description="Run the numbered notebooks in order, write all tables and figures into a folder apart, and "
+        "say whether the published claims and values came out again.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -76,9 +79,27 @@ def _add_reproduce_parser(commands):
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="folder for results (default: results/NAME/, for the full profile full/ in it)",
+        help="folder for results (default: reproduced/NAME/, for the full profile full/ in it)",
+    )
+    parser.add_argument(
+        "--update-reference",
+        action="store_true",
+        help="replace the published results in results/ once every notebook has run",
     )
     parser.set_defaults(run=_reproduce)
+
+
+def _add_verify_parser(commands):
+    """Describe ``adathresh verify``."""
+    parser = commands.add_parser(
+        "verify",
+        help="check the published results without running anything",
+        description="Read every claim of the published results off its tables, and compare it with what is "
+        "published.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--results", metavar="DIR", help="folder of results (default: the clone's results/)")
+    parser.set_defaults(run=_verify)
 
 
 def _reproduce(args):
@@ -88,7 +109,7 @@ def _reproduce(args):
     )
     only = None if args.only is None else [name.strip() for name in args.only.split(",")]
     try:
-        from adathresh.experiments.runner import reproduce
+        from adathresh.experiments.reproduce import reproduce
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{error.name} is needed to run notebooks: pip install 'adathresh[notebooks]'"
@@ -97,7 +118,14 @@ def _reproduce(args):
 
     # Before the first notebook: a wrong name ends here, and building or fetching shows its progress.
     locate(config.dataset, config.data_dir)
-    return reproduce(config, only=only)
+    return reproduce(config, only=only, update_reference=args.update_reference)
+
+
+def _verify(args):
+    """Hand over to the check of the published results."""
+    from adathresh.experiments.verify import verify
+
+    return verify(None if args.results is None else Path(args.results))
 
 
 if __name__ == "__main__":

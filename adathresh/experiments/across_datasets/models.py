@@ -1,4 +1,4 @@
-"""How the families of base models rank over all data sets: at 0.5, under the best rival rule, with ours."""
+"""How base models rank over all data sets: at 0.5, under the best rival rule, with ours."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import studentized_range
 
-CUTS = {"fixed": "fixed 0.5", "best_rival": "best rival rule", "adaptive": "adaptive"}
+RULES = {"fixed": "fixed 0.5", "best_rival": "best rival rule", "adaptive": "adaptive"}
 """The columns of notebook 02's gap table, and what they are called in figures."""
 
 _TREES = ("label tree", "extra trees")
@@ -14,28 +14,30 @@ _TRANSFORMER = "MiniLM, frozen"
 
 
 def models_table(folder):
-    """Average the seeds of every data set and family of base models.
+    """Average the seeds of every data set and base model.
 
     Parameters
     ----------
     folder : str or path-like
-        Holds notebook 02's ``gap.csv`` in ``<dataset>/`` or ``<dataset>/full/``, which goes before.
+        Holds ``gap.csv`` in ``<dataset>/02_baselines/``, or below ``<dataset>/full/``, which goes before.
 
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, profile, family, seeds, and the family's macro-F1 on the test rows: fixed (at 0.5),
-        best_rival (under the rival rule that is best on the dev rows), adaptive.
+        Columns dataset, profile, base, seeds, and the base model's macro-F1 on the test rows: fixed (at 0.5),
+        best_rival (under the rival rule that is best in a cross-validation), adaptive.
 
     Raises
     ------
     FileNotFoundError
         If no data set has the table.
     """
-    return pd.concat([_one_set(*place) for place in places_with(folder, "gap.csv", "02")], ignore_index=True)
+    return pd.concat(
+        [_one_set(*place) for place in places_with(folder, "02_baselines/gap.csv")], ignore_index=True
+    )
 
 
-def places_with(folder, file, notebook):
+def places_with(folder, file):
     """Find the results of each data set that has a table: those of the full profile, else the quick ones.
 
     Parameters
@@ -43,14 +45,12 @@ def places_with(folder, file, notebook):
     folder : str or path-like
         The results.
     file : str
-        Name of the table.
-    notebook : str
-        Number of the notebook that writes it.
+        The table, with the notebook that writes it: "02_baselines/gap.csv".
 
     Returns
     -------
     list of tuple of (str, str, pathlib.Path)
-        Data set, profile and folder, in the order of the names.
+        Data set, profile and the notebook's folder, in the order of the names.
 
     Raises
     ------
@@ -58,11 +58,11 @@ def places_with(folder, file, notebook):
         If no data set has the table.
     """
     quick, full = (Path(folder).glob(f"{place}/{file}") for place in ("*", "*/full"))
-    found = {path.parent.name: ("quick", path.parent) for path in quick}
-    found |= {path.parent.parent.name: ("full", path.parent) for path in full}
+    found = {path.parts[-3]: ("quick", path.parent) for path in quick}
+    found |= {path.parts[-4]: ("full", path.parent) for path in full}
     if not found:
         raise FileNotFoundError(
-            f"{folder} holds no <dataset>/{file}; run `adathresh reproduce --only {notebook}` first."
+            f"{folder} holds no <dataset>/{file}; run `adathresh reproduce --only {file[:2]}` first."
         )
     return [(name, *found[name]) for name in sorted(found)]
 
@@ -78,13 +78,13 @@ def with_texts(models):
     Returns
     -------
     pandas.DataFrame
-        All families of those sets.
+        All base models of those sets.
     """
-    return models[models["dataset"].isin(models.loc[models["family"] == _TRANSFORMER, "dataset"])]
+    return models[models["dataset"].isin(models.loc[models["base"] == _TRANSFORMER, "dataset"])]
 
 
 def mean_ranks(table):
-    """Rank all pairs of a family and a cut on each data set, and average the ranks over the sets.
+    """Rank all pairs of a base model and a rule on each data set, and average the ranks over the sets.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ def mean_ranks(table):
     Returns
     -------
     pandas.DataFrame
-        One row a family that every set has, the best with ``adaptive`` first; a column for each of
-        :data:`CUTS`. 1 is the best rank, ties share theirs. Label trees and extra trees, of which each set
-        has one, count as one family.
+        One row a base model that every set has, the best with ``adaptive`` first; a column for each of
+        :data:`RULES`. 1 is the best rank, ties share theirs. Label trees and extra trees, of which each set
+        has one, count as one.
     """
-    families = table["family"].where(~table["family"].isin(_TREES), "trees")
-    values = table.assign(family=families).pivot(index="dataset", columns="family", values=list(CUTS))
+    bases = table["base"].where(~table["base"].isin(_TREES), "trees")
+    values = table.assign(base=bases).pivot(index="dataset", columns="base", values=list(RULES))
     ranks = values.dropna(axis=1).rank(axis=1, ascending=False).mean()
-    return ranks.unstack(level=0).dropna()[list(CUTS)].sort_values("adaptive")
+    return ranks.unstack(level=0).dropna()[list(RULES)].sort_values("adaptive")
 
 
 def critical_difference(n_methods, n_sets, *, level=0.05):
@@ -135,10 +135,10 @@ def critical_difference(n_methods, n_sets, *, level=0.05):
 
 def _one_set(name, profile, folder):
     """Average one data set's seeds."""
-    families = pd.read_csv(folder / "gap.csv").groupby("base", sort=False)
-    table = families[list(CUTS)].mean()
-    table.insert(0, "seeds", families["seed"].nunique())
-    table = table.rename_axis("family").reset_index()
+    bases = pd.read_csv(folder / "gap.csv").groupby("base", sort=False)
+    table = bases[list(RULES)].mean()
+    table.insert(0, "seeds", bases["seed"].nunique())
+    table = table.reset_index()
     table.insert(0, "dataset", name)
     table.insert(1, "profile", profile)
     return table

@@ -1,9 +1,10 @@
 """What one run of the notebooks is: data set, profile, seeds, and where its results go."""
 
-import difflib
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from adathresh.utils.suggest import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +36,14 @@ class Profile:
     n_bootstrap : int
         Draws of the paired bootstrap over test rows.
     network_labels : int
-        Labels up to which the network is cross-fitted, too, which takes four trainings.
+        Labels up to which the network is a base model, which takes four trainings of it.
     first_words : int
         Words of a text's beginning on which a linear model of their own is cross-fitted, too; 0 for none.
     text_tokens : int
         Tokens of a text that a transformer reads.
     tuning_steps : int
         Steps of a fine-tuning at most, of 32 texts each; three epochs usually end before the full profile's.
+        0: no transformer is fine-tuned, as a few steps would be no rival.
     """
 
     n_seeds: int
@@ -74,10 +76,10 @@ PROFILES = {
         released_epochs=20,
         long_epochs=20,
         n_bootstrap=1_000,
-        network_labels=1_000,
+        network_labels=5_000,
         first_words=0,
-        text_tokens=24,
-        tuning_steps=32,
+        text_tokens=64,
+        tuning_steps=0,
     ),
     "full": Profile(
         n_seeds=3,
@@ -107,7 +109,7 @@ def repository_root():
     pathlib.Path or None
         The folder with ``pyproject.toml`` and ``notebooks/``; None for a package installed without them.
     """
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
 
 
@@ -128,8 +130,8 @@ class RunConfig:
     random_state : int, default=0
         The first seed; the others follow it.
     out : str, optional
-        Folder for results; None for ``results/<dataset>/`` (``results/<dataset>/full/`` for the full profile)
-        in the clone that the package is run from, or in the working directory where there is no clone.
+        Folder for results; None for ``reproduced/<dataset>/`` (``reproduced/<dataset>/full/`` for the full
+        profile) in the clone that the package is run from, or in the working directory where there is none.
     save : bool, default=False
         Whether tables and figures are written. Only ``adathresh reproduce`` sets it, so that reading or
         testing a notebook never changes results.
@@ -174,6 +176,40 @@ class RunConfig:
         if not isinstance(self.save, bool):
             raise TypeError(f"save must be True or False; got {self.save!r}.")
 
+    @classmethod
+    def from_notebook(cls, namespace):
+        """Build the configuration from what a notebook's parameters cell has set.
+
+        Parameters
+        ----------
+        namespace : dict of str to object
+            ``globals()`` of the notebook, before it sets anything else.
+
+        Returns
+        -------
+        RunConfig
+            One field for each name in lower case that holds a text, a number, True, False or None; names in
+            capitals are constants that were imported.
+
+        Raises
+        ------
+        TypeError
+            For a name that is no field, such as a misspelt parameter of papermill, which itself only warns.
+        """
+        given = {
+            name: value
+            for name, value in namespace.items()
+            if name.islower() and name[0] != "_" and isinstance(value, str | int | float | None)
+        }
+        names = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in names:
+                known = ", ".join(names)
+                raise TypeError(
+                    f"{name!r} is no parameter of a notebook ({known}).{did_you_mean(name, names)}"
+                )
+        return cls(**given)
+
     @property
     def numbers(self):
         """The numbers of the chosen profile.
@@ -208,11 +244,11 @@ class RunConfig:
         """
         if self.out is not None:
             return Path(self.out).expanduser().absolute()
-        return (repository_root() or Path.cwd()) / self._results
+        return (repository_root() or Path.cwd()) / "reproduced" / self._place
 
     @property
     def reference_folder(self):
-        """Where the published tables for this data set and profile are.
+        """Where the published results for this data set and profile are.
 
         Returns
         -------
@@ -220,12 +256,12 @@ class RunConfig:
             A folder of the clone, whatever ``out`` is; None where there is no clone.
         """
         root = repository_root()
-        return root / self._results if root else None
+        return root / "results" / self._place if root else None
 
     @property
-    def _results(self):
-        """The results folder relative to the repository's root."""
-        return Path("results", self.dataset, *(["full"] if self.profile == "full" else []))
+    def _place(self):
+        """Where this data set and profile lie inside a folder of results."""
+        return Path(self.dataset, *(["full"] if self.profile == "full" else []))
 
     def to_dict(self):
         """Return what determines the results, for ``run.json``.
@@ -253,26 +289,6 @@ class RunConfig:
             One literal per field, under the field's own name.
         """
         return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def nearest_name(name, names):
-    """Suggest the valid name that a misspelt one probably meant.
-
-    Parameters
-    ----------
-    name : str
-        What was given.
-    names : iterable of str
-        What would be valid.
-
-    Returns
-    -------
-    str
-        ``did you mean 'x'?``, or the list of valid names where none is near.
-    """
-    names = sorted(names)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"valid names: {', '.join(names) or 'none'}."
 
 
 def _check_integer(name, value, *, at_least):

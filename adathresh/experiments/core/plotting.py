@@ -7,13 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 # Okabe and Ito's colours, distinguishable with every common colour-vision deficiency; black is kept for text.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 
 STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelsize": 11,
-    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.prop_cycle": plt.cycler(color=COLORS),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 12,
@@ -129,10 +129,10 @@ def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows w
     figure, axes = plt.subplots(figsize=(max(6.4, 0.28 * len(values) * len(bins) + 1.5), 4.2))
     width = 0.8 / len(values)
     positions = np.arange(len(bins))
-    for i, ((name, heights), colour) in enumerate(zip(values.items(), _colours(len(values)), strict=True)):
+    for i, ((name, heights), color) in enumerate(zip(values.items(), _colors(len(values)), strict=True)):
         offset = (i - (len(values) - 1) / 2) * width
         error = (errors or {}).get(name)
-        axes.bar(positions + offset, heights, width, yerr=error, label=name, color=colour, error_kw={"lw": 1})
+        axes.bar(positions + offset, heights, width, yerr=error, label=name, color=color, error_kw={"lw": 1})
     axes.set_xticks(positions, bins)
     axes.grid(False, axis="x")
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -188,7 +188,7 @@ def plot_training_curves(history, *, panels=None, xlabel="epoch"):
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
-def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="rule"):
+def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", color="base", marker="rule"):
     """Draw one point per row of a results table, coloured by one column and marked by another.
 
     Parameters
@@ -197,7 +197,7 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
         The rows; repetitions with equal names are averaged.
     x, y : str
         The metrics on the axes.
-    colour, marker : str
+    color, marker : str
         The columns that choose colour and marker.
 
     Returns
@@ -205,8 +205,8 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
     matplotlib.figure.Figure
         The legend stands beside the points.
     """
-    points = frame.groupby([colour, marker], sort=False)[[x, y]].mean().reset_index()
-    colours, markers = list(points[colour].unique()), list(points[marker].unique())
+    points = frame.groupby([color, marker], sort=False)[[x, y]].mean().reset_index()
+    colors, markers = list(points[color].unique()), list(points[marker].unique())
     figure, axes = plt.subplots(figsize=(7.2, 4.4))
     for _, point in points.iterrows():
         shape = MARKERS[markers.index(point[marker]) % len(MARKERS)]
@@ -214,13 +214,13 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", colour="base", marker="r
             point[x],
             point[y],
             s=150 if shape == "*" else 60,  # a star's spikes make it look smaller than it is
-            color=COLOURS[colours.index(point[colour]) % len(COLOURS)],
+            color=COLORS[colors.index(point[color]) % len(COLORS)],
             marker=shape,
             edgecolor="white",
             linewidth=0.5,
         )
-    for name, colour_ in zip(colours, _colours(len(colours)), strict=True):
-        axes.plot([], [], "o", color=colour_, label=name)
+    for name, color_ in zip(colors, _colors(len(colors)), strict=True):
+        axes.plot([], [], "o", color=color_, label=name)
     for name, shape in zip(markers, itertools.cycle(MARKERS), strict=False):
         axes.plot([], [], shape, color="0.4", label=name)
     axes.margins(0.08)
@@ -251,9 +251,9 @@ def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
     axes.axvline(0, color="0.5", linewidth=1)
     for position, (_, row) in enumerate(means.iterrows()):
         clear = row["low"] > 0 or row["high"] < 0
-        axes.plot([row["low"], row["high"]], [position, position], color=COLOURS[0])
+        axes.plot([row["low"], row["high"]], [position, position], color=COLORS[0])
         axes.plot(
-            row["difference"], position, "o", color=COLOURS[0], markerfacecolor=None if clear else "white"
+            row["difference"], position, "o", color=COLORS[0], markerfacecolor=None if clear else "white"
         )
     axes.set_yticks(range(len(means)), means.index)
     axes.invert_yaxis()
@@ -279,10 +279,10 @@ def plot_outcomes(counts, *, xlabel="data sets × base models"):
     """
     figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(counts) + 1.6))
     start = np.zeros(len(counts))
-    colours = {"better": COLOURS[0], "level": "0.8", "worse": COLOURS[5]}
-    for outcome, colour in colours.items():
+    colors = {"better": COLORS[0], "level": "0.8", "worse": COLORS[5]}
+    for outcome, color in colors.items():
         widths = counts[outcome].to_numpy()
-        bars = axes.barh(counts.index, widths, left=start, color=colour, label=f"adaptive is {outcome}")
+        bars = axes.barh(counts.index, widths, left=start, color=color, label=f"adaptive is {outcome}")
         axes.bar_label(
             bars,
             [str(width) if width else "" for width in widths],
@@ -322,8 +322,8 @@ def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.6))
     at = np.arange(len(means))
     axes.hlines(at, means.min(axis=1), means.max(axis=1), color="0.75", linewidth=3, zorder=1)
-    for (column, label), colour, marker in zip(points.items(), COLOURS, ("o", "s", "D"), strict=False):
-        axes.scatter(means[column], at, s=45, color=colour, marker=marker, label=label, zorder=2)
+    for (column, label), color, marker in zip(points.items(), COLORS, ("o", "s", "D"), strict=False):
+        axes.scatter(means[column], at, s=45, color=color, marker=marker, label=label, zorder=2)
     axes.set_yticks(at, means.index)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
@@ -365,35 +365,35 @@ def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20
     return figure
 
 
-def plot_explanation(explanation, *, title=None, neighbours=None):
+def plot_explanation(explanation, *, title=None, neighbors=None):
     """Draw how the terms of one decision add up, and where its neighbours lie.
 
     Parameters
     ----------
     explanation : Explanation
-        The terms, the cut and the margin, as ``AdaptiveThresholdClassifier.explain`` returns them.
+        The terms, the threshold and the margin, as ``AdaptiveThresholdClassifier.explain`` returns them.
     title : str, optional
         What was decided.
-    neighbours : pandas.DataFrame, optional
+    neighbors : pandas.DataFrame, optional
         Columns weight, carries (whether the neighbour carries the label) and shown (its text), the nearest
         first; drawn as a second panel.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A waterfall from 0 to the fused logit, the cut as a dashed line, and from there the margin.
+        A waterfall from 0 to the fused logit, the threshold as a dashed line, and from there the margin.
     """
-    n_panels = 1 if neighbours is None else 2
+    n_panels = 1 if neighbors is None else 2
     figure, panels = plt.subplots(n_panels, figsize=(7.6, 2.9 * n_panels), squeeze=False)
     _draw_terms(panels[0, 0], explanation)
     if title:
         figure.suptitle(title, fontsize=plt.rcParams["axes.titlesize"], parse_math=False)
-    if neighbours is not None:
-        _draw_neighbours(panels[1, 0], neighbours)
+    if neighbors is not None:
+        _draw_neighbors(panels[1, 0], neighbors)
     return figure
 
 
-def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=None):
+def plot_points(frame, *, names, panels, color=None, intervals=False, ylabel=None):
     """Draw one line a name: small dots for repetitions, a large one for their mean, one panel a column.
 
     Parameters
@@ -404,7 +404,7 @@ def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=No
         The column with the names.
     panels : dict of str to str
         The drawn columns, with what each is and its unit.
-    colour : str, optional
+    color : str, optional
         A column that tells points on one line apart, by colour and marker.
     intervals : bool, default=False
         Whether columns low and high hold intervals; of repetitions, their means are drawn.
@@ -417,13 +417,13 @@ def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=No
         In the order of the rows, the first on top; panels side by side.
     """
     order = list(frame[names].unique())
-    kinds = [None] if colour is None else list(frame[colour].unique())
-    height = (0.3 if colour is None else 0.1 + 0.16 * len(kinds)) * len(order) + 1.5
+    kinds = [None] if color is None else list(frame[color].unique())
+    height = (0.3 if color is None else 0.1 + 0.16 * len(kinds)) * len(order) + 1.5
     size = (3.4 * len(panels) + 3.0, height)
     figure, grid = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for axes, (column, label) in zip(grid.flat, panels.items(), strict=True):
-        for i, (kind, shade, marker) in enumerate(zip(kinds, _colours(len(kinds)), MARKERS, strict=False)):
-            part = frame if colour is None else frame[frame[colour] == kind]
+        for i, (kind, shade, marker) in enumerate(zip(kinds, _colors(len(kinds)), MARKERS, strict=False)):
+            part = frame if color is None else frame[frame[color] == kind]
             shift = 0.7 * (i - (len(kinds) - 1) / 2) / len(kinds)
             means = part.groupby(names, sort=False).mean(numeric_only=True)
             at = np.array([order.index(name) for name in means.index]) + shift
@@ -439,7 +439,7 @@ def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=No
     first = grid[0, 0]
     first.set_yticks(range(len(order)), [str(name) for name in order])
     first.set(ylabel=names if ylabel is None else ylabel, ylim=(len(order) - 0.5, -0.5))
-    if colour is not None:
+    if color is not None:
         figure.legend(
             *first.get_legend_handles_labels(), loc="outside upper center", ncols=min(3, len(kinds))
         )
@@ -449,14 +449,14 @@ def plot_points(frame, *, names, panels, colour=None, intervals=False, ylabel=No
 def _draw_reliability(axes, curves):
     """Draw the curves of one panel and the diagonal."""
     drawn = []
-    for (name, (predicted, observed, *counts)), colour in zip(
-        curves.items(), _colours(len(curves)), strict=True
+    for (name, (predicted, observed, *counts)), color in zip(
+        curves.items(), _colors(len(curves)), strict=True
     ):
         shown = (np.asarray(predicted) > 0) & (np.asarray(observed) > 0)
         x, y = np.asarray(predicted)[shown], np.asarray(observed)[shown]
         sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0], initial=1) if counts else 25
-        axes.plot(x, y, color=colour, label=name)
-        axes.scatter(x, y, s=sizes, color=colour)
+        axes.plot(x, y, color=color, label=name)
+        axes.scatter(x, y, s=sizes, color=color)
         drawn += [*x, *y]
     low, high = min(drawn, default=0.1) / 1.5, max(drawn, default=1.0) * 1.5
     axes.plot(
@@ -478,7 +478,7 @@ def _draw_terms(axes, explanation):
     terms = {
         f"base score ({explanation.score:.3f})": explanation.base_term,
         "label's rarity": explanation.rarity_term,
-        "neighbours' labels": explanation.neighbour_term,
+        "neighbours' labels": explanation.neighbor_term,
     }
     if explanation.text_term:
         terms["label's text"] = explanation.text_term
@@ -486,22 +486,22 @@ def _draw_terms(axes, explanation):
     starts = np.r_[0, ends[:-1]]
     axes.axvline(0, color="0.5", linewidth=1)
     bars = [
-        (name, start, end, COLOURS[0] if end >= start else COLOURS[1])
+        (name, start, end, COLORS[0] if end >= start else COLORS[1])
         for name, start, end in zip(terms, starts, ends, strict=True)
     ]
-    if np.isfinite(explanation.cut):
-        bars.append(("margin over the cut", explanation.cut, ends[-1], COLOURS[2]))
-        axes.axvline(explanation.cut, color="black", linestyle="--", linewidth=1.2, zorder=3)
+    if np.isfinite(explanation.fused_threshold):
+        bars.append(("margin over the threshold", explanation.fused_threshold, ends[-1], COLORS[2]))
+        axes.axvline(explanation.fused_threshold, color="black", linestyle="--", linewidth=1.2, zorder=3)
         axes.annotate(
-            f"cut {_signed(explanation.cut)}",
-            (explanation.cut, 1),
+            f"threshold {_signed(explanation.fused_threshold)}",
+            (explanation.fused_threshold, 1),
             (0, 3),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             ha="center",
         )
-    for position, (_, start, end, colour) in enumerate(bars):
-        axes.barh(position, end - start, left=start, height=0.6, color=colour)
+    for position, (_, start, end, color) in enumerate(bars):
+        axes.barh(position, end - start, left=start, height=0.6, color=color)
         axes.annotate(
             _signed(end - start),
             (max(start, end), position),
@@ -520,16 +520,16 @@ def _draw_terms(axes, explanation):
     axes.set(xlabel=f"fused logit ({verdict})", ylabel="term")
 
 
-def _draw_neighbours(axes, neighbours):
+def _draw_neighbors(axes, neighbors):
     """Draw the weights of neighbours; full bars carry the label."""
     styles = {
-        True: {"facecolor": COLOURS[0], "label": "carries the label"},
+        True: {"facecolor": COLORS[0], "label": "carries the label"},
         False: {"facecolor": "white", "hatch": "///", "label": "does not"},
     }
     for carries, style in styles.items():
-        at = np.flatnonzero(neighbours["carries"].to_numpy() == carries)
-        axes.barh(at, neighbours["weight"].to_numpy()[at], height=0.6, edgecolor=COLOURS[0], **style)
-    shown = [textwrap.fill(text, 40) for text in neighbours["shown"]]
+        at = np.flatnonzero(neighbors["carries"].to_numpy() == carries)
+        axes.barh(at, neighbors["weight"].to_numpy()[at], height=0.6, edgecolor=COLORS[0], **style)
+    shown = [textwrap.fill(text, 40) for text in neighbors["shown"]]
     axes.set_yticks(range(len(shown)), shown, fontsize=8.5, parse_math=False)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
@@ -547,6 +547,6 @@ def _label(metric):
     return metric.replace("_f1", "-F1").replace("_", " ")
 
 
-def _colours(n):
+def _colors(n):
     """Return n colours, repeating the cycle when there are more lines than colours."""
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+    return [COLORS[i % len(COLORS)] for i in range(n)]

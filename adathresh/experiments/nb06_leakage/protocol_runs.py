@@ -1,6 +1,6 @@
 """Training runs of the released protocol, and without leakage on the same rows; each computed once.
 
-Everything is evaluated on the dev rows, because the released protocol chooses its epoch on the rows that it
+Everything is evaluated on the validation rows, because the released protocol chooses its epoch on the rows that it
 reports; no test row is used. The rows, network and step size are the profile's; batches, loss, switches and
 signals are the released ones.
 """
@@ -17,8 +17,9 @@ from joblib import delayed
 
 from adathresh.datasets.splits import group_split
 from adathresh.experiments.core.cache import cached_arrays
-from adathresh.experiments.core.models import PAPER, neighbour_shares, rows_key
+from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.parallel import side_by_side
+from adathresh.experiments.core.trainings import PAPER, neighbor_shares
 from adathresh.metrics import macro_f1, macro_f1_present, micro_f1, top_k
 from adathresh.paper.as_released import (
     BATCH_SIZE,
@@ -38,7 +39,7 @@ EVALUATION_BATCHES = (1, 16, 128, 1024)
 """Evaluation batch sizes of the released protocol; 128 is its own."""
 
 HALVES = (1, 2)
-"""The dev rows in two parts, one to choose the epoch by and one to report."""
+"""The validation rows in two parts, one to choose the epoch by and one to report."""
 
 WITHOUT_LEARNT_THRESHOLD = tuple(
     {"pos_weight": weight, "normalize_logits": standardised}
@@ -51,11 +52,11 @@ class ProtocolRun(NamedTuple):
     """One training run."""
 
     history: pd.DataFrame
-    """One row an epoch: loss, and the measures of the dev rows, on all of them and on each half."""
+    """One row an epoch: loss, and the measures of the validation rows, on all of them and on each half."""
     predictions: dict
-    """Label sets of the dev rows by the last epoch's weights, by name of the way to evaluate."""
+    """Label sets of the validation rows by the last epoch's weights, by name of the way to evaluate."""
     scores: dict
-    """σ(z−θ) of the dev rows by the same weights, the highest of each row, by name of the signals."""
+    """σ(z−θ) of the validation rows by the same weights, the highest of each row, by name of the signals."""
 
 
 def train_all(config, parts):
@@ -70,7 +71,7 @@ def train_all(config, parts):
     """
     jobs = []
     for seed, ds in parts.items():
-        neighbour_shares(ds)  # every process needs them
+        neighbor_shares(ds)  # every process needs them
         lengths = sorted({config.numbers.long_epochs, config.numbers.released_epochs}, reverse=True)
         jobs += [delayed(released_run)(config, ds, seed=seed, n_epochs=n_epochs) for n_epochs in lengths]
         jobs += [delayed(run)(config, ds, seed=seed) for run in (leak_free_run, leak_free_method)]
@@ -81,7 +82,7 @@ def train_all(config, parts):
 
 
 def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES, pos_weight=10.0, **switches):
-    """Train by the released protocol and predict the dev rows in every way.
+    """Train by the released protocol and predict the validation rows in every way.
 
     Parameters
     ----------
@@ -297,15 +298,15 @@ def _train_released(config, ds, seed, how, batches, switches):
 
 def _train_leak_free(config, ds, seed):
     """Train the released model with leak-free signals; return history, label sets and scores as arrays."""
-    idf, shares = LabelIDF().fit(ds.train.Y).idf_, neighbour_shares(ds)
-    signals = LeakFreeSignals(idf, shares.train), LeakFreeSignals(idf, shares.dev)
+    idf, shares = LabelIDF().fit(ds.train.Y).idf_, neighbor_shares(ds)
+    signals = LeakFreeSignals(idf, shares.train), LeakFreeSignals(idf, shares.validation)
     model = initial_model(config, ds, seed=seed)
     history = _train(model, config, ds, seed, n_epochs=config.numbers.released_epochs, leak_free=signals)
     predicted = predict_released(model, ds.validation.X, ds.validation.Y, signals=signals[1])
 
     def _of_batch(rows):
         """Return rarity and shares of a batch."""
-        local = torch.from_numpy(shares.dev[rows].toarray())
+        local = torch.from_numpy(shares.validation[rows].toarray())
         return torch.as_tensor(idf).to(local).expand_as(local), local
 
     scores = _top_scores(model, ds.validation.X, _of_batch, config.numbers.top_scores)
@@ -324,12 +325,12 @@ def _train_method(config, ds, seed, parameters):
 
 
 def _train(model, config, ds, seed, **options):
-    """Train a released model and measure every epoch on the dev rows and on their halves."""
+    """Train a released model and measure every epoch on the validation rows and on their halves."""
     groups = np.arange(ds.validation.Y.shape[0]) if ds.validation.groups is None else ds.validation.groups
     halves = group_split(groups, (0.5, 0.5), random_state=seed)
 
     def _measure(predicted):
-        """Measure the label sets of the dev rows."""
+        """Measure the label sets of the validation rows."""
         by_half = zip(HALVES, halves, strict=True)
         return measures(ds.validation.Y, predicted) | {
             f"macro_f1_half_{half}": macro_f1(ds.validation.Y[rows], predicted[rows])

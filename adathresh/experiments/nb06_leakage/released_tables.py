@@ -1,6 +1,6 @@
 """What the released protocol measures: rows for the audit's tables.
 
-Everything is evaluated on the dev rows, because the released protocol chooses its epoch on the rows that it
+Everything is evaluated on the validation rows, because the released protocol chooses its epoch on the rows that it
 reports; no test row is used.
 """
 
@@ -8,8 +8,9 @@ import warnings
 
 import numpy as np
 
-from adathresh.experiments.core.models import neighbour_shares
-from adathresh.experiments.core.tables import table_row
+from adathresh.experiments.core.evaluation import BINS, label_frequency
+from adathresh.experiments.core.results import table_row
+from adathresh.experiments.core.trainings import neighbor_shares
 from adathresh.experiments.nb06_leakage.protocol_runs import (
     EVALUATION_BATCHES,
     HALVES,
@@ -18,7 +19,6 @@ from adathresh.experiments.nb06_leakage.protocol_runs import (
     initial_model,
     measures,
 )
-from adathresh.experiments.studies import BINS, train_frequency
 from adathresh.leakage import audit
 from adathresh.metrics import macro_auroc_interval, paired_macro_auroc
 from adathresh.paper.as_released import BATCH_SIZE, LabelLeakageWarning, predict_released
@@ -110,7 +110,7 @@ def leakage_rows(config, ds, released, *leak_free, seed):
 def selection_rows(config, ds, released, *, seed):
     """Compare the epoch chosen on the reported rows with the epoch chosen on other ones.
 
-    The dev rows are halved (groups stay whole); each half is reported once, and the two are averaged.
+    The validation rows are halved (groups stay whole); each half is reported once, and the two are averaged.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def auroc_rows(config, ds, Y, scores, *, seed, split="dev", contrasts=()):
         Macro-AUROC with its 95 % interval for every score and contrast, over all labels and over every band
         of training frequency in which there is a label to be ordered.
     """
-    frequency = train_frequency(ds)
+    frequency = label_frequency(ds.train.Y)
     found = {name: macro_auroc_interval(Y, of_rows, frequency) for name, of_rows in scores.items()}
     for one, other in contrasts:
         difference = paired_macro_auroc(Y, scores[one], scores[other], frequency)
@@ -307,7 +307,7 @@ def audit_protocol(config, ds, *, seed):
     Returns
     -------
     adathresh.leakage.LeakageReport
-        What was found between training and dev rows.
+        What was found between training and validation rows.
     """
     model = initial_model(config, ds, seed=seed)
 
@@ -327,7 +327,7 @@ def audit_protocol(config, ds, *, seed):
         texts_test=ds.validation.texts,
         groups_train=ds.train.groups,
         groups_test=ds.validation.groups,
-        local=neighbour_shares(ds).train,
+        local=neighbor_shares(ds).train,
         random_state=seed,
     )
 

@@ -4,19 +4,19 @@ import dataclasses
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import delayed
 
 from adathresh.datasets import Split
-from adathresh.experiments.core.parallel import side_by_side
-from adathresh.experiments.core.signals import base_models, fitting_rows, signals
+from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
+from adathresh.experiments.core.rules import FIXED, OURS, main_predictions
 from adathresh.experiments.nb06_leakage.released_tables import auroc_rows, study_row
 from adathresh.leakage import only_words
 from adathresh.metrics import macro_f1, macro_f1_present, micro_f1
-from adathresh.posthoc.threshold import AdaptiveThreshold
-from adathresh.rules import FixedCut, GlobalCut
 
 BASE = "linear"
-"""The base model whose cross-fitted scores are cut, as in notebook 08."""
+"""The base model whose cross-fitted scores are judged, as in notebooks 02 and 08."""
+
+RULES = (FIXED, "global threshold", OURS)
+"""The rules that label the test rows."""
 
 METRICS = {"macro_f1": macro_f1, "macro_f1_present": macro_f1_present, "micro_f1": micro_f1}
 """What is measured of the label sets."""
@@ -36,7 +36,7 @@ def compare_splits(config, ds, *, seed):
     config : RunConfig
         The run.
     ds : Dataset
-        As :func:`adathresh.experiments.core.models.prepare` returns it.
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
     seed : int
         Of folds, training and the random split.
 
@@ -51,8 +51,7 @@ def compare_splits(config, ds, *, seed):
     splits = {AS_PUBLISHED: ds}
     if ds.train.groups is not None:
         splits[AT_RANDOM] = random_split(ds, seed=seed)
-    found = side_by_side(delayed(cut_scores)(config, split, seed=seed) for split in splits.values())
-    found = dict(zip(splits, found, strict=True))
+    found = {name: label_sets_of(config, split, seed=seed) for name, split in splits.items()}
     scores, label_sets = found[AS_PUBLISHED]
     rows = split_rows(config, ds, AS_PUBLISHED, label_sets, seed=seed)
     auroc = _auroc(config, ds, AS_PUBLISHED, scores, slice(None), seed)
@@ -111,8 +110,8 @@ def known_texts(ds):
     return np.array([only_words(text) in known for text in ds.test.texts])
 
 
-def cut_scores(config, ds, *, seed):
-    """Cross-fit the base model on training and dev rows, cut its scores and predict the test rows.
+def label_sets_of(config, ds, *, seed):
+    """Cross-fit the base model on training and validation rows and label the test rows.
 
     Parameters
     ----------
@@ -128,18 +127,12 @@ def cut_scores(config, ds, *, seed):
     scores : scipy.sparse.csr_array of shape (n_test_samples, n_labels)
         The base model's.
     label_sets : dict of str to scipy.sparse.csr_array
-        By rule: cut at 0.5, at one cut tuned for macro-F1, and by ours.
+        By the names of :data:`RULES`.
     """
-    rows = fitting_rows(ds, seed=seed)
-    seen = signals(ds, BASE, base_models(config, ds, seed=seed)[BASE], seed=seed)
-    (fitting, test), (local, local_test) = seen.scores, seen.local
-    ours = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
-    ours.fit(fitting, rows.Y, folds=rows.folds, local=local)
-    return test, {
-        "fixed 0.5": FixedCut(0.5).fit(fitting, rows.Y).predict(test),
-        "global cut": GlobalCut("macro_f1").fit(fitting, rows.Y).predict(test),
-        "adaptive": ours.predict(test, local=local_test),
-    }
+    crossfit_all(config, ds, [BASE])
+    found = main_predictions(config, ds, BASE, seed=seed)
+    scores = crossfitted(config, ds, BASE, seed=seed).scores[1]
+    return scores, {rule: found[rule].label_sets for rule in RULES}
 
 
 def split_rows(config, ds, variant, label_sets, *, seed):
@@ -154,7 +147,7 @@ def split_rows(config, ds, variant, label_sets, *, seed):
     variant : str
         Name of the split.
     label_sets : dict of str to scipy.sparse.csr_array
-        As :func:`cut_scores` returns them.
+        As :func:`label_sets_of` returns them.
     seed : int
         Of folds and training.
 
@@ -180,7 +173,7 @@ def near_duplicate_rows(config, ds, label_sets, known, *, seed):
     ds : Dataset
         A data set with texts.
     label_sets : dict of str to scipy.sparse.csr_array
-        As :func:`cut_scores` returns them.
+        As :func:`label_sets_of` returns them.
     known : numpy.ndarray of bool, shape (n_test_samples,)
         As :func:`known_texts` returns it.
     seed : int

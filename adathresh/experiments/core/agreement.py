@@ -1,0 +1,113 @@
+"""Whether a table says what the published one says: tolerances are shares of the effects that it shows."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+SHARE = 0.05
+"""Share of an effect by which a number may differ."""
+
+UNSEEDED_SHARE = 0.25
+"""The same for what comes from a model that takes no seed."""
+
+LEAST = 5e-4
+"""Smaller differences are rounding between two machines, whatever the effect."""
+
+
+class Agreement(NamedTuple):
+    """How many numbers of a table agree with the published one."""
+
+    n_agree: int
+    """Numbers within their tolerance."""
+    n_compared: int
+    """All numbers of the table."""
+    problem: str
+    """Why the tables cannot be compared, or which number is farthest off; empty where all agree."""
+
+    @property
+    def holds(self):
+        """Whether every number agrees.
+
+        Returns
+        -------
+        bool
+            False, too, where the tables describe different rows.
+        """
+        return not self.problem
+
+
+def agreement(here, there, *, unseeded=None):
+    """Compare two tables of the same rows.
+
+    A number may differ by a share of the effect that its column shows: of the distance between the smallest
+    and the greatest published value among the rows of the same base model. A finding that rests on a tenth of
+    that distance can therefore not be reversed unnoticed. Text and seeds must be equal.
+
+    Parameters
+    ----------
+    here, there : pandas.DataFrame
+        The table, and the published one.
+    unseeded : str, optional
+        Which rows come from a model that takes no seed, as :meth:`pandas.DataFrame.query` takes it; theirs may
+        differ by a greater share.
+
+    Returns
+    -------
+    Agreement
+        The count, and what is wrong.
+    """
+    numeric = [
+        name for name in here if name != "seed" and _is_numeric(here, name) and _is_numeric(there, name)
+    ]
+    mismatch = _mismatch(here, there, numeric)
+    if mismatch:
+        return Agreement(0, here.shape[0] * max(len(numeric), 1), mismatch)
+    allowed = _tolerances(there, numeric, unseeded)
+    ours, theirs = here[numeric].to_numpy(float), there[numeric].to_numpy(float)
+    difference = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
+    difference = np.where(np.isnan(difference), np.inf, difference)  # a number on one side only
+    n_agree = int((difference <= allowed).sum())
+    if n_agree == ours.size:
+        return Agreement(n_agree, ours.size, "")
+    row, column = np.unravel_index((difference / allowed).argmax(), difference.shape)
+    place = f"{numeric[column]} in row {row + 1}"
+    values = (
+        f"{ours[row, column]:g} here, {theirs[row, column]:g} published, {allowed[row, column]:.2g} allowed"
+    )
+    return Agreement(n_agree, ours.size, f"farthest off: {place}: {values}")
+
+
+def _tolerances(published, numeric, unseeded):
+    """Return what each number may differ by."""
+    groups = published.groupby("base", dropna=False) if "base" in published else None
+    spread = pd.DataFrame(index=published.index)
+    for name in numeric:
+        column = published[name].replace([np.inf, -np.inf], np.nan)
+        if groups is None:
+            spread[name] = column.max() - column.min()
+        else:
+            of_base = column.groupby(published["base"], dropna=False)
+            spread[name] = of_base.transform("max") - of_base.transform("min")
+    share = np.full(len(published), SHARE)
+    if unseeded is not None:
+        share[published.index.isin(published.query(unseeded).index)] = UNSEEDED_SHARE
+    return np.fmax(spread.to_numpy(float) * share[:, None], LEAST)
+
+
+def _is_numeric(frame, column):
+    """Whether a column is there and holds numbers only."""
+    return column in frame and pd.api.types.is_numeric_dtype(frame[column])
+
+
+def _mismatch(here, there, numeric):
+    """Say why two tables do not describe the same rows, or return nothing."""
+    if list(here) != list(there):
+        return f"columns here {list(here)}, published {list(there)}"
+    if len(here) != len(there):
+        return f"{len(here)} rows here, {len(there)} published"
+    for column in here.columns.difference(numeric, sort=False):
+        ours, theirs = here[column].astype(str), there[column].astype(str)
+        for row in np.flatnonzero(ours != theirs)[:1]:
+            return f"{column} in row {row + 1} is {ours[row]!r} here, {theirs[row]!r} published"
+    return ""

@@ -1,0 +1,311 @@
+"""The one registry of base models: what each is, when it suits a data set, and which strength is tried.
+
+A base model gives scores; a decision rule turns them into label sets. Every notebook, table and figure takes
+base models from here by their names, so that one name means one model. A model's main strength is chosen on
+the validation rows from a small grid that stands here, once for a data set and profile.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone
+
+from adathresh.experiments.core.cache import cached_arrays
+from adathresh.experiments.core.costs import fit_and_predict
+from adathresh.experiments.core.data import rows_key
+from adathresh.experiments.core.trainings import PLAIN
+from adathresh.metrics import macro_f1
+from adathresh.models._texts import TextClassifier
+from adathresh.models.forest import ExtraTrees
+from adathresh.models.linear import LinearOneVsRest
+from adathresh.models.logistic import LogisticHead
+from adathresh.models.neighbors import MLkNN, NeighborShares
+from adathresh.models.transformer import FineTunedTransformer, FrozenTransformer
+from adathresh.models.tree import LabelTree
+from adathresh.models.words import BagOfWords
+from adathresh.paper.classifier import AdaptiveThresholdNetwork
+from adathresh.posthoc.crossfit import base_scores
+from adathresh.rules import GlobalThreshold
+from adathresh.utils.files import cache_folder
+
+MANY_LABELS = 100
+"""Beyond this, one-vs-rest training on all rows takes too long, and a label tree makes sense."""
+
+UNSEEDED = ("label tree", "all together")
+"""Base models whose scores differ between two equal runs: omikuji, which grows the trees, takes no seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseModel:
+    """One entry of the registry."""
+
+    what: str
+    """What it is, in one sentence."""
+    make: Callable
+    """Takes the run, the data set and a seed; returns the model, not fitted."""
+    strength: str
+    """The parameter that is chosen on the validation rows."""
+    grid: tuple
+    """Its candidates; the first one wins a tie."""
+    suits: Callable = lambda config, ds: True
+    """Takes the run and the data set; whether the model is trained there."""
+
+
+def _has_many(config, ds):
+    """Whether the labels are many."""
+    return ds.train.Y.shape[1] > MANY_LABELS
+
+
+def _linear(config, ds, seed):
+    """Return the linear model; with many labels it is trained on the negatives that neighbours name."""
+    shortlist = NeighborShares() if _has_many(config, ds) else None
+    return LinearOneVsRest(shortlist=shortlist, random_state=seed)
+
+
+def _network(config, ds, seed):
+    """Return the paper's network without thresholds, trained by binary cross-entropy."""
+    numbers = config.numbers
+    return AdaptiveThresholdNetwork(
+        hidden_layers=numbers.hidden_layers,
+        batch_size=numbers.batch_size,
+        max_epochs=numbers.max_epochs,
+        patience=numbers.patience,
+        random_state=seed,
+        **PLAIN,
+    )
+
+
+def _frozen(config, ds, seed):
+    """Return a trained head on the frozen encoder's vectors."""
+    return FrozenTransformer(LogisticHead(random_state=seed), max_length=config.numbers.text_tokens)
+
+
+def _fine_tuned(config, ds, seed):
+    """Return the encoder tuned from its frozen form's head."""
+    return FineTunedTransformer(
+        max_length=config.numbers.text_tokens,
+        max_steps=config.numbers.tuning_steps,
+        head_learning_rate=1e-3,  # the head has been trained already
+        head=LogisticHead(random_state=seed),
+        random_state=seed,
+    )
+
+
+BASE_MODELS = {
+    "linear": BaseModel(
+        what="One-vs-rest support vector machines (squared hinge) by LIBLINEAR.",
+        make=_linear,
+        strength="C",
+        grid=(1.0, 0.3, 3.0),
+    ),
+    "linear, first words": BaseModel(
+        what="The same, of the words and pairs of words that a text begins with.",
+        make=lambda config, ds, seed: BagOfWords(
+            _linear(config, ds, seed), max_words=config.numbers.first_words
+        ),
+        strength="head__C",
+        grid=(1.0, 0.3, 3.0),
+        suits=lambda config, ds: ds.train.texts is not None and config.numbers.first_words > 0,
+    ),
+    "neighbours": BaseModel(
+        what="Label shares among the nearest rows, by cosine similarity.",
+        make=lambda config, ds, seed: NeighborShares(),
+        strength="n_neighbors",
+        grid=(30, 10, 100),
+    ),
+    "ML-kNN": BaseModel(
+        what="ML-kNN (Zhang and Zhou 2007): the number of neighbours with a label, weighed by its prior.",
+        make=lambda config, ds, seed: MLkNN(),
+        strength="n_neighbors",
+        grid=(10, 5, 30),
+    ),
+    "network": BaseModel(
+        what="The paper's multilayer perceptron, trained by binary cross-entropy.",
+        make=_network,
+        strength="learning_rate",
+        grid=(3e-3, 6e-3),
+        suits=lambda config, ds: ds.train.Y.shape[1] <= config.numbers.network_labels,
+    ),
+    "label tree": BaseModel(
+        what="Three label trees with linear nodes, by omikuji.",
+        make=lambda config, ds, seed: LabelTree(),
+        strength="C",
+        grid=(1.0,),  # Parabel's own; no choice, as two equal trainings differ
+        suits=_has_many,
+    ),
+    "extra trees": BaseModel(
+        what="Extremely randomised trees.",
+        make=lambda config, ds, seed: ExtraTrees(random_state=seed),
+        strength="min_samples_leaf",
+        grid=(1, 3),
+        suits=lambda config, ds: not _has_many(config, ds),
+    ),
+    "MiniLM, frozen": BaseModel(
+        what="A logistic regression of the vectors of all-MiniLM-L6-v2.",
+        make=_frozen,
+        strength="head__learning_rate",
+        grid=(1e-2, 3e-2),
+        suits=lambda config, ds: ds.train.texts is not None,
+    ),
+    "MiniLM, fine-tuned": BaseModel(
+        what="all-MiniLM-L6-v2 tuned for three epochs.",
+        make=_fine_tuned,
+        strength="learning_rate",
+        grid=(5e-5, 1e-4),
+        suits=lambda config, ds: ds.train.texts is not None and config.numbers.tuning_steps > 0,
+    ),
+}
+
+
+def base_model_names(config, ds):
+    """Name the base models that are trained on a data set.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    list of str
+        In the order of the registry.
+    """
+    return [name for name, model in BASE_MODELS.items() if model.suits(config, ds)]
+
+
+def make_base_model(config, ds, name, *, seed):
+    """Return a base model with the strength that is best on the validation rows, not fitted.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    name : str
+        A name of :data:`BASE_MODELS`.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    estimator
+        With ``fit`` and scores. Its strength is chosen with the run's first seed, the same for all seeds.
+    """
+    return _with_strength(config, ds, name, chosen_strength(config, ds, name), seed=seed)
+
+
+def chosen_strength(config, ds, name):
+    """Choose a base model's strength on the validation rows.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    name : str
+        A name of :data:`BASE_MODELS`.
+
+    Returns
+    -------
+    float or int
+        The value of the grid with the greatest :func:`validation_macro_f1`.
+    """
+    grid = BASE_MODELS[name].grid
+    reached = [validation_macro_f1(config, ds, name, strength) for strength in grid]
+    return grid[int(np.argmax(reached))]
+
+
+def validation_macro_f1(config, ds, name, strength):
+    """Judge one strength of a base model on the validation rows, once.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    name : str
+        A name of :data:`BASE_MODELS`.
+    strength : float or int
+        One value of the grid.
+
+    Returns
+    -------
+    float
+        Macro-F1 of the validation rows by a model of the training rows, under the one global threshold that is
+        best for them.
+    """
+    model = _with_strength(config, ds, name, strength, seed=config.random_state)
+    key = {"what": "strength", "data": ds.fingerprint, "rows": rows_key(ds), "model": repr(model)}
+    return float(cached_arrays(key, lambda: _judge(ds, model))["macro_f1"])
+
+
+def rows_of(model, rows):
+    """Return rows as a base model reads them.
+
+    Parameters
+    ----------
+    model : estimator
+        A base model.
+    rows : Split
+        Rows with features and perhaps texts.
+
+    Returns
+    -------
+    sequence
+        The texts for a model that reads texts, else the features.
+    """
+    return rows.texts if isinstance(model, TextClassifier) else rows.X
+
+
+@contextmanager
+def resumable(model, identity):
+    """Let an interrupted fine-tuning go on when it is called again; once it is done nothing is left of it.
+
+    Parameters
+    ----------
+    model : estimator
+        A base model, not fitted.
+    identity : str
+        What tells this training from others of the same model.
+
+    Yields
+    ------
+    estimator
+        The model to be fitted; of models without checkpoints the one that was given.
+    """
+    if not isinstance(model, FineTunedTransformer):
+        yield model
+        return
+    name = hashlib.sha256(f"{identity} {model!r}".encode()).hexdigest()[:16]
+    folder = cache_folder() / "fine-tuning" / name
+    yield clone(model).set_params(checkpoint_dir=folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_strength(config, ds, name, strength, *, seed):
+    """Return a base model with one value of its grid."""
+    entry = BASE_MODELS[name]
+    return entry.make(config, ds, seed).set_params(**{entry.strength: strength})
+
+
+def _judge(ds, model):
+    """Train on the training rows and judge the scores of the validation rows."""
+    with resumable(model, f"{rows_key(ds)} strength") as model:
+        found = fit_and_predict(
+            lambda: model.fit(rows_of(model, ds.train), ds.train.Y),
+            lambda: {
+                "scores": base_scores(model, rows_of(model, ds.validation), n_labels=ds.train.Y.shape[1])
+            },
+        )
+    scores = found.pop("scores")
+    predicted = GlobalThreshold("macro_f1").fit(scores, ds.validation.Y).predict(scores)
+    return {**found, "macro_f1": np.array(macro_f1(ds.validation.Y, predicted))}

@@ -1,0 +1,178 @@
+"""Execute one notebook with the running interpreter."""
+
+import itertools
+import json
+import logging
+import os
+import re
+from pathlib import Path
+
+import ipykernel.kernelspec
+import papermill
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from adathresh.experiments.core.config import repository_root
+from adathresh.utils.suggest import did_you_mean
+
+
+def find_notebooks(notebooks_dir=None):
+    """List the numbered notebooks in order.
+
+    Parameters
+    ----------
+    notebooks_dir : str or path-like, optional
+        Their folder; None for the clone's ``notebooks/``, else the copy inside the installed package.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files ``NN_name.ipynb``, absolute, ordered by number.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds none.
+    """
+    if notebooks_dir is None:
+        root = repository_root()
+        folder = root / "notebooks" if root else Path(__file__).resolve().parents[2] / "notebooks"
+    else:
+        folder = Path(notebooks_dir).absolute()
+    notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(
+            f"no numbered notebooks (NN_name.ipynb) in {folder}. "
+            "Run from a clone of the repository, or reinstall adathresh from a wheel."
+        )
+    return notebooks
+
+
+def run_notebook(notebook, *, output, parameters, on_cell=None):
+    """Execute one notebook with this very interpreter.
+
+    Parameters
+    ----------
+    notebook : pathlib.Path
+        The notebook.
+    output : pathlib.Path
+        Where the executed notebook goes; it is kept up to the failing cell.
+    parameters : dict
+        Values for its ``parameters`` cell.
+    on_cell : callable, optional
+        Called after every executed cell (with keyword arguments of nbclient).
+
+    Raises
+    ------
+    ValueError
+        If the notebook does not declare one of the parameters (papermill itself would only warn).
+    papermill.exceptions.PapermillExecutionError
+        If a cell fails.
+    """
+    _check_parameters(notebook, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    # Kernels inherit both: no debugger warning at every start, and threads that sleep while they wait for
+    # each other (spinning made training ten times slower on two cores of which one was busy elsewhere).
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    papermill.execute_notebook(
+        str(notebook),
+        str(output),
+        parameters=parameters,
+        kernel_name="python3",
+        progress_bar=False,
+        cwd=str(notebook.parent),
+        kernel_manager_class=_ThisInterpreter,
+        **({"on_cell_executed": on_cell} if on_cell else {}),
+    )
+
+
+def attempt(notebook, *, output, parameters, on_cell):
+    """Run one notebook and say how it ended.
+
+    Parameters
+    ----------
+    notebook, output : pathlib.Path
+        The notebook, and where the executed one goes.
+    parameters : dict
+        Values for its ``parameters`` cell.
+    on_cell : callable
+        Called after every executed cell.
+
+    Returns
+    -------
+    status : {"done", "failed", "interrupted"}
+        How it ended.
+    reason : str or None
+        Unless it is done, one line that says what went wrong, with the notebook and the cell.
+    """
+    n_executed = itertools.count(1)
+
+    def count(**hook):
+        next(n_executed)
+        on_cell(**hook)
+
+    try:
+        run_notebook(notebook, output=output, parameters=parameters, on_cell=count)
+    except PapermillExecutionError as error:
+        reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}").strip().splitlines()[-1]
+        return "failed", f"{notebook.name} failed in cell In [{error.exec_count}]: {reason}"
+    except DeadKernelError:
+        cell = next(n_executed)
+        return "failed", f"{notebook.name} failed in cell In [{cell}]: Python was ended; out of memory?"
+    except KeyboardInterrupt:
+        return "interrupted", f"{notebook.name} was interrupted in cell In [{next(n_executed)}]"
+    return "done", None
+
+
+def count_cells(notebook, parameters):
+    """Check a notebook's parameters and count what will be executed, the injected cell included.
+
+    Parameters
+    ----------
+    notebook : pathlib.Path
+        The notebook.
+    parameters : dict
+        Values for its ``parameters`` cell.
+
+    Returns
+    -------
+    int
+        Cells.
+
+    Raises
+    ------
+    ValueError
+        If the notebook does not declare one of the parameters.
+    """
+    _check_parameters(notebook, parameters)
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return 1 + sum(cell["cell_type"] == "code" and bool("".join(cell["source"]).strip()) for cell in cells)
+
+
+class _ThisKernelSpec(KernelSpecManager):
+    """Answers every name with a kernel of the running interpreter, whatever the user's kernels are called."""
+
+    def get_kernel_spec(self, kernel_name):
+        """Return ipykernel's own specification, which starts ``sys.executable``."""
+        # The kernel's own log is noise beside the progress; errors of cells do not go there.
+        spec = ipykernel.kernelspec.get_kernel_dict(extra_arguments=["--log-level=CRITICAL"])
+        return self.kernel_spec_class(resource_dir=ipykernel.kernelspec.RESOURCES, **spec)
+
+
+class _ThisInterpreter(AsyncKernelManager):
+    """Starts kernels in the environment that runs the notebooks."""
+
+    def __init__(self, **kwargs):
+        super().__init__(kernel_spec_manager=_ThisKernelSpec(), **kwargs)
+
+
+def _check_parameters(notebook, parameters):
+    """Raise when the notebook's ``parameters`` cell lacks one of the names."""
+    declared = papermill.inspect_notebook(str(notebook))
+    for name in parameters:
+        if name not in declared:
+            raise ValueError(f"{notebook.name} has no parameter {name!r}.{did_you_mean(name, declared)}")

@@ -1,0 +1,245 @@
+"""The one registry of decision rules: rivals and ours, fitted on cross-fitted scores, each once.
+
+Every notebook, table and figure takes rules from here by their names, so that one name means one rule.
+"""
+
+import time
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from adathresh.experiments.core.base_models import make_base_model
+from adathresh.experiments.core.cache import cached_arrays
+from adathresh.experiments.core.crossfit import (
+    TOGETHER,
+    crossfitted,
+    fitting_labels,
+    fitting_rows,
+    parts_of_together,
+)
+from adathresh.experiments.core.data import rows_key
+from adathresh.posthoc import AdaptiveThreshold
+from adathresh.rules import (
+    BlockCoordinateMacroF1,
+    ExpectedF1Threshold,
+    FixedThreshold,
+    FrankWolfeMacroF1,
+    GlobalThreshold,
+    MCut,
+    MicroMacroThreshold,
+    PCut,
+    RCut,
+    SCut,
+)
+
+FIXED = "fixed 0.5"
+"""The rule that everybody starts from."""
+
+OURS = "adaptive"
+"""This package's rule, aimed at macro-F1: the one that all others are compared with."""
+
+WITH_TEXTS = "adaptive + label texts"
+"""The same rule with the similarity of row text and label name, on data sets that have both."""
+
+BOTH, FOR_BOTH = "macro_micro_f1", ", macro + micro"
+"""The target of the rules that aim at macro-F1 and micro-F1 at once, and the end of their names."""
+
+MAIN_RIVALS = (FIXED, "global threshold", "global threshold, micro", "RCut", "SCut", "SCutFBR", "F*/2")
+"""The rival rules that notebook 02 cuts every base model by."""
+
+MAIN_RULES = (*MAIN_RIVALS, OURS)
+"""All rules of notebook 02."""
+
+
+class Prediction(NamedTuple):
+    """What a decision rule says of the test rows."""
+
+    label_sets: sp.csr_array
+    """Predicted labels, 0 or 1."""
+    probabilities: sp.csr_array
+    """What was compared with the thresholds."""
+    mode: str = "inductive"
+    """Or "transductive", for a rule that was fitted on the unlabelled test rows."""
+    seconds: float = float("nan")
+    """What fitting and predicting took, where it was measured."""
+
+
+def rival_rules(Y):
+    """Return the rules that ours is compared with.
+
+    Parameters
+    ----------
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels of the fitting rows; their mean number a row is the k of the rules that have one.
+
+    Returns
+    -------
+    dict of str to tuple of (estimator, str)
+        Unfitted rules by name, each with "inductive" or "transductive".
+    """
+    k = max(1, round(Y.nnz / Y.shape[0]))
+    inductive = {
+        FIXED: FixedThreshold(0.5),
+        "global threshold": GlobalThreshold("macro_f1"),
+        "global threshold, micro": GlobalThreshold("micro_f1"),
+        "RCut": RCut(k),
+        "PCut": PCut(),
+        "MCut": MCut(),
+        "SCut": SCut(),
+        "SCutFBR": SCut(fallback="top"),
+        "micro + macro": MicroMacroThreshold(),
+        "F*/2": ExpectedF1Threshold(),
+        "Frank–Wolfe": FrankWolfeMacroF1(random_state=0),
+    }
+    rules = {name: (rule, "inductive") for name, rule in inductive.items()}
+    if k < Y.shape[1]:
+        rules["block coordinate"] = BlockCoordinateMacroF1(k, random_state=0), "transductive"
+    return rules
+
+
+def adaptive_rules(ds, seen, *, seed):
+    """Return our rules with what each of them is given.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set; macro-F1 is to be taken over as many rows as it has test rows.
+    seen : Signals
+        What there is to be given.
+    seed : int
+        Of the fusion.
+
+    Returns
+    -------
+    dict of str to tuple of (AdaptiveThreshold, dict)
+        Unfitted rules by name, each with its signals beside the scores.
+    """
+    local = {"local": seen.local}
+    options = {"evaluation_rows": ds.test.Y.shape[0], "random_state": seed}
+    rules = {
+        OURS: (AdaptiveThreshold(**options), local),
+        OURS + FOR_BOTH: (AdaptiveThreshold(BOTH, **options), local),
+        "adaptive, no neighbours": (AdaptiveThreshold(**options), {}),
+        "adaptive, linear": (AdaptiveThreshold(fusion="linear", **options), local),
+    }
+    if seen.affinity is not None:
+        texts = {**local, "affinity": seen.affinity}
+        rules[WITH_TEXTS] = AdaptiveThreshold(**options), texts
+        rules[WITH_TEXTS + FOR_BOTH] = AdaptiveThreshold(BOTH, **options), texts
+    return rules
+
+
+def main_predictions(config, ds, base, *, seed):
+    """Fit the rules of notebook 02 on one base model's cross-fitted scores and predict the test rows, once.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    base : str
+        The base model, or "all together".
+    seed : int
+        Of folds, training and fusion.
+
+    Returns
+    -------
+    dict of str to Prediction
+        By the names of :data:`MAIN_RULES`.
+    """
+    return _predictions(config, ds, base, "main", seed=seed)
+
+
+def all_predictions(config, ds, base, *, seed):
+    """Fit every rule on one base model's cross-fitted scores and predict the test rows, once.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    base : str
+        The base model, or "all together", whose scores our rule fuses and the rivals average.
+    seed : int
+        Of folds, training and fusion.
+
+    Returns
+    -------
+    dict of str to Prediction
+        Rivals in the order of :func:`rival_rules`, then ours.
+    """
+    main, more = (_predictions(config, ds, base, part, seed=seed) for part in ("main", "more"))
+    found = {**main, **more}
+    rivals = list(rival_rules(fitting_labels(ds)))
+    return {name: found[name] for name in (*rivals, *(name for name in found if name not in rivals))}
+
+
+def _predictions(config, ds, base, part, *, seed):
+    """Return some of the rules' predictions from the cache, or compute them."""
+    names = parts_of_together(config, ds) if base == TOGETHER else [base]
+    key = {"what": "rules", "part": part, "data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
+    key["models"] = [repr(make_base_model(config, ds, name, seed=seed)) for name in names]
+    arrays = cached_arrays(key, lambda: _predict(ds, crossfitted(config, ds, base, seed=seed), part, seed))
+    test = crossfitted(config, ds, base, seed=seed).mean_scores()[1]
+    return {
+        name: Prediction(
+            arrays[f"sets: {name}"],
+            arrays.get(f"probabilities: {name}", test),
+            str(arrays[f"mode: {name}"]),
+            float(arrays[f"seconds: {name}"]),
+        )
+        for name in map(str, arrays["names"])
+    }
+
+
+def _predict(ds, seen, part, seed):
+    """Return the predictions of some rules as arrays."""
+    rows, folds = fitting_rows(ds, seed=seed)
+    wanted = lambda name: (name in MAIN_RULES) == (part == "main")  # noqa: E731
+    found = {}
+    fitting, test = seen.mean_scores()
+    for name, (rule, mode) in rival_rules(rows.Y).items():
+        if wanted(name):
+            start = time.perf_counter()
+            predicted = rule.fit(fitting, rows.Y).predict(test)
+            found[name] = {"sets": predicted, "mode": mode, "seconds": time.perf_counter() - start}
+    ours = adaptive_rules(ds, seen, seed=seed)
+    if part == "main":
+        ours = {OURS: ours[OURS]}
+    return _as_arrays(found | _predict_ours(ours, rows.Y, folds, seen.scores, transductive=part == "more"))
+
+
+def _predict_ours(rules, Y, folds, scores, *, transductive):
+    """Fit our rules, those that differ in their target only with one fusion, and predict the test rows."""
+    found = {}
+    for name, (rule, signals) in rules.items():
+        if name.endswith(FOR_BOTH):
+            continue
+        start = time.perf_counter()
+        targets = [rule.target, *([BOTH] if name + FOR_BOTH in rules else [])]
+        at_fitting, at_test = ({what: both[i] for what, both in signals.items()} for i in range(2))
+        fitted = rule.fit_targets(dict.fromkeys(targets), scores[0], Y, folds=folds, **at_fitting)
+        for target, of_target in fitted.items():
+            shown = name + (FOR_BOTH if target == BOTH else "")
+            found[shown] = _predicted(of_target, scores[1], at_test, start)
+        if transductive and name == OURS:
+            batch = copy(fitted[rule.target]).set_params(transductive=True)
+            found[f"{OURS}, transductive"] = _predicted(batch, scores[1], at_test, start, "transductive")
+    return found
+
+
+def _predicted(rule, scores, signals, start, mode="inductive"):
+    """Return what a fitted rule of ours says of the test rows."""
+    sets, probabilities = rule.predict(scores, **signals), rule.predict_proba(scores, **signals)
+    seconds = time.perf_counter() - start
+    return {"sets": sets, "probabilities": probabilities, "mode": mode, "seconds": seconds}
+
+
+def _as_arrays(found):
+    """Return predictions as the cache keeps them."""
+    arrays = {f"{what}: {name}": value for name, entry in found.items() for what, value in entry.items()}
+    return {**arrays, "names": np.array(list(found))}

@@ -1,0 +1,92 @@
+"""Notebook 01: what the corpus looks like, how long its tail is, which macro-F1 can be reached at all."""
+
+import numpy as np
+
+from adathresh.datasets import statistics
+from adathresh.experiments.core.claims import yes_claim
+from adathresh.experiments.core.evaluation import label_frequency
+from adathresh.leakage import only_words
+from adathresh.metrics import FREQUENCY_BINS, bins_of
+
+
+def ceiling_rows(ds):
+    """Count labels, and those that a test row carries, by training frequency.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    list of dict
+        One row a bin: labels in it, how many a test row carries, and the macro-F1 that a perfect prediction
+        of the test rows reaches on the bin.
+    """
+    bins, tested = bins_of(label_frequency(ds.train.Y)), label_frequency(ds.test.Y) > 0
+    rows = []
+    for number, name in enumerate(FREQUENCY_BINS):
+        inside = bins == number
+        row = {"training_rows": name, "labels": int(inside.sum()), "tested": int(tested[inside].sum())}
+        rows.append({**row, "ceiling": tested[inside].mean() if inside.any() else np.nan})
+    return rows
+
+
+def duplicate_rows(ds):
+    """Count validation and test rows that occur among the training rows.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    list of dict
+        For every split: rows with equal features, with equal text (case and white space aside), and with
+        equal words, as :func:`adathresh.leakage.only_words` says; the last two are missing where there are no
+        texts.
+    """
+    numbers, rows = statistics(ds), []
+    for split in ("dev", "test"):
+        row = {
+            "split": split,
+            "rows": numbers[f"n_{split}"],
+            "equal_features": numbers[f"{split}_rows_seen_in_train"],
+            "equal_text": numbers.get(f"{split}_texts_seen_in_train"),
+            "equal_words": None,
+        }
+        if ds.train.texts is not None:
+            known = {only_words(text) for text in ds.train.texts}
+            row["equal_words"] = sum(only_words(text) in known for text in ds.splits[split].texts)
+        rows.append(row)
+    return rows
+
+
+def claims(tables):
+    """Say what the tables show.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        "data", "ceiling" and "duplicates".
+
+    Returns
+    -------
+    list of dict
+        The claims.
+    """
+    data, duplicates = tables["data"].iloc[0], tables["duplicates"]
+    rare = data["labels_with_at_most_5_train_rows"] / data["n_labels"]
+    ceiling, repeated = data["macro_f1_ceiling"], duplicates["equal_features"] / duplicates["rows"]
+    return [
+        yes_claim("Most labels have at most 5 training rows", rare > 0.5, f"{rare:.0%} of the labels"),
+        yes_claim(
+            "Some labels occur in no test row, so that macro-F1 cannot reach 1", ceiling < 1, f"{ceiling:.3f}"
+        ),
+        yes_claim(
+            "More than one in a hundred test rows repeats a training row",
+            repeated[duplicates["split"] == "test"].item() > 0.01,
+            f"{repeated.iloc[-1]:.2%} of the test rows",
+        ),
+    ]

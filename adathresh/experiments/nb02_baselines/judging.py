@@ -1,0 +1,155 @@
+"""Train every base model, label the test rows by every main rule, and judge that."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import delayed
+
+from adathresh.experiments.core.base_models import base_model_names, chosen_strength
+from adathresh.experiments.core.crossfit import crossfit_all, crossfitted, fitting_rows
+from adathresh.experiments.core.evaluation import interval_rows, on_every_base, rule_rows
+from adathresh.experiments.core.parallel import N_PROCESSES, side_by_side
+from adathresh.experiments.core.rules import FIXED, MAIN_RIVALS, OURS, main_predictions, rival_rules
+from adathresh.metrics import macro_f1
+from adathresh.models.transformer import SentenceEmbedder
+from adathresh.posthoc.crossfit import draw_folds
+
+# Folds of the fitting rows in which the rival rules are tried.
+_N_FOLDS = 3
+
+
+class Judged(NamedTuple):
+    """One base model under every main rule, for the tables of notebook 02."""
+
+    rows: list
+    """One row a rule, with every metric and what model and rule cost."""
+    differences: list
+    """Paired bootstrap of our rule against each other one."""
+    rivals: list
+    """Macro-F1 of each rival rule in a cross-validation on the fitting rows."""
+    gap: dict
+    """Macro-F1 on the test rows at 0.5, under the rival that is best in that cross-validation, under ours."""
+
+
+def embed_texts(config, ds):
+    """Embed all texts of a data set, so that the transformers find their vectors in the cache.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile says how many tokens are read.
+    ds : Dataset
+        The data set; without texts there is nothing to do.
+    """
+    texts = [text for rows in ds.splits.values() for text in rows.texts or ()]
+    parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
+    side_by_side(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
+
+
+def judge_all(config, ds):
+    """Train every base model with every seed, label the test rows by every main rule, and judge that.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+
+    Returns
+    -------
+    list of Judged
+        Base model by base model, and of each the seeds in order.
+    """
+    names = base_model_names(config, ds)
+    crossfit_all(config, ds, names)
+    return on_every_base(judge, config, ds, names)
+
+
+def judge(config, ds, base, *, seed):
+    """Judge one base model under every main rule.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    base : str
+        Name of the base model.
+    seed : int
+        Of folds and training.
+
+    Returns
+    -------
+    Judged
+        Parts of the tables.
+    """
+    predictions = main_predictions(config, ds, base, seed=seed)
+    label_sets = {rule: [found.label_sets] for rule, found in predictions.items()}
+    cost = crossfitted(config, ds, base, seed=seed).cost._asdict()
+    cost["strength"] = chosen_strength(config, ds, base)
+    rows = [
+        {**row, **cost, "rule_seconds": predictions[row["rule"]].seconds}
+        for row in rule_rows(config, ds, base, predictions, seed=seed)
+    ]
+    by_rule = {row["rule"]: row["macro_f1"] for row in rows}
+    tried = rivals_in_cross_validation(config, ds, base, seed=seed)
+    best = max(tried, key=tried.get)
+    return Judged(
+        rows=rows,
+        differences=interval_rows(config, ds, label_sets, OURS, random_state=seed, base=base, seed=seed),
+        rivals=[
+            {"base": base, "rule": rule, "seed": seed, "macro_f1_in_cross_validation": value}
+            for rule, value in tried.items()
+        ],
+        gap={
+            "base": base,
+            "seed": seed,
+            "fixed": by_rule[FIXED],
+            "best_rival": by_rule[best],
+            "adaptive": by_rule[OURS],
+        },
+    )
+
+
+def rivals_in_cross_validation(config, ds, base, *, seed):
+    """Try the rival rules on the fitting rows: fitted on two thirds, judged on the other, in turn.
+
+    Judged on the rows that they were fitted on, rules with a threshold of its own for every label would always
+    win.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set; a group's rows stay together.
+    base : str
+        Name of the base model.
+    seed : int
+        Of folds and training.
+
+    Returns
+    -------
+    dict of str to float
+        Macro-F1 of every main rival, over all fitting rows.
+    """
+    rows, scores = fitting_rows(ds, seed=seed).rows, crossfitted(config, ds, base, seed=seed).scores[0]
+    folds = draw_folds(rows.Y.shape[0], _N_FOLDS, groups=rows.groups, random_state=seed + 1)
+    order = np.argsort(folds, kind="stable")
+    rivals, found = rival_rules(rows.Y), {}
+    for name in MAIN_RIVALS:
+        rule, parts = rivals[name][0], []
+        for fold in range(_N_FOLDS):
+            held_out = folds == fold
+            rule.fit(scores[~held_out], rows.Y[~held_out])
+            parts.append(sp.csr_array(rule.predict(scores[held_out])))
+        found[name] = macro_f1(rows.Y[order], sp.csr_array(sp.vstack(parts)))
+    return found
+
+
+def _embed(texts, n_tokens):
+    """Put the vectors of some texts into the embedder's cache."""
+    SentenceEmbedder(max_length=n_tokens).transform(texts)

@@ -1,0 +1,76 @@
+"""Notebook 04: every switch of the paper's method, one at a time."""
+
+from adathresh.experiments.core.claims import interval_claims
+from adathresh.experiments.core.trainings import PAPER, PLAIN, train_each
+
+ABLATIONS = {
+    "paper's method": {},
+    "no IDF": {"use_idf": False},
+    "no kNN": {"use_knn": False},
+    "no IDF, no kNN": {"use_idf": False, "use_knn": False},
+    "fixed threshold": {"fixed_threshold": 0.0},
+    "no threshold bias": {"use_threshold_bias": False},
+    "α, β drawn from N(0, 1)": {"init_std": 1.0},
+    "output bias 0.5": {"output_bias": 0.5},
+    "logits normalised": {"normalize_logits": True},
+    "no margin loss": {"margin_weight": 0.0},
+    "positives weigh 1": {"pos_weight": 1.0},
+    "plain cross-entropy": {**PLAIN, "pos_weight": 1.0},
+}
+"""The paper's switches, each as a change to the paper's method."""
+
+HEADLINE = ("macro_f1", "macro_f1_present", "micro_f1", "example_f1", "precision_at_1", "precision_at_5")
+"""The metrics that the notebooks show; the tables on disk hold all."""
+
+BINS = {
+    "0": "macro_f1_0",
+    "1–5": "macro_f1_1_5",
+    "6–20": "macro_f1_6_20",
+    "21–100": "macro_f1_21_100",
+    "> 100": "macro_f1_over_100",
+}
+"""Names of the bins of training frequency, and their metrics."""
+
+
+def ablation_runs(config, ds, *, seed):
+    """Train the paper's method with every switch.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set, perhaps a subsample.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    dict of str to TrainedMethod
+        One entry for each of :data:`ABLATIONS`; those that the data set has too few labels for are left out.
+    """
+    feasible = {
+        name: switches
+        for name, switches in ABLATIONS.items()
+        if ds.train.Y.shape[1] > 1 or not switches.get("normalize_logits")
+    }
+    return train_each(
+        config, ds, {name: {**PAPER, **switches} for name, switches in feasible.items()}, seed=seed
+    )
+
+
+def claims(tables):
+    """Say which switch does the work, and which do nothing that can be measured.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        "ablations" and "ablation_differences".
+
+    Returns
+    -------
+    list of dict
+        The claims.
+    """
+    macro = tables["ablation_differences"].query("metric == 'macro_f1'")
+    return interval_claims(macro, "Macro-F1 of the paper's method minus that with '{b}'")

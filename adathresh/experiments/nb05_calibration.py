@@ -1,0 +1,300 @@
+"""Notebook 05: are the probabilities right, and what do the thresholds depend on."""
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy.special import expit
+
+from adathresh.calibration import (
+    IsotonicCalibration,
+    PlattScaling,
+    TemperatureScaling,
+)
+from adathresh.experiments.core.base_models import base_model_names
+from adathresh.experiments.core.claims import interval_claims
+from adathresh.experiments.core.crossfit import crossfitted, fitting_labels, fitting_rows
+from adathresh.experiments.core.evaluation import label_frequency
+from adathresh.experiments.core.rules import OURS, adaptive_rules, main_predictions
+from adathresh.experiments.core.trainings import neighbor_shares
+from adathresh.experiments.nb03_training import training_runs
+from adathresh.metrics import (
+    brier_score,
+    expected_calibration_error,
+    log_loss,
+    paired_bootstrap,
+    reliability_curve,
+)
+from adathresh.posthoc.candidates import gather_pairs
+
+FUSED = "fused (adathresh)"
+"""What this package's rule makes of the scores."""
+
+
+def calibrated_base(config, ds):
+    """Name the base model whose probabilities are calibrated.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    str
+        The network, or the linear model where labels are too many for it.
+    """
+    return "network" if "network" in base_model_names(config, ds) else "linear"
+
+
+def calibrated_scores(config, ds, *, seed):
+    """Return the probabilities whose calibration is compared.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    seed : int
+        Of folds and training.
+
+    Returns
+    -------
+    dict of str to scipy.sparse.csr_array
+        Test probabilities; every calibration and the fusion are fitted on the same cross-fitted scores.
+    """
+    base, Y = calibrated_base(config, ds), fitting_labels(ds)
+    fitting, test = crossfitted(config, ds, base, seed=seed).scores
+    calibrators = {
+        "temperature": TemperatureScaling(),
+        "Platt, per label": PlattScaling(per_label=True),
+        "isotonic, pooled": IsotonicCalibration(),
+        "isotonic, per label": IsotonicCalibration(per_label=True),
+    }
+    found = {name: calibrator.fit(fitting, Y).transform(test) for name, calibrator in calibrators.items()}
+    ours = main_predictions(config, ds, base, seed=seed)[OURS]
+    return {"base model": test, **found, FUSED: ours.probabilities}
+
+
+def method_scores(config, ds, *, seed):
+    """Return the probabilities of the paper's method and of what notebook 03 compares it with.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        As :func:`adathresh.experiments.core.data.prepare` returns it.
+    seed : int
+        Of the trainings.
+
+    Returns
+    -------
+    dict of str to scipy.sparse.csr_array
+        σ(z−θ) of the test rows by name of the method, the highest of each row.
+    """
+    return {name: run.test_scores for name, run in training_runs(config, ds, seed=seed).items()}
+
+
+def calibration_rows(config, ds, probabilities, *, seed):
+    """Measure calibration on the test rows, for all labels and by training frequency.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    probabilities : dict of str to scipy.sparse.csr_array
+        Test probabilities by name.
+    seed : int
+        The base model's.
+
+    Returns
+    -------
+    list of dict
+        ECE, Brier score and log-loss over the candidate pairs, the same for all: those that have any of the
+        probabilities. One that has not got a probability counts as 1e-6.
+    """
+    rows, same_pairs = [], _on_same_pairs(probabilities)
+    for labels, keep in frequency_bands(ds).items():
+        truth = ds.test.Y[:, keep]
+        for name, scores in same_pairs.items():
+            part = sp.csr_array(scores[:, keep])
+            row = {
+                "dataset": config.dataset,
+                "fingerprint": ds.fingerprint[:16],
+                "base": calibrated_base(config, ds),
+            }
+            row |= {"probabilities": name, "labels": labels, "n_labels": int(keep.sum()), "seed": seed}
+            row["ece"] = expected_calibration_error(truth, part)
+            row["brier"] = brier_score(truth, part)
+            row["log_loss"] = log_loss(truth, part)
+            rows.append(row)
+    return rows
+
+
+def calibration_differences(config, ds, repetitions, *, reference=FUSED):
+    """Compare the calibration of one kind of probabilities with that of the others, by a paired bootstrap.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its profile has the number of draws, its first seed draws them.
+    ds : Dataset
+        The data set.
+    repetitions : list of dict of str to scipy.sparse.csr_array
+        Test probabilities by name, as for :func:`calibration_rows`, one entry a seed.
+    reference : str, default="fused (adathresh)"
+        The probabilities that the others are compared with.
+
+    Returns
+    -------
+    list of dict
+        Mean difference in ECE and Brier score over the candidate pairs, ``reference`` minus the other, with
+        its 95 % interval over rows and seeds; below 0 the reference is better.
+    """
+    repetitions, names = [_on_same_pairs(found) for found in repetitions], list(repetitions[0])
+    options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
+    rows = []
+    for labels, keep in frequency_bands(ds).items():
+        truth = ds.test.Y[:, keep]
+        rivals = {name: [sp.csr_array(found[name][:, keep]) for found in repetitions] for name in names}
+        ours = rivals.pop(reference)
+        for metric in ("ece", "brier"):
+            intervals = paired_bootstrap(truth, ours, rivals, metric=metric, **options)
+            common = {"base": calibrated_base(config, ds), "labels": labels, "metric": metric, "a": reference}
+            rows += [{**common, "b": name, **interval} for name, interval in intervals.items()]
+    return rows
+
+
+def frequency_bands(ds):
+    """Split the labels into head, middle and tail by the rows that scores and calibration are fitted on.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of bool, shape (n_labels,)
+        All labels first; bands that hold no label are left out.
+    """
+    frequency = label_frequency(fitting_labels(ds))
+    bands = {
+        "all": frequency >= 0,
+        "head (> 100)": frequency > 100,
+        "middle (6–100)": (frequency > 5) & (frequency <= 100),
+        "tail (≤ 5)": frequency <= 5,
+    }
+    return {name: keep for name, keep in bands.items() if keep.any()}
+
+
+def reliability_curves(ds, probabilities):
+    """Return reliability curves over the scored pairs of the test rows, for head, middle and tail apart.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    probabilities : dict of str to scipy.sparse.csr_array
+        Test probabilities by name.
+
+    Returns
+    -------
+    dict of str to dict of str to tuple of numpy.ndarray
+        For each of :func:`frequency_bands`, with its number of labels: mean predicted probability, observed
+        share and number of pairs of each bin.
+    """
+    return {
+        f"{name}: {keep.sum():,} labels": {
+            model: (curve.mean_predicted, curve.observed, curve.count)
+            for model, scores in probabilities.items()
+            for curve in [reliability_curve(ds.test.Y[:, keep], sp.csr_array(scores[:, keep]))]
+        }
+        for name, keep in frequency_bands(ds).items()
+    }
+
+
+def method_threshold_pairs(ds, run):
+    """Return θ_l(x) of a trained method at every test pair with a neighbour share.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set.
+    run : TrainedMethod
+        The method.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns frequency (training rows of the label), share, theta (logits).
+    """
+    shares = neighbor_shares(ds).test
+    theta = run.thresholds["constant"][shares.indices] + run.thresholds["share"][shares.indices] * shares.data
+    return _threshold_pairs(label_frequency(ds.train.Y), shares.indices, shares.data, theta)
+
+
+def posthoc_threshold_pairs(config, ds, *, seed):
+    """Return θ_l(x) of the post-hoc rule at every test pair with a neighbour share.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    ds : Dataset
+        The data set.
+    seed : int
+        Of folds, training and fusion.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns frequency (fitting rows of the label), share, theta (logits of the base model).
+    """
+    seen = crossfitted(config, ds, calibrated_base(config, ds), seed=seed)
+    rule, _ = adaptive_rules(ds, seen, seed=seed)[OURS]
+    rows, folds = fitting_rows(ds, seed=seed)
+    local, local_test = seen.local
+    rule.fit(seen.scores[0], rows.Y, local=local, folds=folds)
+    theta = rule.thresholds(sp.csr_array(local_test.shape), local=local_test)
+    return _threshold_pairs(label_frequency(rows.Y), local_test.indices, local_test.data, theta.data)
+
+
+def claims(tables):
+    """Say whether the fused probabilities are better calibrated than each calibration's.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        "calibration", "calibration_differences" and "method_differences".
+
+    Returns
+    -------
+    list of dict
+        The claims; below 0 the fused probabilities, or the paper's method, are better.
+    """
+    every = tables["calibration_differences"].query("labels == 'all'")
+    methods = tables["method_differences"].query("labels == 'all'")
+    return [
+        *interval_claims(every, "{metric} of the fused probabilities minus that of {b}"),
+        *interval_claims(methods, "{metric} of {a} minus that of {b}"),
+    ]
+
+
+def _on_same_pairs(probabilities):
+    """Give probabilities by name the same pairs: those that have any of them."""
+    pairs = gather_pairs(list(probabilities.values()), None, None)
+    return {
+        name: pairs.matrix(expit(logits)) for name, logits in zip(probabilities, pairs.logits.T, strict=True)
+    }
+
+
+def _threshold_pairs(frequency, labels, share, theta):
+    """Put thresholds beside what they depend on; pairs that can never be predicted are left out."""
+    pairs = pd.DataFrame({"frequency": frequency[labels], "share": share, "theta": theta})
+    return pairs[np.isfinite(pairs["theta"])]

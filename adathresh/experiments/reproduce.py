@@ -1,0 +1,279 @@
+"""Run the numbered notebooks in order into one folder, and say whether the published results came out again."""
+
+import dataclasses
+import json
+import platform
+import re
+import shutil
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from tqdm import tqdm
+
+from adathresh.experiments.core.execution import attempt, count_cells, find_notebooks
+from adathresh.experiments.core.results import AGREEMENT, RECORD
+from adathresh.utils.files import whole_file
+from adathresh.utils.suggest import did_you_mean
+
+EXECUTED = "executed.ipynb"
+"""The executed notebook, beside its results."""
+
+DIFFERENT = 3
+"""The exit status of a run that ended but did not come out as published."""
+
+
+def reproduce(config, *, only=None, notebooks_dir=None, progress=True, update_reference=False):
+    """Run the notebooks in order, write what they find, and compare it with what is published.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run; its results go to ``config.folder``, a folder for each notebook.
+    only : sequence of str, optional
+        Run only these notebooks, named by number (``"02"``) or by name (``"02_baselines"``).
+    notebooks_dir : str or path-like, optional
+        Folder of the notebooks; None for those that belong to this package.
+    progress : bool, default=True
+        Whether to show the progress over all cells.
+    update_reference : bool, default=False
+        Whether the results replace the published ones, once every notebook has run.
+
+    Returns
+    -------
+    int
+        The exit status: 0 when every notebook ran and all claims and values came out as published (or nothing
+        is published to compare with), 1 when a cell failed (its notebook is kept as far as it came), 3 when a
+        claim or a value differs, 130 after an interruption from the keyboard.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no notebooks, or no clone whose published results could be replaced.
+    ValueError
+        If ``only`` names a notebook that is not there, or a notebook lacks a parameter of the configuration.
+    """
+    if update_reference and config.reference_folder is None:
+        raise FileNotFoundError(
+            "there are no published results to replace: adathresh is not run from its clone"
+        )
+    notebooks = _choose(find_notebooks(notebooks_dir), only)
+    folder = config.folder
+    data_dir = None if config.data_dir is None else str(Path(config.data_dir).expanduser().absolute())
+    # Notebooks run in their own folder, so every path they get must be absolute.
+    parameters = dataclasses.replace(config, data_dir=data_dir, out=str(folder), save=True).to_parameters()
+    n_cells = sum(count_cells(notebook, parameters) for notebook in notebooks)
+    print(f"{len(notebooks)} notebook(s), data set {config.dataset}, profile {config.profile}, into {folder}")
+
+    record = _RunRecord(config, folder, continues=only is not None)
+    finished, failure = [], None
+    with tqdm(total=n_cells, unit="cell", smoothing=0, disable=not progress) as bar, _ticking(bar):
+        for notebook in notebooks:
+            bar.set_description(notebook.stem)
+            start, place = time.perf_counter(), folder / notebook.stem
+            _forget(place)
+            status, failure = attempt(
+                notebook, output=place / EXECUTED, parameters=parameters, on_cell=lambda **_: bar.update()
+            )
+            seconds = time.perf_counter() - start
+            record.add(notebook.stem, status, seconds)
+            finished.append((notebook, status, seconds))
+            if failure:
+                break
+    print(_summary(finished, folder))
+    if failure:
+        left = ",".join(notebook.stem[:2] for notebook in notebooks[len(finished) - 1 :])
+        print(
+            f"{failure}\nAs far as it came: {folder / notebook.stem / EXECUTED}\n"
+            f"What was done before is kept; go on with the same command and --only {left}",
+            file=sys.stderr,
+        )
+        return 130 if status == "interrupted" else 1
+    same, verdict = _verdict([folder / notebook.stem for notebook in notebooks])
+    print(verdict)
+    if update_reference:
+        _replace_reference(config, notebooks)
+        print(f"These are the published results now: {config.reference_folder}")
+        return 0
+    return 0 if same else DIFFERENT
+
+
+class _RunRecord:
+    """Keeps ``run.json`` up to date: after every notebook it says what has been done, and with what."""
+
+    def __init__(self, config, folder, *, continues):
+        self.path = folder / "run.json"
+        described = config.to_dict()
+        # notebooks of one folder may differ in these
+        self.own = {name: described.pop(name) for name in ("seeds", "numbers")}
+        self.content = {
+            "config": described,
+            "versions": _versions(),
+            "started": _now(),
+            "finished": None,
+            "notebooks": {},
+        }
+        earlier = read_run(self.path) if continues else {}
+        if earlier and all(_agree(earlier[key], self.content[key]) for key in ("config", "versions")):
+            self.content |= {key: earlier[key] for key in ("started", "notebooks")}
+
+    def add(self, name, status, seconds):
+        """Note one notebook's end and write the file."""
+        self.content["finished"] = _now()
+        self.content["notebooks"][name] = {"status": status, "seconds": round(seconds, 1), **self.own}
+        self.content["notebooks"] = dict(sorted(self.content["notebooks"].items()))
+        _write_json(self.path, self.content)
+
+
+def read_run(path):
+    """Read a ``run.json``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    dict
+        Its content; empty where there is none that can be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if content.keys() >= {"config", "versions", "started", "notebooks"} else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _forget(place):
+    """Remove what an earlier run has left of one notebook, so that no old file passes for a new one."""
+    for path in (*place.glob("*.csv"), *place.glob("*.png"), *place.glob("*.json"), *place.glob("*.ipynb")):
+        path.unlink()
+
+
+def _replace_reference(config, notebooks):
+    """Put the results of some notebooks in place of the published ones."""
+    reference = config.reference_folder
+    for notebook in notebooks:
+        target, source = reference / notebook.stem, config.folder / notebook.stem
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for path in sorted(source.iterdir()):
+            if path.name not in (EXECUTED, AGREEMENT):
+                shutil.copy2(path, target / path.name)
+    run, published = read_run(config.folder / "run.json"), read_run(reference / "run.json")
+    if published and all(_agree(published[key], run[key]) for key in ("config", "versions")):
+        run["notebooks"] = dict(sorted({**published["notebooks"], **run["notebooks"]}.items()))
+    _write_json(reference / "run.json", run)
+
+
+def _write_json(path, content):
+    """Put a JSON file in place whole."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _verdict(places):
+    """Return whether all came out as published, and the line that says so."""
+    n_agree = n_values = n_hold = n_claims = 0
+    problems = []
+    for place in places:
+        path = place / AGREEMENT
+        if not path.is_file():
+            continue
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for name, table in found["tables"].items():
+            n_agree, n_values = n_agree + table["n_agree"], n_values + table["n_compared"]
+            if table["problem"]:
+                problems.append(f"{place.name}/{name}: {table['problem']}")
+        if found["claims_differ"] is not None:
+            n_claims += found["n_claims"]
+            n_hold += found["n_claims"] - len(found["claims_differ"])
+            problems += [f"{place.name}: {claim}" for claim in found["claims_differ"]]
+    if not n_values and not n_claims:
+        return True, "Nothing is published to compare with."
+    line = f"{n_hold} of {n_claims} claims hold, {n_agree} of {n_values} values agree."
+    return not problems, "\n".join([*problems, line])
+
+
+@contextmanager
+def _ticking(bar, *, seconds=5):
+    """Refresh a bar's clock on a terminal while a long cell runs."""
+    stop = threading.Event()
+
+    def tick():
+        while not stop.wait(seconds):
+            bar.refresh()
+
+    if sys.stderr.isatty() and not bar.disable:
+        threading.Thread(target=tick, daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+
+
+def _choose(notebooks, only):
+    """Keep the notebooks that ``only`` names, in their own order."""
+    if only is None:
+        return notebooks
+    if not only:
+        raise ValueError("only must name at least one notebook, for example '02'.")
+    names = {key: notebook for notebook in notebooks for key in (notebook.stem, notebook.stem[:2])}
+    for name in only:
+        if name not in names:
+            stems = [notebook.stem for notebook in notebooks]
+            raise ValueError(f"no notebook {name!r} among {', '.join(stems)}.{did_you_mean(name, stems)}")
+    return [notebook for notebook in notebooks if notebook in {names[name] for name in only}]
+
+
+def _agree(earlier, now):
+    """Whether two descriptions say the same wherever both say something; a package may have been added."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        return all(_agree(earlier[key], now[key]) for key in earlier.keys() & now.keys())
+    return earlier == now
+
+
+def _versions():
+    """Return the versions of Python, the platform, adathresh and what it directly depends on."""
+    try:
+        needed = requires("adathresh") or []
+        own = {"adathresh": version("adathresh")}
+    except PackageNotFoundError:  # run from the sources without being installed
+        needed, own = [], {}
+    names = sorted({re.match(r"[\w.-]+", line)[0] for line in needed if "test" not in line.partition(";")[2]})
+    installed = {name: _version(name) for name in names}
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        **own,
+        **{name: found for name, found in installed.items() if found},
+    }
+
+
+def _version(name):
+    """Return an installed distribution's version, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _now():
+    """Return the time in a form that sorts."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _summary(finished, folder):
+    """Return what was run, how long it took and what it wrote."""
+    lines = [f"{'notebook':<20} {'status':<12} {'seconds':>8}  tables and figures"]
+    for notebook, status, seconds in finished:
+        path = folder / notebook.stem / RECORD
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        names = ", ".join([*record.get("tables", []), *record.get("figures", [])]) or "-"
+        lines.append(f"{notebook.stem:<20} {status:<12} {seconds:>8.1f}  {names}")
+    return "\n".join(lines)

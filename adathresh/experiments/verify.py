@@ -1,0 +1,72 @@
+"""Check the published results without running anything: every claim is read off its tables anew."""
+
+import importlib
+import json
+
+from adathresh.experiments.core.claims import as_table, claims_differ
+from adathresh.experiments.core.config import repository_root
+from adathresh.experiments.core.results import RECORD, read_table, read_tables
+
+
+def verify(results=None):
+    """Read every claim of the published results off its tables, and compare it with what is published.
+
+    Parameters
+    ----------
+    results : pathlib.Path, optional
+        A folder of results; None for the clone's ``results/``.
+
+    Returns
+    -------
+    int
+        The exit status: 0 when every file is there and every claim comes out as published, 1 otherwise.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no results.
+    """
+    root = repository_root()
+    if results is None and root is None:
+        raise FileNotFoundError("adathresh is not run from its clone; name the folder of results")
+    results = root / "results" if results is None else results
+    records = sorted(results.glob(f"**/{RECORD}"))
+    if not records:
+        raise FileNotFoundError(f"{results} holds no results (no {RECORD})")
+    n_claims, problems = 0, []
+    for record in records:
+        found, problems_here = verify_notebook(record.parent)
+        n_claims += found
+        problems += [
+            f"{record.parent.relative_to(results).as_posix()}: {problem}" for problem in problems_here
+        ]
+    print(*problems, sep="\n", end="\n" if problems else "")
+    print(f"{len(records)} results of notebooks, {n_claims} claims, {len(problems)} problems.")
+    return 1 if problems else 0
+
+
+def verify_notebook(folder):
+    """Check the published results of one notebook.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Its results.
+
+    Returns
+    -------
+    n_claims : int
+        Claims that were read off the tables.
+    problems : list of str
+        Files that are missing or that nothing names, claims that do not follow from the tables.
+    """
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    named = {f"{name}.csv" for name in record["tables"]} | {f"{name}.png" for name in record["figures"]}
+    present = {path.name for path in folder.iterdir()} - {RECORD, "claims.csv", "timings.csv"}
+    problems = [f"{name} is missing" for name in sorted(named - present)]
+    problems += [f"{name} belongs to nothing" for name in sorted(present - named)]
+    if problems or not (folder / "claims.csv").is_file():
+        return 0, problems or ["claims.csv is missing"]
+    claims = importlib.import_module(f"adathresh.experiments.nb{record['notebook']}").claims
+    found = as_table(claims(read_tables(folder)))
+    return len(found), claims_differ(found, read_table(folder / "claims.csv"))
