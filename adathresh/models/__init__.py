@@ -1,1 +1,50 @@
-"""The rivals: thin adapters over well-kept libraries."""
+"""Base models: what gives the scores that a threshold is compared with.
+
+Thin adapters over well-kept libraries. All are scikit-learn classifiers of label sets with one more method,
+``top_scores``, which returns the best scores of each row as a sparse matrix.
+
+=========================  ==============  ================================================================
+Class                      Main strength   What it is
+=========================  ==============  ================================================================
+``LinearOneVsRest``        ``C``           a linear classifier for each label, by LIBLINEAR (linear.py)
+``NeighborShares``         n_neighbors     label shares of the nearest training rows (neighbors.py)
+``MLkNN``                  n_neighbors     how likely a label is, given how many neighbours have it
+``LabelTree``              ``C``           partitioned label trees, by omikuji (tree.py)
+``ExtraTrees``             see below       extremely randomised trees, for few labels (forest.py)
+``LogisticHead``           learning_rate   logistic regression on dense vectors, in torch (logistic.py)
+``BagOfWords``             that of head    texts as counts of words, under any of the above (words.py)
+``FrozenTransformer``      that of head    texts as vectors of a sentence transformer (transformer.py)
+``FineTunedTransformer``   learning_rate   a sentence transformer trained further
+=========================  ==============  ================================================================
+
+The main strength is the parameter to choose on validation rows; that of ``ExtraTrees`` is
+``min_samples_leaf``. ``SentenceEmbedder`` gives the vectors alone. Each class is imported on first use:
+torch only with ``LogisticHead`` and the transformers.
+"""
+
+import importlib
+
+_MODULES = {
+    "BagOfWords": "words",
+    "ExtraTrees": "forest",
+    "FineTunedTransformer": "transformer",
+    "FrozenTransformer": "transformer",
+    "LabelTree": "tree",
+    "LinearOneVsRest": "linear",
+    "LogisticHead": "logistic",
+    "MLkNN": "neighbors",
+    "NeighborShares": "neighbors",
+    "SentenceEmbedder": "transformer",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'adathresh.models' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"adathresh.models.{_MODULES[name]}"), name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,4 +1,4 @@
-"""What the adapters share: checks, containers, work in blocks of rows, and the cut at one half."""
+"""What the base models share: checks, containers, work in blocks of rows, and the threshold of one half."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from adathresh.metrics import top_k
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.types import Matrix, MatrixLike
 
 # Entries of a (rows x labels) block of scores; bounds the working memory of top_scores and predict.
 _BLOCK_ENTRIES = 2**24
@@ -27,9 +28,15 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         Number of labels; 1 for a binary target.
     n_features_in_ : int
         Number of features seen in ``fit``.
+
+    Examples
+    --------
+    >>> from adathresh.models import LinearOneVsRest
+    >>> issubclass(LinearOneVsRest, TopScoresClassifier)
+    True
     """
 
-    def fit(self, X, Y):
+    def fit(self, X: MatrixLike, Y: MatrixLike) -> "TopScoresClassifier":
         """Fit the model.
 
         Parameters
@@ -48,12 +55,19 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If X holds NaN or infinity, Y is not 0/1, their lengths differ, or a parameter is out of range.
+
+        Examples
+        --------
+        >>> from adathresh.models import NeighborShares
+        >>> knn = NeighborShares(n_neighbors=1).fit([[1.0, 0.0], [0.0, 1.0]], [[1, 0], [0, 1]])
+        >>> knn.n_labels_
+        2
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
         self._fit(X, self._encode(Y, X.shape[0]))
         return self
 
-    def top_scores(self, X, *, k=50):
+    def top_scores(self, X: MatrixLike, *, k: int = 50) -> sp.csr_array:
         """Return the k highest probabilities of each row.
 
         Parameters
@@ -67,12 +81,24 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
             Probabilities in [0, 1], float32; of equal ones the lower label number comes first.
+
+        Raises
+        ------
+        ValueError
+            If k is less than 1, or X holds NaN, infinity or another number of features than in ``fit``.
+
+        Examples
+        --------
+        >>> from adathresh.models import NeighborShares
+        >>> knn = NeighborShares(n_neighbors=1).fit([[1.0, 0.0], [0.0, 1.0]], [[1, 0], [0, 1]])
+        >>> knn.top_scores([[2.0, 0.1]], k=1).indices.tolist()
+        [0]
         """
         if k < 1:
             raise ValueError(f"k must be at least 1; got {k}.")
         return self._by_block(X, lambda block: top_k(self._scores(block, k), k).astype(np.float32))
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Matrix:
         """Return the labels whose probability exceeds 0.5.
 
         Parameters
@@ -84,6 +110,13 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         -------
         numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
             0 or 1 in the container of the training labels; or classes.
+
+        Examples
+        --------
+        >>> from adathresh.models import NeighborShares
+        >>> knn = NeighborShares(n_neighbors=1).fit([[1.0, 0.0], [0.0, 1.0]], [[1, 0], [0, 1]])
+        >>> knn.predict([[2.0, 0.1]])
+        array([[1, 0]])
         """
         above = self._by_block(X, lambda block: sp.csr_array(self._scores(block, self.n_labels_) > 0.5))
         return self._decode(above)

@@ -1,17 +1,21 @@
 """Classifiers of plain texts: texts in, vectors inside, sparse scores out."""
 
+from collections.abc import Sequence
+
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from adathresh.models._base import TopScoresClassifier
 from adathresh.models.linear import LinearOneVsRest
 from adathresh.utils.texts import check_texts
+from adathresh.utils.types import Matrix, MatrixLike
 
 
 class TextClassifier(TopScoresClassifier):
     """A classifier of label sets that embeds texts by ``_embed`` and scores vectors by ``_scores``."""
 
-    def top_scores(self, X, *, k=50):
+    def top_scores(self, X: Sequence[str], *, k: int = 50) -> sp.csr_array:
         """Return the k highest probabilities of each row.
 
         Parameters
@@ -25,10 +29,23 @@ class TextClassifier(TopScoresClassifier):
         -------
         scipy.sparse.csr_array of shape (n_samples, n_labels)
             Probabilities in [0, 1], float32; of equal ones the lower label number comes first.
+
+        Raises
+        ------
+        ValueError
+            If k is less than 1, or X is not a sequence of str.
+
+        Examples
+        --------
+        >>> from adathresh.models import BagOfWords
+        >>> texts, Y = ["red cat", "red dog", "blue cat"], [[1, 0], [1, 1], [0, 0]]
+        >>> model = BagOfWords(min_df=1).fit(texts, Y)
+        >>> model.top_scores(["red cow"], k=1).indices.tolist()
+        [0]
         """
         return super().top_scores(X, k=k)
 
-    def predict(self, X):
+    def predict(self, X: Sequence[str]) -> Matrix:
         """Return the labels whose probability exceeds 0.5.
 
         Parameters
@@ -40,6 +57,14 @@ class TextClassifier(TopScoresClassifier):
         -------
         numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
             0 or 1 in the container of the training labels; or classes.
+
+        Examples
+        --------
+        >>> from adathresh.models import BagOfWords
+        >>> texts, Y = ["red cat", "red dog", "blue cat"], [[1, 0], [1, 1], [0, 0]]
+        >>> model = BagOfWords(min_df=1).fit(texts, Y)
+        >>> model.predict(["red cow"])
+        array([[1, 0]])
         """
         return super().predict(X)
 
@@ -55,7 +80,7 @@ class TextClassifier(TopScoresClassifier):
 class HeadedTextClassifier(TextClassifier):
     """A text classifier whose ``head``, another classifier with ``top_scores``, works on the vectors."""
 
-    def fit(self, X, Y):
+    def fit(self, X: Sequence[str], Y: MatrixLike) -> "HeadedTextClassifier":
         """Fit the head.
 
         Parameters
@@ -74,6 +99,14 @@ class HeadedTextClassifier(TextClassifier):
         ------
         ValueError
             If X is not a sequence of str, Y is not 0/1, their lengths differ, or a parameter is out of range.
+
+        Examples
+        --------
+        >>> from adathresh.models import BagOfWords
+        >>> texts, Y = ["red cat", "red dog", "blue cat"], [[1, 0], [1, 1], [0, 0]]
+        >>> model = BagOfWords(min_df=1).fit(texts, Y)
+        >>> model.n_labels_
+        2
         """
         texts = check_texts(X)
         self._encode(Y, len(texts))  # before the work of embedding, not after

@@ -1,4 +1,4 @@
-"""Extremely randomised trees for problems of few labels."""
+"""Extremely randomised trees, for few labels."""
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -23,7 +23,7 @@ class ExtraTrees(TopScoresClassifier):
     n_estimators : int, default=100
         Trees.
     min_samples_leaf : int, default=1
-        Training rows that a leaf must hold.
+        Training rows that a leaf must hold; more of them make probabilities smoother and trees smaller.
     max_features : {"sqrt", "log2"}, int, float or None, default="sqrt"
         Features that are tried at each node, as scikit-learn takes it.
     n_jobs : int, optional
@@ -59,13 +59,13 @@ class ExtraTrees(TopScoresClassifier):
 
     def __init__(
         self,
-        n_estimators=100,
+        n_estimators: int = 100,
         *,
-        min_samples_leaf=1,
-        max_features="sqrt",
-        n_jobs=None,
-        random_state=None,
-        verbose=False,
+        min_samples_leaf: int = 1,
+        max_features: str | float | None = "sqrt",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ):
         self.n_estimators = n_estimators
         self.min_samples_leaf = min_samples_leaf

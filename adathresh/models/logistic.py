@@ -58,7 +58,14 @@ class LogisticHead(TopScoresClassifier):
     (100, 5)
     """
 
-    def __init__(self, *, max_epochs=10, batch_size=256, learning_rate=1e-2, random_state=None):
+    def __init__(
+        self,
+        *,
+        max_epochs: int = 10,
+        batch_size: int = 256,
+        learning_rate: float = 1e-2,
+        random_state: int | np.random.RandomState | None = None,
+    ):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

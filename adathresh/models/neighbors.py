@@ -1,4 +1,4 @@
-"""Neighbours: weighted label shares, and the Bayesian rule of ML-kNN on neighbour counts."""
+"""Nearest neighbours: their weighted label shares, and the Bayesian rule of ML-kNN on their counts."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,7 +8,7 @@ from adathresh.signals.knn import NeighborLabels
 
 
 class NeighborShares(TopScoresClassifier):
-    """The shares of :class:`adathresh.NeighborLabels` as probabilities.
+    """The label shares of the nearest training rows as probabilities (:class:`adathresh.NeighborLabels`).
 
     Parameters
     ----------
@@ -41,7 +41,15 @@ class NeighborShares(TopScoresClassifier):
     array([[1, 0]])
     """
 
-    def __init__(self, n_neighbors=30, *, weights="softmax", temperature=0.1, n_jobs=None, verbose=False):
+    def __init__(
+        self,
+        n_neighbors: int = 30,
+        *,
+        weights: str = "softmax",
+        temperature: float = 0.1,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ):
         self.n_neighbors = n_neighbors
         self.weights = weights
         self.temperature = temperature
@@ -104,7 +112,14 @@ class MLkNN(TopScoresClassifier):
            [0.75, 0.75]])
     """
 
-    def __init__(self, n_neighbors=10, *, smoothing=1.0, n_jobs=None, verbose=False):
+    def __init__(
+        self,
+        n_neighbors: int = 10,
+        *,
+        smoothing: float = 1.0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ):
         self.n_neighbors = n_neighbors
         self.smoothing = smoothing
         self.n_jobs = n_jobs

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from adathresh.models._encoder import (
 )
 from adathresh.models._texts import HeadedTextClassifier, TextClassifier, of_texts
 from adathresh.utils.checkpoint import ResumableTraining, content_digest
+from adathresh.utils.files import PathLike
 from adathresh.utils.texts import check_texts
+from adathresh.utils.types import MatrixLike
 
 
 class SentenceEmbedder(TransformerMixin, BaseEstimator):
@@ -62,13 +65,15 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
     (1, 384)
     """
 
-    def __init__(self, model=MINILM, *, max_length=128, batch_size=32, verbose=False):
+    def __init__(
+        self, model: str = MINILM, *, max_length: int = 128, batch_size: int = 32, verbose: bool = False
+    ):
         self.model = model
         self.max_length = max_length
         self.batch_size = batch_size
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Sequence[str], y: object = None) -> "SentenceEmbedder":
         """Check the texts; there is nothing to fit.
 
         Parameters
@@ -87,11 +92,16 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If X is not a sequence of str.
+
+        Examples
+        --------
+        >>> SentenceEmbedder().fit(["A cat sits on the mat."])
+        SentenceEmbedder()
         """
         check_texts(X)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Sequence[str]) -> np.ndarray:
         """Embed texts.
 
         Parameters
@@ -108,6 +118,11 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If X is not a sequence of str.
+
+        Examples
+        --------
+        >>> SentenceEmbedder().transform(["A cat sits on the mat."]).shape  # doctest: +SKIP
+        (1, 384)
         """
         return cached_vectors(
             check_texts(X), self.model, self.max_length, batch_size=self.batch_size, verbose=self.verbose
@@ -166,7 +181,15 @@ class FrozenTransformer(HeadedTextClassifier):
     array([[1, 0]])
     """
 
-    def __init__(self, head=None, *, model=MINILM, max_length=128, batch_size=32, verbose=False):
+    def __init__(
+        self,
+        head: BaseEstimator | None = None,
+        *,
+        model: str = MINILM,
+        max_length: int = 128,
+        batch_size: int = 32,
+        verbose: bool = False,
+    ):
         self.head = head
         self.model = model
         self.max_length = max_length
@@ -265,18 +288,18 @@ class FineTunedTransformer(TextClassifier):
 
     def __init__(
         self,
-        model=MINILM,
+        model: str = MINILM,
         *,
-        max_length=128,
-        max_epochs=3,
-        max_steps=None,
-        batch_size=32,
-        learning_rate=1e-4,
-        head_learning_rate=1e-2,
-        head=None,
-        checkpoint_dir=None,
-        random_state=None,
-        verbose=False,
+        max_length: int = 128,
+        max_epochs: int = 3,
+        max_steps: int | None = None,
+        batch_size: int = 32,
+        learning_rate: float = 1e-4,
+        head_learning_rate: float = 1e-2,
+        head: BaseEstimator | None = None,
+        checkpoint_dir: PathLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ):
         self.model = model
         self.max_length = max_length
@@ -290,7 +313,7 @@ class FineTunedTransformer(TextClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, Y):
+    def fit(self, X: Sequence[str], Y: MatrixLike) -> "FineTunedTransformer":
         """Fine-tune the model, or go on where a checkpoint of the same run ends.
 
         Parameters
@@ -310,6 +333,12 @@ class FineTunedTransformer(TextClassifier):
         ValueError
             If X is not a sequence of str, Y is not 0/1, their lengths differ, a parameter is out of range,
             the checkpoint is damaged, or the loss becomes NaN or infinite.
+
+        Examples
+        --------
+        >>> texts, Y = ["fix the bug", "new paint job"], [[1, 0], [0, 1]]
+        >>> FineTunedTransformer(max_steps=1).fit(texts, Y).losses_.shape  # doctest: +SKIP
+        (1,)
         """
         self._check_parameters()
         texts = check_texts(X)

@@ -1,4 +1,4 @@
-"""Trees: partitioned label trees for many labels, extremely randomised trees for few."""
+"""Partitioned label trees, for thousands of labels."""
 
 import json
 import os
@@ -30,8 +30,9 @@ class LabelTree(TopScoresClassifier):
     each node says whether a row belongs to the group or has the label. The score of a label is the product of
     exp(−max(0, 1 − margin)²) along its path, averaged over the trees. Rows are scaled to unit length.
 
-    omikuji draws its random numbers from the operating system: there is no ``random_state``, and two fits
-    differ slightly. Labels without a training row are never scored.
+    omikuji draws its random numbers from the operating system, whatever the number of threads, and takes no
+    seed: there is no ``random_state``, and two fits differ slightly. Labels without a training row are never
+    scored.
 
     Parameters
     ----------
@@ -75,7 +76,16 @@ class LabelTree(TopScoresClassifier):
     (100, 5)
     """
 
-    def __init__(self, preset="parabel", *, n_trees=3, C=1.0, beam_size=10, n_jobs=None, verbose=False):
+    def __init__(
+        self,
+        preset: str = "parabel",
+        *,
+        n_trees: int = 3,
+        C: float = 1.0,
+        beam_size: int = 10,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ):
         self.preset = preset
         self.n_trees = n_trees
         self.C = C

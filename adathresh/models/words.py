@@ -1,6 +1,8 @@
-"""Words of plain texts, counted, as what a linear or any other classifier sees."""
+"""A classifier of the words in plain texts."""
 
 from functools import partial
+
+from sklearn.base import BaseEstimator
 
 from adathresh.models._texts import HeadedTextClassifier
 from adathresh.utils.texts import learn_words, word_vectorizer
@@ -50,7 +52,14 @@ class BagOfWords(HeadedTextClassifier):
     array([[1, 0]])
     """
 
-    def __init__(self, head=None, *, max_words=None, ngram_range=(1, 2), min_df=2):
+    def __init__(
+        self,
+        head: BaseEstimator | None = None,
+        *,
+        max_words: int | None = None,
+        ngram_range: tuple[int, int] = (1, 2),
+        min_df: int = 2,
+    ):
         self.head = head
         self.max_words = max_words
         self.ngram_range = ngram_range

@@ -1,0 +1,48 @@
+"""The room of the base models: its names, and what importing them loads."""
+
+import subprocess
+import sys
+
+import pytest
+from sklearn.base import BaseEstimator
+
+from adathresh import models
+
+WITH_TORCH = {"FineTunedTransformer", "FrozenTransformer", "LogisticHead", "SentenceEmbedder"}
+
+
+def test_every_name_is_a_class_of_the_room():
+    for name in models.__all__:
+        assert issubclass(getattr(models, name), BaseEstimator)
+        assert getattr(models, name).__module__.startswith("adathresh.models.")
+        assert name in models.__doc__
+        assert name in dir(models)
+    with pytest.raises(AttributeError, match=r"'adathresh\.models' has no attribute 'Linear'"):
+        _ = models.Linear
+
+
+def test_torch_is_loaded_by_those_that_need_it_only():
+    program = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "matplotlib"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Missing())
+from adathresh import models
+for name in models.__all__:
+    try:
+        getattr(models, name)
+    except ImportError as error:
+        print(name, error)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == [f"{name} torch" for name in sorted(WITH_TORCH)]
+
+
+def test_the_old_name_still_works():
+    from adathresh.baselines.words import BagOfWords
+
+    assert BagOfWords is models.BagOfWords
