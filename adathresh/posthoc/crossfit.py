@@ -1,14 +1,16 @@
 """Cross-fitting: scores of training rows by models that saw neither the row nor its group."""
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import gen_batches
 
 from adathresh.metrics import top_k
 from adathresh.utils.progress import tqdm
+from adathresh.utils.types import Matrix
 
 # Of estimators that score every label, this many scores a row are kept where there are more labels than that.
 _TOP_SCORES = 100
@@ -16,7 +18,9 @@ _TOP_SCORES = 100
 _BLOCK_ENTRIES = 2**25
 
 
-def draw_folds(n_samples, n_folds, *, groups=None, random_state):
+def draw_folds(
+    n_samples: int, n_folds: int, *, groups: npt.ArrayLike | None = None, random_state: int
+) -> np.ndarray:
     """Draw the fold of every row; a group stays together.
 
     Parameters
@@ -39,6 +43,11 @@ def draw_folds(n_samples, n_folds, *, groups=None, random_state):
     ------
     ValueError
         If there are fewer rows, or groups, than folds.
+
+    Examples
+    --------
+    >>> draw_folds(4, 2, groups=["a", "a", "b", "b"], random_state=0)
+    array([1, 1, 0, 0])
     """
     n_units = n_samples if groups is None else len(np.unique(groups))
     if n_units < n_folds:
@@ -52,7 +61,15 @@ def draw_folds(n_samples, n_folds, *, groups=None, random_state):
     return folds
 
 
-def out_of_fold_scores(estimator, X, Y, folds, *, n_labels, verbose=False):
+def out_of_fold_scores(
+    estimator: BaseEstimator,
+    X: Matrix,
+    Y: Matrix,
+    folds: np.ndarray,
+    *,
+    n_labels: int,
+    verbose: bool = False,
+) -> np.ndarray | sp.csr_array:
     """Score every row by a copy of the estimator that was fitted on the other folds.
 
     Parameters
@@ -74,6 +91,13 @@ def out_of_fold_scores(estimator, X, Y, folds, *, n_labels, verbose=False):
     -------
     numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
         Probabilities in the order of the rows.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> X, Y = np.zeros((4, 1)), np.array([[1, 0], [1, 1], [0, 0], [0, 1]])
+    >>> out_of_fold_scores(DummyClassifier(), X, Y, np.array([0, 0, 1, 1]), n_labels=2).tolist()
+    [[0.0, 0.5], [0.0, 0.5], [1.0, 0.5], [1.0, 0.5]]
     """
     parts = []
     name = f"folds of {type(estimator).__name__}"
@@ -85,7 +109,7 @@ def out_of_fold_scores(estimator, X, Y, folds, *, n_labels, verbose=False):
     return stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")]
 
 
-def base_scores(estimator, X, *, n_labels):
+def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.ndarray | sp.csr_array:
     """Return a fitted classifier's scores as probabilities.
 
     Parameters
@@ -108,6 +132,13 @@ def base_scores(estimator, X, *, n_labels):
     ------
     TypeError
         If the estimator has none of the three.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> model = DummyClassifier().fit([[0], [0]], [[1, 0], [1, 1]])
+    >>> base_scores(model, np.zeros((1, 1)), n_labels=2)
+    array([[1. , 0.5]])
     """
     if hasattr(estimator, "top_scores"):
         return estimator.top_scores(X)

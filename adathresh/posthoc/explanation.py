@@ -1,6 +1,7 @@
 """Why a label was predicted for a row, or not: the terms of one decision, which add up to its margin."""
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial
 
@@ -13,6 +14,14 @@ class Explanation:
     label is predicted where the margin is positive. The terms are Shapley values of the fused logit against a
     pair without score, neighbours and text similarity, of a label of average rarity; what such a pair has,
     and the label's own correction, belong to the rarity term.
+
+    Examples
+    --------
+    >>> from adathresh import AdaptiveThreshold
+    >>> rule = AdaptiveThreshold().fit([[0.9], [0.7], [0.4], [0.1]], [[1], [1], [0], [0]])
+    >>> found = rule.explain([[0.8]], 0)
+    >>> found.predicted, found.margin > 0, found.neighbor_term
+    (True, True, 0.0)
     """
 
     label: int
@@ -33,11 +42,11 @@ class Explanation:
     """The label's threshold on the fused logit."""
     predicted: bool
     """Whether the label is predicted."""
-    neighbors: tuple = ()
+    neighbors: tuple[tuple[int, float, bool], ...] = ()
     """(training row, weight, carries the label) of each neighbour, the nearest first."""
 
     @property
-    def margin(self):
+    def margin(self) -> float:
         """Subtract the threshold from the fused logit.
 
         Returns
@@ -48,8 +57,28 @@ class Explanation:
         return self.base_term + self.rarity_term + self.neighbor_term + self.text_term - self.fused_threshold
 
 
-def shapley_value(player, players, value):
-    """Average what a player adds over all orders in which the players may join."""
+def shapley_value(player: str, players: Sequence[str], value: Callable[[frozenset[str]], float]) -> float:
+    """Average what a player adds over all orders in which the players may join (the Shapley value).
+
+    Parameters
+    ----------
+    player : str
+        The player.
+    players : sequence of str
+        All players, this one among them.
+    value : callable
+        What a frozenset of players is worth together.
+
+    Returns
+    -------
+    float
+        The player's share of what all are worth; the shares add up to it, less what no player is worth.
+
+    Examples
+    --------
+    >>> shapley_value("a", ["a", "b"], lambda joined: 6.0 if joined == {"a", "b"} else 0.0)
+    3.0
+    """
     others = [name for name in players if name != player]
     total = 0.0
     for size in range(len(others) + 1):

@@ -5,11 +5,14 @@ that g above a threshold of its own is the same as the first base model's logit 
 """
 
 from functools import partial
+from typing import Self
 
 import numpy as np
 from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+
+from adathresh.posthoc.candidates import Pairs
 
 # Shares are kept this far from 0 and 1 before their logit is taken.
 _SHARE_MARGIN = 1e-2
@@ -39,9 +42,19 @@ class LinearFusion:
     ----------
     coef_ : dict of str to float
         The pooled coefficients by name.
+
+    Examples
+    --------
+    >>> from adathresh.posthoc.candidates import gather_pairs
+    >>> pairs, ones = gather_pairs([[0.9], [0.7], [0.4], [0.1]], None, None), np.ones(4)
+    >>> fusion = LinearFusion().fit(pairs, ones, np.array([1, 1, 0, 0]) == 1, ones, random_state=0)
+    >>> fusion.decide(pairs, ones) > 0
+    array([ True,  True, False, False])
     """
 
-    def fit(self, pairs, idf, truth, weight, *, random_state):
+    def fit(
+        self, pairs: Pairs, idf: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, random_state: int
+    ) -> Self:
         """Fit the coefficients.
 
         Parameters
@@ -71,7 +84,7 @@ class LinearFusion:
         self.coef_["intercept"] = float(model.intercept_[0])
         return self
 
-    def decide(self, pairs, idf):
+    def decide(self, pairs: Pairs, idf: np.ndarray) -> np.ndarray:
         """Return the fused logit of every pair.
 
         Parameters
@@ -88,7 +101,7 @@ class LinearFusion:
         """
         return self._slope(0, idf) * pairs.logits[:, 0] + self._offset(pairs, idf)
 
-    def threshold(self, pairs, idf, fused_threshold):
+    def threshold(self, pairs: Pairs, idf: np.ndarray, fused_threshold: np.ndarray) -> np.ndarray:
         """Solve g = fused_threshold for the first base model's logit.
 
         Parameters
@@ -144,9 +157,19 @@ class BoostedFusion:
 
     Every signal is divided into steps first, so that the fused logit changes at known values of the score
     only and the threshold can be found exactly.
+
+    Examples
+    --------
+    >>> from adathresh.posthoc.candidates import gather_pairs
+    >>> pairs, ones = gather_pairs(np.arange(1, 101)[:, None] / 101, None, None), np.ones(100)
+    >>> fusion = BoostedFusion().fit(pairs, ones, pairs.logits[:, 0] > 0, ones, random_state=0)
+    >>> (fusion.decide(pairs, ones) > 0)[[0, -1]]
+    array([False,  True])
     """
 
-    def fit(self, pairs, idf, truth, weight, *, random_state):
+    def fit(
+        self, pairs: Pairs, idf: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, random_state: int
+    ) -> Self:
         """Grow the trees; a tenth of the pairs, where they are enough, tells when to stop.
 
         Parameters
@@ -179,7 +202,7 @@ class BoostedFusion:
         ).fit(self._codes(signals), truth, sample_weight=weight)
         return self
 
-    def decide(self, pairs, idf):
+    def decide(self, pairs: Pairs, idf: np.ndarray) -> np.ndarray:
         """Return the fused logit of every pair.
 
         Parameters
@@ -196,7 +219,7 @@ class BoostedFusion:
         """
         return self._evaluate(self._codes(_signals(pairs, idf)))
 
-    def threshold(self, pairs, idf, fused_threshold):
+    def threshold(self, pairs: Pairs, idf: np.ndarray, fused_threshold: np.ndarray) -> np.ndarray:
         """Find the lowest step of the first base model's logit at which g exceeds its threshold.
 
         The steps are bisected.
@@ -259,9 +282,16 @@ class LabelEffects:
         δ_l.
     slope_ : numpy.ndarray of shape (n_labels,)
         γ_l, in [-0.5, 0.5].
+
+    Examples
+    --------
+    >>> truth = np.arange(40) % 2 == 0
+    >>> effects = LabelEffects().fit(np.full(40, -1.0), np.zeros(40, dtype=int), truth, n_labels=1)
+    >>> effects.apply(np.array([-1.0]), np.array([0])).round(1)  # half of the pairs are true
+    array([-0.2])
     """
 
-    def fit(self, logits, labels, truth, n_labels):
+    def fit(self, logits: np.ndarray, labels: np.ndarray, truth: np.ndarray, n_labels: int) -> Self:
         """Fit by Newton's method, all labels at once.
 
         Parameters
@@ -298,7 +328,7 @@ class LabelEffects:
             self.slope_ = slope
         return self
 
-    def apply(self, logits, labels):
+    def apply(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Correct fused logits.
 
         Parameters
@@ -315,7 +345,7 @@ class LabelEffects:
         """
         return logits + self.intercept_[labels] + self.slope_[labels] * (logits - _PIVOT)
 
-    def undo(self, logits, labels):
+    def undo(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the fused logits that are corrected to these.
 
         Parameters

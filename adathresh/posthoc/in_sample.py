@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 LEAST_ROWS = 100
 """With fewer rows, their highest scores cannot tell."""
@@ -13,7 +14,13 @@ _LEAST_SINGLETONS = 20
 
 
 class InSampleSigns(NamedTuple):
-    """What scores tell about rows that their model should not have seen."""
+    """What scores tell about rows that their model should not have seen.
+
+    Examples
+    --------
+    >>> InSampleSigns(None, np.zeros(0, dtype=int), judged=False).what is None
+    True
+    """
 
     what: str | None
     """What is implausible for held-out rows; None if nothing is."""
@@ -23,7 +30,9 @@ class InSampleSigns(NamedTuple):
     """Whether there were rows or labels enough to tell."""
 
 
-def in_sample_signs(rows, labels, scores, truth, Y):
+def in_sample_signs(
+    rows: np.ndarray, labels: np.ndarray, scores: np.ndarray, truth: np.ndarray, Y: sp.csr_array
+) -> InSampleSigns:
     """Look for what only the scores of training rows can know.
 
     A label with one positive was never seen by a model that has not seen its row, and cannot lead it; and no
@@ -46,6 +55,13 @@ def in_sample_signs(rows, labels, scores, truth, Y):
     -------
     InSampleSigns
         The sign that was found, if any.
+
+    Examples
+    --------
+    >>> rows = labels = np.arange(100)
+    >>> Y = sp.csr_array(np.eye(100))
+    >>> in_sample_signs(rows, labels, np.ones(100), np.ones(100, dtype=bool), Y).what
+    'the only positive row leads its label in 100% of the labels with one positive'
     """
     n_samples, n_labels = Y.shape
     single = np.bincount(Y.indices, minlength=n_labels) == 1

@@ -43,7 +43,7 @@ _MANY_POSITIVES = 30.0
 _MICRO_ROUNDS = 20
 
 
-def check_target(target, value):
+def check_target(target: str, value: float | None) -> None:
     """Raise unless the target is known and has the value that it needs.
 
     Parameters
@@ -57,6 +57,10 @@ def check_target(target, value):
     ------
     ValueError
         If the target is unknown, or its value missing, needless or out of range.
+
+    Examples
+    --------
+    >>> check_target("precision", 0.9)
     """
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}.")
@@ -77,7 +81,16 @@ def check_target(target, value):
         raise ValueError(f"target_value of {target!r} must be {meaning}; got {value!r}.")
 
 
-def label_thresholds(target, value, labels, probability, *, n_labels, n_rows, evaluation_rows):
+def label_thresholds(
+    target: str,
+    value: float | None,
+    labels: np.ndarray,
+    probability: np.ndarray,
+    *,
+    n_labels: int,
+    n_rows: int,
+    evaluation_rows: float,
+) -> np.ndarray:
     """Return the threshold of every label that is best in expectation.
 
     Parameters
@@ -101,8 +114,15 @@ def label_thresholds(target, value, labels, probability, *, n_labels, n_rows, ev
     -------
     numpy.ndarray of shape (n_labels,)
         A pair is predicted above its label's threshold; ``inf``: never.
+
+    Examples
+    --------
+    >>> labels, probability = np.zeros(4, dtype=int), np.array([0.9, 0.8, 0.3, 0.1])
+    >>> rows = {"n_rows": 4, "evaluation_rows": 4}
+    >>> label_thresholds("precision", 0.8, labels, probability, n_labels=1, **rows).round(2)
+    array([0.55])
     """
-    if target == "cost":  # p·cost(false negative) > (1 − p)·cost(false positive)
+    if target == "cost" and value is not None:  # p·cost(false negative) > (1 − p)·cost(false positive)
         return np.full(n_labels, value / (1 + value))
     if target in ("micro_f1", "precision"):
         everything = np.zeros_like(labels)
@@ -118,7 +138,7 @@ def label_thresholds(target, value, labels, probability, *, n_labels, n_rows, ev
     return path.compromise(thresholds, scale, weight) if weight else thresholds
 
 
-def expected_f1(true, other):
+def expected_f1(true: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Take the expectation of a label's F1 on few rows, and its two derivatives.
 
     With Poisson numbers of true positives (mean a) and of errors of both kinds (mean g), F1 = 2T / (2T + S),
@@ -136,6 +156,12 @@ def expected_f1(true, other):
     -------
     tuple of numpy.ndarray
         E, ∂E/∂a and ∂E/∂g.
+
+    Examples
+    --------
+    >>> expectation, *_ = expected_f1(np.array([50.0]), np.array([20.0]))
+    >>> expectation.round(2)  # for many positives 2a / (2a + g)
+    array([0.83])
     """
     a, g, u = np.asarray(true)[:, None], np.asarray(other)[:, None], _NODES
     density = np.exp(a * (u * u - 1) + g * (u - 1))

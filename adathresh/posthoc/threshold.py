@@ -2,9 +2,12 @@
 
 import copy
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
+from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, clone
@@ -18,6 +21,7 @@ from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
 from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.targets import check_target, label_thresholds
 from adathresh.signals.idf import LabelIDF
+from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, container_of, like_input, row_major_positions
 
 _FUSIONS = {"boosted": BoostedFusion, "linear": LinearFusion}
@@ -32,7 +36,13 @@ _TIE = 1e-9
 
 
 class InSampleScoresWarning(UserWarning):
-    """Scores given to ``fit`` look like those of rows that the base model was trained on."""
+    """Scores given to ``fit`` look like those of rows that the base model was trained on.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", InSampleScoresWarning)  # so that such scores are refused
+    """
 
 
 class AdaptiveThreshold(BaseEstimator):
@@ -100,13 +110,13 @@ class AdaptiveThreshold(BaseEstimator):
 
     def __init__(
         self,
-        target="macro_f1",
+        target: str = "macro_f1",
         *,
-        target_value=None,
-        fusion="auto",
-        evaluation_rows=None,
-        transductive=False,
-        random_state=None,
+        target_value: float | None = None,
+        fusion: Literal["auto", "boosted", "linear"] = "auto",
+        evaluation_rows: int | None = None,
+        transductive: bool = False,
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.target = target
         self.target_value = target_value
@@ -115,7 +125,16 @@ class AdaptiveThreshold(BaseEstimator):
         self.transductive = transductive
         self.random_state = random_state
 
-    def fit(self, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
+    def fit(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        Y: MatrixLike,
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+        Y_train: MatrixLike | None = None,
+        folds: npt.ArrayLike | None = None,
+    ) -> Self:
         """Fit the fusion and the thresholds on held-out rows.
 
         Parameters
@@ -160,7 +179,17 @@ class AdaptiveThreshold(BaseEstimator):
         )
         return self
 
-    def fit_targets(self, targets, scores, Y, *, local=None, affinity=None, Y_train=None, folds=None):
+    def fit_targets(
+        self,
+        targets: Mapping[str, float | None],
+        scores: MatrixLike | Sequence[MatrixLike],
+        Y: MatrixLike,
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+        Y_train: MatrixLike | None = None,
+        folds: npt.ArrayLike | None = None,
+    ) -> dict[str, Self]:
         """Fit the fusion once, and the thresholds for several targets.
 
         Each rule is what ``fit`` gives for its target, in less time.
@@ -204,7 +233,13 @@ class AdaptiveThreshold(BaseEstimator):
             )
         return rules
 
-    def decide(self, scores, *, local=None, affinity=None):
+    def decide(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+    ) -> Decision:
         """Return label sets, probabilities, margins and thresholds, from one pass over the pairs.
 
         Parameters
@@ -230,7 +265,13 @@ class AdaptiveThreshold(BaseEstimator):
             solve_thresholds=partial(copy.copy(self)._base_thresholds, pairs, fused_thresholds),
         )
 
-    def predict(self, scores, *, local=None, affinity=None):
+    def predict(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+    ) -> Matrix:
         """Return the label sets.
 
         Parameters
@@ -251,7 +292,13 @@ class AdaptiveThreshold(BaseEstimator):
         fused, fused_thresholds = self._fused_and_thresholds(pairs)
         return _label_sets(pairs, fused > fused_thresholds, scores)
 
-    def predict_proba(self, scores, *, local=None, affinity=None):
+    def predict_proba(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+    ) -> sp.csr_array:
         """Return the fused probabilities of the candidate pairs.
 
         Parameters
@@ -269,7 +316,13 @@ class AdaptiveThreshold(BaseEstimator):
         pairs = self._checked_pairs(scores, local, affinity)
         return pairs.matrix(expit(self._fused(pairs)))
 
-    def margins(self, scores, *, local=None, affinity=None):
+    def margins(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+    ) -> sp.csr_array:
         """Return by how much the fused logit exceeds its threshold; positive means predicted.
 
         Parameters
@@ -288,7 +341,13 @@ class AdaptiveThreshold(BaseEstimator):
         fused, fused_thresholds = self._fused_and_thresholds(pairs)
         return pairs.matrix(fused - fused_thresholds)
 
-    def thresholds(self, scores, *, local=None, affinity=None):
+    def thresholds(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+    ) -> sp.csr_array:
         """Return θ_l(x) of the candidate pairs: the base logit above which the label is predicted.
 
         Parameters
@@ -308,7 +367,14 @@ class AdaptiveThreshold(BaseEstimator):
         _, fused_thresholds = self._fused_and_thresholds(pairs)
         return self._base_thresholds(pairs, fused_thresholds)
 
-    def explain(self, scores, label, *, local=None, affinity=None):
+    def explain(
+        self,
+        scores: MatrixLike | Sequence[MatrixLike],
+        label: int,
+        *,
+        local: MatrixLike | None = None,
+        affinity: MatrixLike | None = None,
+    ) -> Explanation:
         """Split the decision about one label of one row into its terms.
 
         Parameters

@@ -1,10 +1,13 @@
 """The interface that every decision rule shares."""
 
+from typing import Self
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, check_scores, container_of, like_input
 
 
@@ -17,12 +20,23 @@ class DecisionRule(BaseEstimator):
         Number of labels seen in fit.
     thresholds_ : float or ndarray of shape (n_labels,)
         The threshold, or one threshold for every label, in units of the scores; ``inf``: never predicted.
+
+    Examples
+    --------
+    >>> class MeanThreshold(DecisionRule):
+    ...     def _fit(self, scores, Y):
+    ...         self.thresholds_ = scores.mean(axis=0)
+    >>> MeanThreshold().fit([[0.2], [0.6]], [[0], [1]]).predict([[0.5]])
+    array([[1]])
     """
+
+    n_labels_: int
+    thresholds_: float | np.ndarray
 
     _needs_labels = True
     _needs_probabilities = False
 
-    def fit(self, scores, Y=None):
+    def fit(self, scores: MatrixLike, Y: MatrixLike | None = None) -> Self:
         """Choose the thresholds on held-out rows.
 
         Parameters
@@ -51,7 +65,7 @@ class DecisionRule(BaseEstimator):
         self._fit(scores, Y)
         return self
 
-    def predict(self, scores):
+    def predict(self, scores: MatrixLike) -> Matrix:
         """Decide which labels each row gets.
 
         Parameters
@@ -92,7 +106,7 @@ class DecisionRule(BaseEstimator):
         return selected_pairs(scores, above)
 
 
-def every_pair_stored(scores):
+def every_pair_stored(scores: np.ndarray | sp.csr_array) -> sp.csr_array:
     """Return checked scores as CSR; those of an array are all stored, the zeros too.
 
     Parameters
@@ -104,6 +118,11 @@ def every_pair_stored(scores):
     -------
     scipy.sparse.csr_array of shape (n_samples, n_labels)
         The same scores.
+
+    Examples
+    --------
+    >>> every_pair_stored(np.array([[0.5, 0.0]])).nnz
+    2
     """
     if sp.issparse(scores):
         return scores
@@ -113,7 +132,7 @@ def every_pair_stored(scores):
     return sp.csr_array((scores.ravel(), labels, indptr), shape=scores.shape)
 
 
-def selected_pairs(scores, chosen):
+def selected_pairs(scores: sp.csr_array, chosen: np.ndarray) -> sp.csr_array:
     """Return the stored pairs that are chosen as ones.
 
     Parameters
@@ -127,6 +146,11 @@ def selected_pairs(scores, chosen):
     -------
     scipy.sparse.csr_array of shape (n_samples, n_labels)
         One stored ``True`` for every chosen pair.
+
+    Examples
+    --------
+    >>> selected_pairs(sp.csr_array([[0.5, 0.2]]), np.array([True, False])).toarray()
+    array([[ True, False]])
     """
     indptr = np.r_[0, np.cumsum(chosen)][scores.indptr]
     return sp.csr_array((chosen[chosen], scores.indices[chosen], indptr), shape=scores.shape)

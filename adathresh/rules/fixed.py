@@ -22,7 +22,7 @@ class FixedThreshold(DecisionRule):
 
     _needs_labels = False
 
-    def __init__(self, threshold=0.5):
+    def __init__(self, threshold: float = 0.5):
         self.threshold = threshold
 
     def _fit(self, scores, Y):

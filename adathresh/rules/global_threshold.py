@@ -1,5 +1,7 @@
 """One threshold for all labels, the best on held-out rows."""
 
+from typing import Literal
+
 import numpy as np
 
 from adathresh.rules.base import DecisionRule
@@ -26,7 +28,7 @@ class GlobalThreshold(DecisionRule):
     0.2
     """
 
-    def __init__(self, metric="macro_f1"):
+    def __init__(self, metric: Literal["macro_f1", "micro_f1"] = "macro_f1"):
         self.metric = metric
 
     def _fit(self, scores, Y):

@@ -38,7 +38,7 @@ class MicroMacroThreshold(DecisionRule):
     array([0.6])
     """
 
-    def __init__(self, n_folds=3, *, random_state=0):
+    def __init__(self, n_folds: int = 3, *, random_state: int | np.random.RandomState | None = 0):
         self.n_folds = n_folds
         self.random_state = random_state
 

@@ -26,7 +26,7 @@ class RCut(DecisionRule):
 
     _needs_labels = False
 
-    def __init__(self, k=5):
+    def __init__(self, k: int = 5):
         self.k = k
 
     def _fit(self, scores, Y):

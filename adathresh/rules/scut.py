@@ -1,5 +1,7 @@
 """Every label's own best threshold on held-out rows, with a fallback for the weak ones."""
 
+from typing import Literal
+
 import numpy as np
 
 from adathresh.rules.base import DecisionRule
@@ -37,7 +39,7 @@ class SCut(DecisionRule):
     array([0.25, 0.5 ])
     """
 
-    def __init__(self, fallback=None, *, fbr=0.1):
+    def __init__(self, fallback: Literal["top", "never"] | None = None, *, fbr: float = 0.1):
         self.fallback = fallback
         self.fbr = fbr
 

@@ -7,11 +7,14 @@ block coordinate ascent on CSR keeps wrong counts when a row's number of predict
 randomised prediction without a budget moves all later rows for every row.
 """
 
+from typing import Self
+
 import numpy as np
 import scipy.sparse as sp
 
 from adathresh.metrics import top_k
 from adathresh.rules.base import DecisionRule, every_pair_stored, selected_pairs
+from adathresh.utils.types import MatrixLike
 
 
 class BlockCoordinateMacroF1(DecisionRule):
@@ -43,11 +46,11 @@ class BlockCoordinateMacroF1(DecisionRule):
     _needs_labels = False
     _needs_probabilities = True
 
-    def __init__(self, k=5, *, random_state=0):
+    def __init__(self, k: int = 5, *, random_state: int | None = 0):
         self.k = k
         self.random_state = random_state
 
-    def fit(self, scores, Y=None):
+    def fit(self, scores: MatrixLike, Y: MatrixLike | None = None) -> Self:
         """Check the parameters and remember the number of labels.
 
         Parameters
@@ -129,12 +132,12 @@ class FrankWolfeMacroF1(DecisionRule):
 
     _needs_probabilities = True
 
-    def __init__(self, k=None, *, random_state=0, n_steps=100):
+    def __init__(self, k: int | None = None, *, random_state: int | None = 0, n_steps: int = 100):
         self.k = k
         self.random_state = random_state
         self.n_steps = n_steps
 
-    def fit(self, scores, Y=None):
+    def fit(self, scores: MatrixLike, Y: MatrixLike | None = None) -> Self:
         """Search the mixture of rules on held-out rows.
 
         Parameters

@@ -1,9 +1,12 @@
 """The global signal: how rare a label is in the training rows."""
 
+from typing import Self
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels
 
 
@@ -40,10 +43,10 @@ class LabelIDF(BaseEstimator):
     array([-0.405,  0.   ,  0.693])
     """
 
-    def __init__(self, *, epsilon=1.0):
+    def __init__(self, *, epsilon: float = 1.0):
         self.epsilon = epsilon
 
-    def fit(self, Y):
+    def fit(self, Y: MatrixLike) -> Self:
         """Count the labels of the training rows.
 
         Parameters
@@ -67,7 +70,7 @@ class LabelIDF(BaseEstimator):
         return self
 
     @property
-    def unseen_(self):
+    def unseen_(self) -> np.ndarray:
         """Find the labels that no training row carries.
 
         Returns

@@ -1,6 +1,9 @@
 """The local signal: which labels the nearest training rows carry."""
 
+from typing import Literal, Self
+
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
@@ -9,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sparse_dot_topn import sp_matmul_topn
 
 from adathresh.utils.progress import tqdm
+from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels
 
 # Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
@@ -54,14 +58,22 @@ class NeighborLabels(BaseEstimator):
     array([[1., 0.]], dtype=float32)
     """
 
-    def __init__(self, n_neighbors=30, *, weights="softmax", temperature=0.1, n_jobs=None, verbose=False):
+    def __init__(
+        self,
+        n_neighbors: int = 30,
+        *,
+        weights: Literal["softmax", "similarity"] = "softmax",
+        temperature: float = 0.1,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ):
         self.n_neighbors = n_neighbors
         self.weights = weights
         self.temperature = temperature
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, Y, *, groups=None):
+    def fit(self, X: MatrixLike, Y: MatrixLike, *, groups: npt.ArrayLike | None = None) -> Self:
         """Keep the training rows and their labels.
 
         Parameters
@@ -85,7 +97,9 @@ class NeighborLabels(BaseEstimator):
         self._groups = group_codes(groups, X.shape[0])
         return self
 
-    def fit_transform(self, X, Y, *, groups=None):
+    def fit_transform(
+        self, X: MatrixLike, Y: MatrixLike, *, groups: npt.ArrayLike | None = None
+    ) -> sp.csr_array:
         """Fit, and return the leave-one-out shares of the training rows.
 
         Parameters
@@ -105,7 +119,7 @@ class NeighborLabels(BaseEstimator):
         self.fit(X, Y, groups=groups)
         return self._shares(self.kneighbors())
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> sp.csr_array:
         """Return the label shares of new rows.
 
         Parameters
@@ -120,7 +134,7 @@ class NeighborLabels(BaseEstimator):
         """
         return self._shares(self.kneighbors(X))
 
-    def kneighbors(self, X=None):
+    def kneighbors(self, X: MatrixLike | None = None) -> sp.csr_array:
         """Find the nearest training rows.
 
         Parameters
@@ -139,7 +153,7 @@ class NeighborLabels(BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=False)
         return self._search(_unit_rows(X), None)
 
-    def nearest(self, x, label):
+    def nearest(self, x: MatrixLike, label: int) -> tuple[tuple[int, float, bool], ...]:
         """Name the nearest training rows of one row, and say which of them carry a label.
 
         Parameters
@@ -242,7 +256,7 @@ class NeighborLabels(BaseEstimator):
             raise ValueError(f"temperature must be greater than 0; got {self.temperature!r}.")
 
 
-def row_softmax(similarity, temperature):
+def row_softmax(similarity: sp.csr_array, temperature: float) -> sp.csr_array:
     """Softmax over the stored entries of each row.
 
     Parameters
@@ -256,6 +270,11 @@ def row_softmax(similarity, temperature):
     -------
     scipy.sparse.csr_array of shape (n_samples, n_training_samples)
         Weights that sum to 1 in every row that stores an entry.
+
+    Examples
+    --------
+    >>> row_softmax(sp.csr_array([[0.5, 0.5, 0.0]]), 0.1).toarray()
+    array([[0.5, 0.5, 0. ]])
     """
     counts = np.diff(similarity.indptr)
     filled = np.flatnonzero(counts)
@@ -276,7 +295,7 @@ def _unit_rows(X):
     return normalize(X)
 
 
-def group_codes(groups, n_samples):
+def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
     """Code groups as 0, 1, …; without groups every row is its own.
 
     Parameters
@@ -295,6 +314,11 @@ def group_codes(groups, n_samples):
     ------
     ValueError
         If there is not one entry for each row.
+
+    Examples
+    --------
+    >>> group_codes(["b", "a", "b"], 3)
+    array([1, 0, 1])
     """
     if groups is None:
         return np.arange(n_samples)

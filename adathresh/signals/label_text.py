@@ -1,5 +1,7 @@
 """Similarity of rows and label texts: the signal that keeps labels possible which no training row carries."""
 
+from typing import Self
+
 import numpy as np
 import scipy.sparse as sp
 from joblib import effective_n_jobs
@@ -7,6 +9,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted, validate_data
 from sparse_dot_topn import sp_matmul_topn
+
+from adathresh.utils.types import MatrixLike
 
 
 class LabelAffinity(TransformerMixin, BaseEstimator):
@@ -42,12 +46,14 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
     array([[1., 0.]])
     """
 
-    def __init__(self, n_labels_per_row=30, *, min_similarity=0.05, n_jobs=None):
+    def __init__(
+        self, n_labels_per_row: int = 30, *, min_similarity: float = 0.05, n_jobs: int | None = None
+    ):
         self.n_labels_per_row = n_labels_per_row
         self.min_similarity = min_similarity
         self.n_jobs = n_jobs
 
-    def fit(self, label_features, y=None):
+    def fit(self, label_features: MatrixLike, y: None = None) -> Self:
         """Keep the features of the labels.
 
         Parameters
@@ -73,7 +79,7 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
         self._transposed = sp.csr_matrix(labels.T)
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> sp.csr_array:
         """Compare rows with all labels.
 
         Parameters

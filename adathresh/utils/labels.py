@@ -1,5 +1,7 @@
 """How classifiers take labels in and give them back: label matrices, or one binary target."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import type_of_target
@@ -13,7 +15,17 @@ class LabelSetMixin:
 
     Sets ``n_labels_``, and ``classes_``: the label numbers 0, …, n_labels − 1 for a label matrix, the two
     classes for a vector.
+
+    Examples
+    --------
+    >>> labels = LabelSetMixin()
+    >>> labels._encode(["no", "yes", "yes"], 3).toarray().ravel(), labels.n_labels_
+    (array([0., 1., 1.], dtype=float32), 1)
     """
+
+    n_labels_: int
+    classes_: np.ndarray
+    _container: Any  # as container_of names it, or "vector"
 
     def _encode(self, Y, n_samples):
         """Return Y as a CSR label matrix and remember its container."""

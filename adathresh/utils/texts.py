@@ -1,19 +1,63 @@
 """Plain texts as input: what counts as one, and the words by which neighbours and labels are found."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-_OF_FEATURES_ONLY = "A data set of features only has no texts: choose another baseline for it."
+_OF_FEATURES_ONLY = "A data set of features only has no texts: choose another base model for it."
 
 
-def holds_texts(X):
-    """Say whether X looks like a sequence of texts rather than like a matrix of features."""
+def holds_texts(X: Any) -> bool:
+    """Say whether X looks like a sequence of texts rather than like a matrix of features.
+
+    Parameters
+    ----------
+    X : object
+        What a caller gave as rows.
+
+    Returns
+    -------
+    bool
+        Whether X is a collection that begins with a text.
+
+    Examples
+    --------
+    >>> holds_texts(["a cat", "a dog"]), holds_texts([[1.0, 0.0]])
+    (True, False)
+    """
     return not _cannot_be_texts(X) and len(X) > 0 and isinstance(next(iter(X)), str)
 
 
-def check_texts(X, *, name="X", advice=_OF_FEATURES_ONLY):
-    """Return plain texts as a list, or raise ValueError; ``advice`` says what else to do."""
+def check_texts(X: Any, *, name: str = "X", advice: str = _OF_FEATURES_ONLY) -> list[str]:
+    """Return plain texts as a list.
+
+    Parameters
+    ----------
+    X : sequence of str
+        The texts.
+    name : str, default="X"
+        How the argument is called in error messages.
+    advice : str, optional
+        What the error message says that the caller may do instead.
+
+    Returns
+    -------
+    list of str
+        The same texts.
+
+    Raises
+    ------
+    ValueError
+        If X is no collection of texts, or is empty.
+
+    Examples
+    --------
+    >>> check_texts(("a cat", "a dog"))
+    ['a cat', 'a dog']
+    """
     rule = f"{name} must be plain texts, a sequence of str"
     if _cannot_be_texts(X):
         kind = "None" if X is None else f"a {type(X).__name__}"
@@ -27,27 +71,95 @@ def check_texts(X, *, name="X", advice=_OF_FEATURES_ONLY):
     return texts
 
 
-def as_array(texts):
-    """Return texts as an array of objects, which folds can index."""
+def as_array(texts: Sequence[str]) -> np.ndarray:
+    """Return texts as an array, from which folds can take some.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The texts.
+
+    Returns
+    -------
+    numpy.ndarray of object, shape (n_texts,)
+        The same texts.
+
+    Examples
+    --------
+    >>> as_array(["a cat", "a dog"])[[1]]
+    array(['a dog'], dtype=object)
+    """
     array = np.empty(len(texts), dtype=object)
     array[:] = texts
     return array
 
 
-def word_vectorizer(**options):
-    """Return a vectoriser of words that logarithmic counts weigh; of their pairs, too, by ``ngram_range``."""
+def word_vectorizer(**options: Any) -> TfidfVectorizer:
+    """Return a vectoriser of words, weighed by their logarithmic counts.
+
+    Parameters
+    ----------
+    **options : dict
+        Further parameters of ``TfidfVectorizer``, such as ``ngram_range`` for pairs of words, too.
+
+    Returns
+    -------
+    sklearn.feature_extraction.text.TfidfVectorizer
+        Not fitted.
+
+    Examples
+    --------
+    >>> sorted(word_vectorizer().fit(["two cats", "two dogs"]).vocabulary_)
+    ['cats', 'dogs', 'two']
+    """
     return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **options)
 
 
-def learn_words(vectorizer, texts):
-    """Fit a vectoriser and transform its texts: as ``transform`` would, each row's words in order."""
+def learn_words(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> sp.csr_matrix:
+    """Fit a vectoriser and transform its texts as ``transform`` would, the words of a row in order.
+
+    Parameters
+    ----------
+    vectorizer : sklearn.feature_extraction.text.TfidfVectorizer
+        Not fitted.
+    texts : sequence of str
+        The texts.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix of shape (n_texts, n_words)
+        Weights of the words.
+
+    Examples
+    --------
+    >>> learn_words(word_vectorizer(), ["two cats", "two dogs"]).shape
+    (2, 3)
+    """
     words = vectorizer.fit_transform(texts)
     words.sort_indices()
     return words
 
 
-def label_vectorizer(label_texts, texts):
-    """Return a vectoriser of the words and word pairs of label texts; those rare in ``texts`` weigh more."""
+def label_vectorizer(label_texts: Sequence[str], texts: Sequence[str]) -> TfidfVectorizer:
+    """Return a vectoriser of the words and word pairs of label texts.
+
+    Parameters
+    ----------
+    label_texts : sequence of str
+        Texts of the labels, such as names: they alone give the vocabulary.
+    texts : sequence of str
+        Training texts: words that are rare in them weigh more.
+
+    Returns
+    -------
+    sklearn.feature_extraction.text.TfidfVectorizer
+        Fitted.
+
+    Examples
+    --------
+    >>> sorted(label_vectorizer(["black cat"], ["a black cat sits"]).vocabulary_)
+    ['black', 'black cat', 'cat']
+    """
     words = {"ngram_range": (1, 2), "token_pattern": r"[^\W\d_]{2,}"}
     vocabulary = TfidfVectorizer(**words).fit(label_texts).vocabulary_
     return TfidfVectorizer(sublinear_tf=True, vocabulary=vocabulary, **words).fit(texts)

@@ -1,12 +1,19 @@
 """Checks shared by everything that takes labels or scores; every message names the argument and the mend."""
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
+from adathresh.utils.types import Matrix, MatrixLike
 
-def check_labels(Y, *, name="Y", n_samples=None, n_labels=None):
+Container: TypeAlias = Literal["array", "matrix", "dense"]
+"""How a caller holds labels: a sparse array, a sparse matrix, or neither."""
+
+
+def check_labels(
+    Y: MatrixLike, *, name: str = "Y", n_samples: int | None = None, n_labels: int | None = None
+) -> sp.csr_array:
     """Return a 0/1 label matrix as canonical CSR; the caller's matrix is never changed.
 
     Parameters
@@ -28,34 +35,46 @@ def check_labels(Y, *, name="Y", n_samples=None, n_labels=None):
     ValueError
         If Y is not two-dimensional, holds values other than 0 and 1, stores a pair twice, or has another
         shape than required.
+
+    Examples
+    --------
+    >>> check_labels([[1, 0], [0, 1]]).toarray()
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
     """
-    if not sp.issparse(Y):
-        Y = np.asarray(Y)
-    if Y.ndim != 2:
+    matrix: Any = Y if sp.issparse(Y) else np.asarray(Y)
+    if matrix.ndim != 2:
         raise ValueError(
-            f"{name} must be a 0/1 matrix of shape (n_samples, n_labels); got {Y.ndim} dimension(s)."
+            f"{name} must be a 0/1 matrix of shape (n_samples, n_labels); got {matrix.ndim} dimension(s)."
         )
-    if sp.issparse(Y) and Y.format not in ("csr", "csc", "coo"):
-        Y = Y.tocoo()
-    values = Y.data if sp.issparse(Y) else Y
+    if sp.issparse(matrix) and matrix.format not in ("csr", "csc", "coo"):
+        matrix = matrix.tocoo()
+    values = matrix.data if sp.issparse(matrix) else matrix
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold only the numbers 0 and 1; got values of type {values.dtype}.")
     wrong = values[(values != 0) & (values != 1)]
     if wrong.size:
         raise ValueError(f"{name} must hold only 0 and 1; found {wrong[0].item()!r}.")
     # float32 before the conversion: it sums duplicates, and a sum of booleans would hide them
-    Y = sp.csr_array(Y.astype(np.float32, copy=False))
-    if not Y.has_canonical_format or not Y.data.all():
-        Y = Y.copy()  # the arrays may still be the caller's
-        Y.sum_duplicates()
-        Y.eliminate_zeros()
-    if (Y.data > 1).any():
+    matrix = sp.csr_array(matrix.astype(np.float32, copy=False))
+    if not matrix.has_canonical_format or not matrix.data.all():
+        matrix = matrix.copy()  # the arrays may still be the caller's
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    if (matrix.data > 1).any():
         raise ValueError(f"{name} stores the same (row, label) pair more than once; store each pair once.")
-    _check_shape(Y, name, n_samples, n_labels)
-    return Y
+    _check_shape(matrix, name, n_samples, n_labels)
+    return matrix
 
 
-def check_scores(scores, *, name="scores", n_samples=None, n_labels=None, probabilities=False):
+def check_scores(
+    scores: MatrixLike,
+    *,
+    name: str = "scores",
+    n_samples: int | None = None,
+    n_labels: int | None = None,
+    probabilities: bool = False,
+) -> np.ndarray | sp.csr_array:
     """Return scores as a float array, or as CSR when they are sparse (absent entries mean: never predicted).
 
     Parameters
@@ -79,28 +98,32 @@ def check_scores(scores, *, name="scores", n_samples=None, n_labels=None, probab
     ValueError
         If the scores are not two-dimensional or not numbers, hold NaN or infinity, store a pair twice, are
         not probabilities where those are needed, or have another shape than required.
+
+    Examples
+    --------
+    >>> check_scores([[0.5, 0.2]], probabilities=True)
+    array([[0.5, 0.2]])
     """
-    if not sp.issparse(scores):
-        scores = np.asarray(scores)
-    if scores.ndim != 2:
-        raise ValueError(f"{name} must have shape (n_samples, n_labels); got {scores.ndim} dimension(s).")
-    if scores.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be real numbers; got values of type {scores.dtype}.")
-    if sp.issparse(scores):
-        scores = _canonical_csr(scores, name)
-    if scores.dtype.kind != "f":
-        scores = scores.astype(np.float64)
-    values = scores.data if sp.issparse(scores) else scores
+    matrix: Any = scores if sp.issparse(scores) else np.asarray(scores)
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} must have shape (n_samples, n_labels); got {matrix.ndim} dimension(s).")
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers; got values of type {matrix.dtype}.")
+    if sp.issparse(matrix):
+        matrix = _canonical_csr(matrix, name)
+    if matrix.dtype.kind != "f":
+        matrix = matrix.astype(np.float64)
+    values = matrix.data if sp.issparse(matrix) else matrix
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite; found NaN or infinity {_first_not_finite(scores)}.")
+        raise ValueError(f"{name} must be finite; found NaN or infinity {_first_not_finite(matrix)}.")
     if probabilities and values.size and (values.min() < 0 or values.max() > 1):
         raise ValueError(
             f"{name} must be probabilities in [0, 1]; found values from {values.min():.4g} to "
             f"{values.max():.4g}. Pass scipy.special.expit(logits) (of the stored values, if sparse), or "
             "calibrate decision values first."
         )
-    _check_shape(scores, name, n_samples, n_labels)
-    return scores
+    _check_shape(matrix, name, n_samples, n_labels)
+    return matrix
 
 
 def _check_shape(matrix, name, n_samples, n_labels):
@@ -132,7 +155,7 @@ def _first_not_finite(scores):
     return f"in row {row}, label {label}"
 
 
-def one_row(x):
+def one_row(x: MatrixLike) -> np.ndarray | sp.csr_array:
     """Return one row as a matrix.
 
     Parameters
@@ -149,25 +172,35 @@ def one_row(x):
     ------
     ValueError
         If there is not exactly one row.
+
+    Examples
+    --------
+    >>> one_row([0.5, 0.2])
+    array([[0.5, 0.2]])
     """
-    if sp.issparse(x):
-        X = sp.csr_array(x.reshape(1, -1) if x.ndim == 1 else x)
-    else:
-        X = np.atleast_2d(np.asarray(x))
-    if X.shape[0] != 1:
-        raise ValueError(f"explain takes one row; got {X.shape[0]}.")
-    return X
+    row: Any = x if sp.issparse(x) else np.asarray(x)
+    row = row.reshape(1, -1) if row.ndim == 1 else row
+    if row.shape[0] != 1:
+        raise ValueError(f"explain takes one row; got {row.shape[0]}.")
+    return sp.csr_array(row) if sp.issparse(row) else row
 
 
 class CandidatePairs(NamedTuple):
-    """The scored (row, label) pairs in row-major order: every stored pair of CSR, every pair of an array."""
+    """The scored (row, label) pairs in row-major order: every stored pair of CSR, every pair of an array.
+
+    Examples
+    --------
+    >>> pairs = candidate_pairs(check_labels([[1, 0]]), check_scores([[0.5, 0.2]]))
+    >>> pairs.scores[pairs.truth]
+    array([0.5])
+    """
 
     labels: np.ndarray  # (n_pairs,) label index
     scores: np.ndarray  # (n_pairs,) the score
     truth: np.ndarray  # (n_pairs,) bool, whether the label is true
 
 
-def candidate_pairs(Y, scores):
+def candidate_pairs(Y: sp.csr_array, scores: np.ndarray | sp.csr_array) -> CandidatePairs:
     """Look the truth of every scored pair up; nothing sparse is densified.
 
     Parameters
@@ -181,30 +214,51 @@ def candidate_pairs(Y, scores):
     -------
     CandidatePairs
         Label, score and truth of each pair. True labels that have no score are in no pair.
+
+    Examples
+    --------
+    >>> candidate_pairs(check_labels([[1, 0]]), check_scores([[0.5, 0.2]])).truth
+    array([ True, False])
     """
     n_samples, n_labels = scores.shape
     positives = row_major_positions(Y)
-    if sp.issparse(scores):
+    if isinstance(scores, np.ndarray):
+        found = positives
+        labels, values = np.tile(np.arange(n_labels, dtype=np.int32), n_samples), scores.ravel()
+    else:
         positions = row_major_positions(scores)
         found = np.searchsorted(positions, positives)
         inside = found < len(positions)
         found = found[inside][positions[found[inside]] == positives[inside]]
         labels, values = scores.indices, scores.data
-    else:
-        found = positives
-        labels, values = np.tile(np.arange(n_labels, dtype=np.int32), n_samples), scores.ravel()
     truth = np.zeros(len(values), dtype=bool)
     truth[found] = True
     return CandidatePairs(labels, values, truth)
 
 
-def row_major_positions(matrix):
-    """Return row · n_labels + label of the stored pairs of a canonical CSR matrix, strictly rising."""
+def row_major_positions(matrix: sp.csr_array) -> np.ndarray:
+    """Return one number for every stored pair, by which pairs of two matrices can be matched.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Canonical CSR.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (n_stored,)
+        The number row · n_labels + label of each stored pair, strictly rising.
+
+    Examples
+    --------
+    >>> row_major_positions(check_labels([[0, 1], [1, 0]]))
+    array([1, 2])
+    """
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
     return rows * matrix.shape[1] + matrix.indices
 
 
-def falling_by_label(labels, scores):
+def falling_by_label(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Order pairs by label, and within a label by falling score.
 
     Parameters
@@ -218,12 +272,17 @@ def falling_by_label(labels, scores):
     -------
     ndarray of shape (n_pairs,)
         Positions of the pairs in that order; equal scores of one label come in any order.
+
+    Examples
+    --------
+    >>> falling_by_label(np.array([1, 0, 0]), np.array([0.9, 0.2, 0.4]))
+    array([2, 1, 0])
     """
     by_score = np.argsort(-scores)
     return by_score[grouped_by_label(labels[by_score])]
 
 
-def grouped_by_label(labels):
+def grouped_by_label(labels: np.ndarray) -> np.ndarray:
     """Order pairs by label, and leave those of one label in the order they have.
 
     Parameters
@@ -235,13 +294,18 @@ def grouped_by_label(labels):
     -------
     ndarray of shape (n_pairs,)
         Positions of the pairs in that order.
+
+    Examples
+    --------
+    >>> grouped_by_label(np.array([1, 0, 1, 0]))
+    array([1, 3, 0, 2])
     """
     # 16-bit keys make numpy's stable sort a radix sort, in linear time
     keys = labels.astype(np.min_scalar_type(int(labels.max(initial=0))))
     return np.argsort(keys, kind="stable")
 
 
-def like_input(Y, template):
+def like_input(Y: sp.csr_array, template: Container) -> Matrix:
     """Return the sparse 0/1 matrix Y in the container that the caller used for labels.
 
     Parameters
@@ -255,6 +319,11 @@ def like_input(Y, template):
     -------
     csr_array, csr_matrix or numpy.ndarray of shape (n_samples, n_labels)
         The same labels as int64.
+
+    Examples
+    --------
+    >>> like_input(check_labels([[1, 0]]), "dense")
+    array([[1, 0]])
     """
     Y = Y.astype(np.int64)
     if template == "dense":
@@ -262,7 +331,7 @@ def like_input(Y, template):
     return sp.csr_matrix(Y) if template == "matrix" else sp.csr_array(Y)
 
 
-def container_of(Y):
+def container_of(Y: MatrixLike) -> Container:
     """Name the container of a label matrix: sparse array, sparse matrix or dense.
 
     Parameters
@@ -274,6 +343,11 @@ def container_of(Y):
     -------
     {"array", "matrix", "dense"}
         What :func:`like_input` takes as its template.
+
+    Examples
+    --------
+    >>> container_of([[1, 0]]), container_of(sp.csr_array([[1, 0]]))
+    ('dense', 'array')
     """
     if not sp.issparse(Y):
         return "dense"
