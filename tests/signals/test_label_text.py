@@ -1,4 +1,4 @@
-"""Likeness of rows and label texts, by hand and against a loop."""
+"""Similarity of rows and label texts, by hand and against a loop."""
 
 import numpy as np
 import pytest
