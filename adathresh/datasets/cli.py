@@ -1,5 +1,6 @@
 """The command ``adathresh data``."""
 
+import argparse
 import functools
 import sys
 
@@ -11,7 +12,7 @@ from adathresh.datasets.summary import statistics
 from adathresh.utils.files import data_folder
 
 
-def add_data_parser(subparsers):
+def add_data_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``data`` with its own sub-commands list, info, fetch and check.
 
     Parameters
@@ -19,6 +20,13 @@ def add_data_parser(subparsers):
     subparsers : argparse._SubParsersAction
         What ``ArgumentParser.add_subparsers`` returned. Each sub-command sets the default ``run``, a function
         that takes the parsed arguments and returns an exit code.
+
+    Examples
+    --------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_data_parser(parser.add_subparsers())
+    >>> parser.parse_args(["data", "info", "pyapi"]).name
+    'pyapi'
     """
     data = subparsers.add_parser("data", help="list, describe, fetch and check data sets")
     commands = data.add_subparsers(dest="data_command", required=True)

@@ -20,9 +20,9 @@ from typing import BinaryIO, cast
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
 from adathresh.utils.files import PathLike, whole_file
+from adathresh.utils.progress import tqdm
 from adathresh.utils.validation import check_labels
 
 BLOCK_BYTES = 1 << 20
@@ -299,11 +299,13 @@ def as_features(X: ArrayLike, *, name: str = "X") -> sp.csr_array:
     >>> as_features([[0, 0.5]]).nnz
     1
     """
-    X = X if sp.issparse(X) else np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"{name} must have shape (n_samples, n_features); got {X.ndim} dimension(s).")
+    matrix = X if sp.issparse(X) else np.asarray(X)
+    if np.ndim(matrix) != 2:
+        raise ValueError(
+            f"{name} must have shape (n_samples, n_features); got {np.ndim(matrix)} dimension(s)."
+        )
     with np.errstate(over="ignore"):
-        X = sp.csr_array(X, dtype=np.float32, copy=True)
+        X = sp.csr_array(matrix, dtype=np.float32, copy=True)
     X.sum_duplicates()
     X.eliminate_zeros()
     if not np.isfinite(X.data).all():

@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pooch
-from tqdm.auto import tqdm
 
 from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.texts import TextRow, write_text_folder
 from adathresh.utils.files import PathLike, cache_folder, whole_file
+from adathresh.utils.progress import tqdm
 
 # The corpora by name, and the packages that each one reads, by the names under which they are imported.
 CORPORA = {
@@ -181,7 +181,10 @@ def build_corpus(packages: Sequence[str] = CORPORA["pyapi"], *, progress: bool =
     files = [(package, *paths) for package in sorted(packages) for paths in _sources(package)]
     if without := sorted(set(packages) - {package for package, *_ in files}):
         raise DatasetError(f"{', '.join(without)}: installed without source files (*.py), which are read.")
-    rows, texts, files_of_label, skipped = [], set(), {}, 0
+    rows: list[TextRow] = []
+    texts: set[str] = set()
+    files_of_label: dict[str, set[str]] = {}
+    skipped = 0
     for package, file, path in tqdm(files, desc="reading package sources", unit="file", disable=not progress):
         try:
             with warnings.catch_warnings():
@@ -208,7 +211,7 @@ def build_corpus(packages: Sequence[str] = CORPORA["pyapi"], *, progress: bool =
     for row in rows:
         labels = tuple(label for label in row.labels if label in kept)
         if labels:
-            splits[split_of(row.group)].append(dataclasses.replace(row, labels=labels))
+            splits[split_of(str(row.group))].append(dataclasses.replace(row, labels=labels))
     return Corpus(splits=splits, label_names=label_names, versions=versions, skipped_files=skipped)
 
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
 
 
-def row_contents(X):
+def row_contents(X: np.ndarray | sp.csr_array) -> Iterator[bytes]:
     """Yield the content of each row as bytes, the same for rows with the same values in float32.
 
     Parameters
@@ -31,7 +32,7 @@ def row_contents(X):
         yield indices[start:end].tobytes() + data[start:end].tobytes()
 
 
-def folded(text):
+def folded(text: str) -> str:
     """Return a text without the differences of case and white space.
 
     Parameters
@@ -52,7 +53,7 @@ def folded(text):
     return " ".join(text.lower().split())
 
 
-def only_words(text):
+def only_words(text: str) -> str:
     """Reduce a text to what is compared as its words.
 
     Parameters
@@ -80,7 +81,7 @@ def only_words(text):
     return " ".join(latin if 2 * sum(map(len, latin)) > sum(map(len, words)) else words)
 
 
-def digest(content):
+def digest(content: bytes) -> int:
     """Return a number that stands for some bytes, in little memory.
 
     Parameters
