@@ -1,4 +1,4 @@
-"""What all tests share: no display, and property-based tests that behave alike on every machine."""
+"""What all tests share: no display, one thread, and property-based tests that behave alike everywhere."""
 
 import os
 
@@ -10,6 +10,7 @@ import matplotlib
 import nbformat
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 # Not by the environment: the notebooks' own processes would inherit it and show no figures.
 matplotlib.use("Agg")
@@ -17,6 +18,22 @@ matplotlib.use("Agg")
 # The same examples on every run, and no time limit per example: shared machines are slow at random.
 settings.register_profile("adathresh", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("adathresh")
+
+
+def pytest_collection_finish():
+    """Let every library use one thread: on data of a few rows, threads mostly wait for each other.
+
+    By now the test modules have loaded the libraries. The processes of notebooks do not inherit this.
+    """
+    threadpool_limits(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Leave the notebooks out of the quick loop."""
+    for item in items:
+        if type(item).__name__ == "IPyNbCell":
+            item.add_marker("slow")
+
 
 PARAMETERS = """\
 dataset = "pyapi"

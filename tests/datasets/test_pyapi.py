@@ -216,6 +216,7 @@ def cache(tmp_path_factory):
         yield cache_dir, folder
 
 
+@pytest.mark.slow
 def test_two_processes_build_the_same_bytes(cache, tmp_path):
     _, folder = cache
     program = (

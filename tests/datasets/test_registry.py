@@ -30,6 +30,7 @@ REAL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_real_sets_match_their_statistics(data_dir, name):
     if not (data_dir / name / "stats.json").exists():

@@ -1,0 +1,56 @@
+"""Every check in an environment of its own: ``nox -l`` lists them, ``nox -s lint types`` runs some.
+
+The packages are the pinned ones of binder/requirements.txt, except in the session ``lowest``.
+"""
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+PINNED = "binder/requirements.txt"
+QUICK = ("-n", "2", "-m", "not slow")
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "tests-3.11"]
+nox.options.default_venv_backend = "uv|virtualenv"
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session):
+    """Style and docstrings: ruff and numpydoc."""
+    session.install("-c", PINNED, "ruff", "numpydoc")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    files = session.run("git", "ls-files", "adathresh/*.py", external=True, silent=True).split()
+    session.run("numpydoc", "lint", *files)
+
+
+@nox.session(python=PYTHONS[0])
+def types(session):
+    """Type hints: mypy."""
+    session.install("-r", PINNED)
+    session.install("--no-deps", "-e", ".")
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session):
+    """Run the quick tests, or what is given after ``--``."""
+    session.install("-r", PINNED)
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "pytest", *(session.posargs or QUICK))
+
+
+@nox.session(python=PYTHONS[0])
+def notebooks(session):
+    """Run the notebooks, whose outputs must come out as committed."""
+    session.install("-r", PINNED)
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "pytest", "--nbval", "notebooks")
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv")
+def lowest(session):
+    """Run the quick tests on the oldest releases that pyproject.toml allows."""
+    session.install("--resolution", "lowest-direct", "-e", ".[notebooks,test,trees,xcolumns]")
+    # tests/test_project.py asks for the pinned releases.
+    session.run("python", "-m", "pytest", *QUICK, "tests", "adathresh", "--ignore", "tests/test_project.py")
