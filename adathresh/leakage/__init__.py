@@ -1,13 +1,15 @@
-"""An audit for leakage: what predictions and splits know that they must not, with the rows that show it.
+"""An audit for leakage: whether a split, or what predicts on it, knows what it must not know.
 
-:func:`audit` runs every check and returns a :class:`LeakageReport` with one :class:`Finding` for each:
+:func:`audit` (auditing.py) runs every check and returns a :class:`LeakageReport`, with one :class:`Finding`
+for each check and the rows that show it (report.py):
 
-- ``predictions``: does what is predicted change with the call, the test labels, or the other rows?
-- ``duplicates``: do rows, texts or groups of the test part stand in the training part as well?
-- ``training_rows``: do neighbours, or scores said to be out-of-fold, know the training rows' own labels?
+- predictions.py: do predictions change with the call, the test labels, or the rows predicted beside them?
+- duplicates.py: are rows, texts or groups of the test split in the training split, too?
+- training_rows.py: do neighbours, or scores said to be out-of-fold, know the training rows' own labels?
 
-``adathresh.utils.equality`` and ``minhash`` say which rows and texts are equal or similar,
-``adathresh.posthoc.in_sample`` which scores cannot come from held-out rows. To add a check, write a function that returns a finding and call it in ``auditing``.
+minhash.py finds similar rows without comparing all pairs; ``adathresh.utils.equality`` says which rows and
+texts are equal, ``adathresh.posthoc.in_sample`` which scores cannot come from held-out rows. To add a check,
+write a function that returns a finding and call it in auditing.py.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Rows, texts and predictions of any container, in the few forms that the checks take."""
+"""Rows, texts and predictions of any container, in the forms that the checks need."""
 
 import numpy as np
 import scipy.sparse as sp

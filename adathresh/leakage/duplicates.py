@@ -1,21 +1,29 @@
-"""What stands on both sides of a split: equal and similar rows, equal and similar texts, groups."""
+"""What is in both splits: equal and similar rows, equal and similar texts, groups."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from adathresh.leakage._inputs import is_text
 from adathresh.leakage.minhash import scrambled, similar_rows
 from adathresh.leakage.report import CLEAN, FOUND, MAX_EVIDENCE, NOT_CHECKED, Finding
 from adathresh.utils.equality import digest, folded, only_words, row_contents
+from adathresh.utils.types import MatrixLike
 
 # Values of a dense feature are alike if they differ by less than this part of its standard deviation.
 _DENSE_STEP = 1e-3
 
 
-def audit_features(X, labels, similarity, seed):
+def audit_features(
+    X: tuple[MatrixLike, MatrixLike],
+    labels: tuple[sp.csr_array, sp.csr_array],
+    similarity: float,
+    seed: int,
+) -> list[Finding]:
     """Look for test rows whose features equal, or nearly equal, those of a training row.
 
     Parameters
@@ -38,6 +46,13 @@ def audit_features(X, labels, similarity, seed):
     ------
     ValueError
         If the two differ in their number of features.
+
+    Examples
+    --------
+    >>> labels = sp.csr_array((2, 1)), sp.csr_array((1, 1))
+    >>> X_train, X_test = np.array([[1, 2], [3, 4]]), np.array([[3, 4]])
+    >>> audit_features((X_train, X_test), labels, similarity=0.9, seed=0)[0].message
+    '1 of 1 test rows equal a training row'
     """
     X = _comparable(X)
     if X is None:
@@ -53,7 +68,12 @@ def audit_features(X, labels, similarity, seed):
     return [equal, _split_finding("similar features", what, found, labels[1])]
 
 
-def audit_texts(texts, labels, similarity, seed):
+def audit_texts(
+    texts: tuple[Sequence[str], Sequence[str]] | None,
+    labels: tuple[sp.csr_array, sp.csr_array],
+    similarity: float,
+    seed: int,
+) -> list[Finding]:
     """Look for test texts that equal, or nearly equal, a training text.
 
     Parameters
@@ -71,6 +91,12 @@ def audit_texts(texts, labels, similarity, seed):
     -------
     list of Finding
         ``equal text``, ``equal words`` and ``similar text``.
+
+    Examples
+    --------
+    >>> texts, labels = (["Red cat", "dog"], ["red  cat"]), (sp.csr_array((2, 1)), sp.csr_array((1, 1)))
+    >>> audit_texts(texts, labels, similarity=0.9, seed=0)[0].message
+    '1 of 1 test rows equal a training text'
     """
     names = ("equal text", "equal words", "similar text")
     if texts is None:
@@ -93,7 +119,7 @@ def audit_texts(texts, labels, similarity, seed):
     return [*findings, _split_finding(names[2], what, found, labels[1])]
 
 
-def audit_groups(groups):
+def audit_groups(groups: tuple[ArrayLike, ArrayLike] | None) -> Finding:
     """Look for groups with rows on both sides.
 
     Parameters
@@ -105,6 +131,11 @@ def audit_groups(groups):
     -------
     Finding
         ``groups``.
+
+    Examples
+    --------
+    >>> audit_groups((["a", "b"], ["b", "c"])).message
+    '1 groups have rows on both sides: 1 of 2 test rows'
     """
     if groups is None:
         return Finding("groups", NOT_CHECKED, "give groups_train and groups_test")
@@ -126,7 +157,7 @@ def audit_groups(groups):
 
 
 def _split_finding(check, what, found, Y_test):
-    """Sum test rows with a counterpart among the training rows up."""
+    """Make a finding of the test rows that have a counterpart among the training rows."""
     rows, evidence = found
     message = f"{len(rows)} of {Y_test.shape[0]} test rows {what}"
     if not len(rows):

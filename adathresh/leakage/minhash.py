@@ -1,4 +1,4 @@
-"""Similar rows without a comparison of all pairs: MinHash (Broder 1997), every find verified."""
+"""Similar rows without comparing all pairs: MinHash (Broder 1997) proposes, a full comparison decides."""
 
 import itertools
 
@@ -9,15 +9,17 @@ import scipy.sparse as sp
 # 0.9999 for s = 0.9, 0.97 for s = 0.8 and 0.17 for s = 0.5.
 _N_BANDS, _BAND_ROWS = 12, 6
 # A test row is compared with so many training rows of each band, and with more of them only while none is
-# similar: keeps the work linear where many rows are alike.
+# similar: that keeps the work linear where many rows are similar.
 _PER_BAND = (4, 32, 512)
-# Rows with fewer features are too easily alike.
+# Rows with fewer features are easily similar by chance.
 _LEAST_FEATURES = 5
 # Stored entries that are compared at once.
 _BLOCK_ENTRIES = 2**22
 
 
-def similar_rows(train, test, similarity, seed):
+def similar_rows(
+    train: sp.csr_array, test: sp.csr_array, similarity: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the test rows with a similar training row.
 
     Parameters
@@ -35,6 +37,12 @@ def similar_rows(train, test, similarity, seed):
         The test rows, rising, and the most similar of the training rows that each was compared with.
     jaccard : numpy.ndarray of shape (n_found,)
         The Jaccard index of the two.
+
+    Examples
+    --------
+    >>> train, test = sp.csr_array(np.tri(9)), sp.csr_array(np.ones((1, 9)))
+    >>> similar_rows(train, test, similarity=0.9, seed=0)[1]
+    array([8])
     """
     rng = np.random.default_rng(seed)
     rows = [np.flatnonzero(np.diff(part.indptr) >= _LEAST_FEATURES) for part in (train, test)]
@@ -98,7 +106,7 @@ def _jaccard(train, train_rows, test, test_rows):
     return common / (sizes - common)
 
 
-def scrambled(values):
+def scrambled(values: np.ndarray) -> np.ndarray:
     """Scramble 64-bit integers (the finaliser of SplitMix64: Steele, Lea and Flood 2014).
 
     Parameters
@@ -109,7 +117,12 @@ def scrambled(values):
     Returns
     -------
     numpy.ndarray of uint64
-        Other numbers, each of its own, that look drawn at random.
+        Numbers that look drawn at random; different values give different numbers.
+
+    Examples
+    --------
+    >>> bool(scrambled(np.array([1], dtype=np.uint64)) == scrambled(np.array([2], dtype=np.uint64)))
+    False
     """
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

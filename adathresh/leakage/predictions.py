@@ -1,16 +1,26 @@
-"""What predictions depend on: repeated calls, the test labels, the rows predicted beside them."""
+"""Whether predictions depend on the call, on the test labels, or on the rows predicted beside them."""
 
 import functools
 import inspect
+from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 
 from adathresh.leakage._inputs import ROUNDING, as_sparse, take
 from adathresh.leakage.report import CLEAN, FOUND, MAX_EVIDENCE, NOT_CHECKED, Finding
+from adathresh.utils.types import MatrixLike
 
 
-def audit_predictions(estimator, X, Y, n_samples, n_rows, rng):
+def audit_predictions(
+    estimator: BaseEstimator | Callable | None,
+    X: MatrixLike | list[str],
+    Y: MatrixLike,
+    n_samples: int,
+    n_rows: int,
+    rng: np.random.RandomState,
+) -> list[Finding]:
     """Check whether predictions depend on the call, on the labels, and on the batch.
 
     Parameters
@@ -37,6 +47,12 @@ def audit_predictions(estimator, X, Y, n_samples, n_rows, rng):
     ------
     ValueError
         If predictions are not numbers of shape (n_samples, n_labels).
+
+    Examples
+    --------
+    >>> X, Y, rng = np.ones((9, 2)), np.eye(9), np.random.RandomState(0)
+    >>> [finding.status for finding in audit_predictions(lambda X, Y: Y, X, Y, 9, 9, rng)]
+    ['clean', 'found', 'clean']
     """
     if estimator is None:
         message = "no estimator was given"
@@ -120,7 +136,7 @@ def _changes(before, after, rows):
 
 
 def _prediction_finding(check, what, changes, rows):
-    """Sum changed predictions up."""
+    """Make a finding of the rows whose predictions change."""
     changed = np.unique([entry["test_row"] for entry in changes]).astype(int)
     if not len(changed):
         return Finding(check, CLEAN, f"none of {len(rows)} predicted test rows changes {what}")

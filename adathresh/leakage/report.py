@@ -1,4 +1,4 @@
-"""What an audit came to: one finding for every check, and the page that shows them all."""
+"""The result of an audit: one finding for each check, and the report that shows them all."""
 
 import dataclasses
 import html
@@ -6,7 +6,7 @@ import html
 import numpy as np
 
 FOUND, CLEAN, NOT_CHECKED = "found", "clean", "not checked"
-"""What a check may come to."""
+"""Possible results of a check."""
 
 MAX_EVIDENCE = 10
 """How many rows of a finding are described; its ``rows`` numbers all of them."""
@@ -14,7 +14,13 @@ MAX_EVIDENCE = 10
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one check of an audit came to."""
+    """The result of one check.
+
+    Examples
+    --------
+    >>> Finding("groups", CLEAN, "no group has rows on both sides of the split").to_dict()["n_rows"]
+    0
+    """
 
     check: str
     """Name of the check."""
@@ -26,16 +32,21 @@ class Finding:
     """"train" or "test": where the affected rows are."""
     rows: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=int))
     """Numbers of all affected rows, rising."""
-    evidence: tuple = ()
+    evidence: tuple[dict, ...] = ()
     """Dicts that describe some of the rows, in JSON types."""
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Return the finding in JSON types.
 
         Returns
         -------
         dict
             Every field by its name, and ``n_rows``.
+
+        Examples
+        --------
+        >>> Finding("groups", CLEAN, "no group has rows on both sides").to_dict()["status"]
+        'clean'
         """
         return {
             "check": self.check,
@@ -50,19 +61,31 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class LeakageReport:
-    """The findings of an audit; ``str(report)`` is a page to read, and notebooks show a table."""
+    """The findings of an audit; ``str(report)`` is a page to read, and notebooks show a table.
 
-    findings: tuple
+    Examples
+    --------
+    >>> print(LeakageReport((Finding("groups", NOT_CHECKED, "give groups_train and groups_test"),)))
+    Leakage audit: 0 of 0 checks found something
+      not checked  groups               give groups_train and groups_test
+    """
+
+    findings: tuple[Finding, ...]
     """One :class:`Finding` for every check."""
 
     @property
-    def found(self):
+    def found(self) -> tuple[Finding, ...]:
         """Return the findings with leakage.
 
         Returns
         -------
         tuple of Finding
             Empty if nothing was found.
+
+        Examples
+        --------
+        >>> LeakageReport((Finding("groups", CLEAN, "no group has rows on both sides"),)).found
+        ()
         """
         return tuple(finding for finding in self.findings if finding.status == FOUND)
 
@@ -87,26 +110,36 @@ class LeakageReport:
         names = "".join(f"<th>{name}</th>" for name in ("check", "status", "rows", "message"))
         return f"<p>Leakage audit: {self._headline()}</p><table><tr>{names}</tr>{cells}</table>"
 
-    def table(self):
-        """Return the findings as the rows of a table.
+    def table(self) -> list[dict]:
+        """Return the findings as the lines of a table.
 
         Returns
         -------
         list of dict
             ``check``, ``status``, ``rows`` (how many are affected) and ``message`` of every finding.
+
+        Examples
+        --------
+        >>> LeakageReport((Finding("groups", CLEAN, "no group has rows on both sides"),)).table()[0]["rows"]
+        0
         """
         return [
             {"check": f.check, "status": f.status, "rows": len(f.rows), "message": f.message}
             for f in self.findings
         ]
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Return the report in JSON types.
 
         Returns
         -------
         dict
             ``n_found``, the number of checks that found something, and ``findings``.
+
+        Examples
+        --------
+        >>> LeakageReport((Finding("groups", CLEAN, "no group has rows on both sides"),)).to_dict()["n_found"]
+        0
         """
         return {"n_found": len(self.found), "findings": [finding.to_dict() for finding in self.findings]}
 

@@ -1,22 +1,30 @@
-"""Training rows that know themselves: among their own neighbours, or in scores said to be out-of-fold."""
+"""Whether neighbours, or scores said to be out-of-fold, know the training rows' own labels."""
+
+from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
 from adathresh.leakage._inputs import ROUNDING, as_sparse, take
 from adathresh.leakage.report import CLEAN, FOUND, MAX_EVIDENCE, NOT_CHECKED, Finding
 from adathresh.posthoc.crossfit import base_scores
 from adathresh.posthoc.in_sample import LEAST_ROWS, in_sample_signs
 from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import candidate_pairs, check_scores, row_major_positions
 
-# Labels of so few rows seldom have a share in all of those rows, unless there are few such rows altogether.
+# It is rare that all rows of a label have a share of it, where the label has so few rows; a sign of leakage,
+# unless such rows are fewer than the second number altogether.
 _RARE, _LEAST_RARE = 10, 20
-# Training rows that the estimator scores again, and the part of them that must have the same scores.
+# Training rows that the estimator scores again, and the share of them that must have the same scores.
 _N_SCORED, _NEARLY_ALL = 100, 0.95
 
 
-def audit_neighbours(local, Y, groups):
+def audit_neighbors(
+    local: NeighborLabels | MatrixLike | None, Y: sp.csr_array, groups: ArrayLike | None
+) -> Finding:
     """Look for training rows among their own neighbours.
 
     Parameters
@@ -37,6 +45,12 @@ def audit_neighbours(local, Y, groups):
     ------
     ValueError
         If ``local`` does not fit the labels.
+
+    Examples
+    --------
+    >>> Y = sp.csr_array([[1, 0], [0, 1]])
+    >>> audit_neighbors(Y, Y, None).message  # each label's only row has a share of it
+    '2 training rows have itself as neighbour'
     """
     if local is None:
         message = "give local: a fitted NeighborLabels, or the training rows' label shares"
@@ -55,7 +69,7 @@ def _own_in_graph(graph, codes, itself):
         raise ValueError(f"local was fitted on {graph.shape[0]} rows but Y_train has {len(codes)}.")
     own = codes[graph.row] == codes[graph.col]
     if own.any():
-        return _own_finding(itself, own, train_row=graph.row, neighbour=graph.col)
+        return _own_finding(itself, own, train_row=graph.row, neighbor=graph.col)
     return Finding("own neighbours", CLEAN, f"no training row has {itself} as neighbour")
 
 
@@ -93,7 +107,7 @@ def _own_in_shares(shares, Y, codes, itself):
 
 
 def _own_finding(itself, own, why="", **columns):
-    """Describe the training rows that have themselves as neighbours."""
+    """Make a finding of the training rows that have themselves as neighbours."""
     columns = {name: column[own] for name, column in columns.items()}
     rows = np.unique(columns["train_row"]).astype(int)
     values = zip(*(column[:MAX_EVIDENCE].tolist() for column in columns.values()), strict=True)
@@ -102,7 +116,13 @@ def _own_finding(itself, own, why="", **columns):
     return Finding("own neighbours", FOUND, message, "train", rows, evidence)
 
 
-def audit_scores(scores, Y, estimator, X, rng):
+def audit_scores(
+    scores: MatrixLike | None,
+    Y: sp.csr_array,
+    estimator: BaseEstimator | Callable | None,
+    X: MatrixLike | list[str],
+    rng: np.random.RandomState,
+) -> Finding:
     """Look for scores of training rows by a model that was trained on them.
 
     Parameters
@@ -127,6 +147,12 @@ def audit_scores(scores, Y, estimator, X, rng):
     ------
     ValueError
         If the scores are not finite or do not fit the labels.
+
+    Examples
+    --------
+    >>> Y = sp.csr_array(np.eye(200, 2, dtype=int))
+    >>> audit_scores(np.zeros((200, 2)), Y, None, np.ones((200, 1)), np.random.RandomState(0)).status
+    'clean'
     """
     name = "in-sample scores"
     if scores is None:

@@ -1,4 +1,4 @@
-"""When two rows are equal: by their features, by their text, by its words."""
+"""When rows and texts count as equal: by features, by text, or by the words of the text."""
 
 import hashlib
 import re
@@ -21,8 +21,14 @@ def row_contents(X: np.ndarray | sp.csr_array) -> Iterator[bytes]:
     ------
     bytes
         For each row; empty for a row without features.
+
+    Examples
+    --------
+    >>> first, second = row_contents(np.array([[0.0, 1.0], [-0.0, 1.0]]))
+    >>> first == second
+    True
     """
-    if not sp.issparse(X):
+    if isinstance(X, np.ndarray):
         for row in X:
             # adding 0 turns -0 into 0
             yield (row.astype(np.float32) + 0).tobytes() if row.any() else b""
@@ -33,7 +39,7 @@ def row_contents(X: np.ndarray | sp.csr_array) -> Iterator[bytes]:
 
 
 def folded(text: str) -> str:
-    """Return a text without the differences of case and white space.
+    """Return a text in lower case and with single spaces, to compare texts up to case and white space.
 
     Parameters
     ----------
@@ -54,7 +60,7 @@ def folded(text: str) -> str:
 
 
 def only_words(text: str) -> str:
-    """Reduce a text to what is compared as its words.
+    """Return the words of a text, to compare texts up to digits, punctuation and single letters.
 
     Parameters
     ----------
@@ -82,7 +88,7 @@ def only_words(text: str) -> str:
 
 
 def digest(content: bytes) -> int:
-    """Return a number that stands for some bytes, in little memory.
+    """Return a 64-bit number in place of some bytes, to compare many of them in little memory.
 
     Parameters
     ----------
@@ -92,7 +98,12 @@ def digest(content: bytes) -> int:
     Returns
     -------
     int
-        64 bits of their BLAKE2b hash: that any two of a million contents share theirs has a chance of
-        3 in 10⁸.
+        64 bits of their BLAKE2b hash. That any two of a million different contents share theirs has a
+        probability of 3 in 10⁸.
+
+    Examples
+    --------
+    >>> digest(b"red cat") == digest(b"red cat")
+    True
     """
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

@@ -147,6 +147,6 @@ def test_public_names():
 
 
 def test_the_threshold_rule_does_not_load_the_audit():
-    program = "import sys, adathresh.posthoc.threshold; print(*(n for n in sys.modules if '.leakage.' in n))"
+    program = "import sys, adathresh.posthoc.threshold; print(*(n for n in sys.modules if 'leakage' in n))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["adathresh.posthoc.in_sample"]
+    assert done.stdout.split() == []

@@ -43,7 +43,7 @@ def test_rows_of_the_same_group_among_the_neighbours_are_found(data, status):
         report = audit(None, twice, labels, X_test, Y_test, local=local, **groups)
         assert status(report, "own neighbours") == expected
     entry = report["own neighbours"].evidence[0]
-    assert entry["train_row"] // 2 == entry["neighbour"] // 2
+    assert entry["train_row"] // 2 == entry["neighbor"] // 2
     # to each row alone, the other row of its group is a neighbour like any other
     report = audit(None, twice, labels, X_test, Y_test, local=together)
     assert status(report, "own neighbours") == "clean"
