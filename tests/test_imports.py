@@ -21,8 +21,8 @@ FLOORS = [
 ]
 """The rooms of the house, from the top floor down: each imports from floors below its own, or from itself."""
 
-SAME_ROOM = {"calibration": "metrics"}
-"""Modules that stand beside the room they belong to."""
+SAME_ROOM = {"baselines": "models", "calibration": "metrics"}
+"""Modules that stand beside the room they belong to, and old names of rooms."""
 
 WITHOUT_TORCH = ["calibration", "datasets", "leakage", "metrics", "posthoc", "rules", "signals", "utils"]
 """Rooms that need neither torch nor matplotlib."""

@@ -63,7 +63,7 @@ def audit_features(
     equal = _split_finding("equal features", "equal a training row", found, labels[1])
     tokens = [sp.csr_array(part) for part in X] if sp.issparse(X[0]) else _dense_tokens(*X)
     tokens = _without_common(*tokens)
-    found = _sharing(similar_rows(*tokens, similarity, seed), labels)
+    found = _sharing(similar_rows(tokens[0], tokens[1], similarity, seed), labels)
     what = f"share at least {similarity:.0%} of their features with a training row"
     return [equal, _split_finding("similar features", what, found, labels[1])]
 
@@ -114,7 +114,7 @@ def audit_texts(
         analyzer=_words_and_pairs, n_features=2**24, binary=True, norm=None, alternate_sign=False
     )
     tokens = [sp.csr_array(vectorizer.transform(part)) for part in texts]
-    found = _sharing(similar_rows(*tokens, similarity, seed), labels, texts[1])
+    found = _sharing(similar_rows(tokens[0], tokens[1], similarity, seed), labels, texts[1])
     what = f"share at least {similarity:.0%} of their words and word pairs with a training text"
     return [*findings, _split_finding(names[2], what, found, labels[1])]
 
@@ -140,7 +140,7 @@ def audit_groups(groups: tuple[ArrayLike, ArrayLike] | None) -> Finding:
     if groups is None:
         return Finding("groups", NOT_CHECKED, "give groups_train and groups_test")
     groups = [np.asarray(part) for part in groups]
-    shared = np.intersect1d(*groups)
+    shared = np.intersect1d(groups[0], groups[1])
     if not len(shared):
         return Finding("groups", CLEAN, "no group has rows on both sides of the split")
     rows = np.flatnonzero(np.isin(groups[1], shared))

@@ -49,11 +49,11 @@ def similar_rows(
     train, test = train[rows[0]], test[rows[1]]
     factors = rng.integers(2**64, size=(_N_BANDS, _BAND_ROWS), dtype=np.uint64) | np.uint64(1)
     keys = (_band_keys(part, factors) for part in (train, test))
-    bands = [_band(*of_band, rng) for of_band in zip(*keys, strict=True)]
+    bands = [_band(of_train, of_test, rng) for of_train, of_test in zip(*keys, strict=True)]
     best, share = np.full(test.shape[0], -1), np.zeros(test.shape[0])
     for offsets in itertools.pairwise((0, *_PER_BAND)):
         left = np.flatnonzero(best < 0)
-        pairs = np.unique(np.concatenate([_candidates(*band, left, offsets) for band in bands]))
+        pairs = np.unique(np.concatenate([_candidates(band, left, offsets) for band in bands]))
         at_test, at_train = np.divmod(pairs, max(train.shape[0], 1))
         jaccard = _jaccard(train, at_train, test, at_test)
         order = np.lexsort((at_train, -jaccard, at_test))
@@ -86,8 +86,9 @@ def _band(train_keys, test_keys, rng):
     return order, start, end
 
 
-def _candidates(order, start, end, test_rows, offsets):
+def _candidates(band, test_rows, offsets):
     """Return test row · n_train + training row for some training rows with the key of each test row."""
+    order, start, end = band
     start, end = start[test_rows] + offsets[0], np.minimum(end[test_rows], start[test_rows] + offsets[1])
     counts = np.maximum(end - start, 0)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

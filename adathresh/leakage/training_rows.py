@@ -159,7 +159,7 @@ def audit_scores(
         return Finding(name, NOT_CHECKED, "give scores: the out-of-fold scores of the training rows")
     scores = check_scores(scores, n_samples=Y.shape[0], n_labels=Y.shape[1])
     labels, values, truth = candidate_pairs(Y, scores)
-    n_scored = np.diff(scores.indptr) if sp.issparse(scores) else np.full(*scores.shape)
+    n_scored = np.full(*scores.shape) if isinstance(scores, np.ndarray) else np.diff(scores.indptr)
     rows = np.repeat(np.arange(Y.shape[0]), n_scored)
     same = _scored_alike(scores, estimator, X, rng)
     if len(same):

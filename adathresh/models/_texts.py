@@ -15,7 +15,9 @@ from adathresh.utils.types import Matrix, MatrixLike
 class TextClassifier(TopScoresClassifier):
     """A classifier of label sets that embeds texts by ``_embed`` and scores vectors by ``_scores``."""
 
-    def top_scores(self, X: Sequence[str], *, k: int = 50) -> sp.csr_array:
+    def top_scores(  # type: ignore[override]  # texts are not matrices
+        self, X: Sequence[str], *, k: int = 50
+    ) -> sp.csr_array:
         """Return the k highest probabilities of each row.
 
         Parameters
@@ -45,7 +47,7 @@ class TextClassifier(TopScoresClassifier):
         """
         return super().top_scores(X, k=k)
 
-    def predict(self, X: Sequence[str]) -> Matrix:
+    def predict(self, X: Sequence[str]) -> Matrix:  # type: ignore[override]
         """Return the labels whose probability exceeds 0.5.
 
         Parameters
@@ -80,7 +82,9 @@ class TextClassifier(TopScoresClassifier):
 class HeadedTextClassifier(TextClassifier):
     """A text classifier whose ``head``, another classifier with ``top_scores``, works on the vectors."""
 
-    def fit(self, X: Sequence[str], Y: MatrixLike) -> "HeadedTextClassifier":
+    def fit(  # type: ignore[override]
+        self, X: Sequence[str], Y: MatrixLike
+    ) -> "HeadedTextClassifier":
         """Fit the head.
 
         Parameters

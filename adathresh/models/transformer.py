@@ -313,7 +313,9 @@ class FineTunedTransformer(TextClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Sequence[str], Y: MatrixLike) -> "FineTunedTransformer":
+    def fit(  # type: ignore[override]  # texts are not matrices
+        self, X: Sequence[str], Y: MatrixLike
+    ) -> "FineTunedTransformer":
         """Fine-tune the model, or go on where a checkpoint of the same run ends.
 
         Parameters

@@ -11,7 +11,7 @@ method without the leak is :class:`adathresh.AdaptiveThresholdNetwork`.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -183,7 +183,8 @@ class ReleasedModel(nn.Module):
         nn.init.uniform_(self.network.first.weight, -bound, bound)
         nn.init.uniform_(self.network.first.bias, -bound, bound)
         if not use_bias_init:
-            self.network.rest[-1].reset_parameters()
+            output: Any = self.network.rest[-1]
+            output.reset_parameters()
         self.use_margin_loss = use_margin_loss
         self.threshold = ReleasedThreshold(n_labels, **switches)
 

@@ -441,7 +441,9 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             text_term=0.0,
             fused_threshold=0.0,
             predicted=margin > 0,
-            neighbors=tuple((int(self.training_rows_[row]), *rest) for row, *rest in nearest),
+            neighbors=tuple(
+                (int(self.training_rows_[row]), similarity, carries) for row, similarity, carries in nearest
+            ),
         )
 
     def _dense(self, X, pick):

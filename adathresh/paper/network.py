@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -161,7 +161,7 @@ class MultiLabelNetwork(nn.Module):
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.normalize_logits = normalize_logits
-        output = self.rest[-1] if self.rest else self.first
+        output: Any = self.rest[-1] if self.rest else self.first
         with torch.no_grad():
             output.bias.copy_(output_bias.expand(n_labels))
             if not self.rest:

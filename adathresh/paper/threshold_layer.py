@@ -38,6 +38,8 @@ class ThresholdFusion(nn.Module):
     torch.Size([4, 2])
     """
 
+    idf: torch.Tensor
+
     def __init__(
         self,
         idf: ArrayLike,

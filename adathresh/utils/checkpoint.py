@@ -41,6 +41,17 @@ class ResumableTraining:
         What trains it.
     identity : dict
         What tells this training from others, in JSON types; one that differs is not gone on with.
+
+    Examples
+    --------
+    >>> class Counting(ResumableTraining):
+    ...     n_steps, n_done = 3, 0
+    ...     def take_step(self):
+    ...         self.n_done += 1
+    >>> training = Counting("counting", torch.nn.Linear(1, 1), [], {})
+    >>> training.run()
+    >>> training.n_done
+    3
     """
 
     progress: ClassVar[tuple[str, ...]] = ()
@@ -164,7 +175,8 @@ class ResumableTraining:
             disable=not verbose,
             leave=False,
         )
-        saved_at, shown = time.monotonic(), {}
+        shown: dict[str, str] = {}
+        saved_at = time.monotonic()
         with torch.random.fork_rng(devices=[]), deferred_interrupt() as interrupted, bar:
             while not self.is_finished():
                 self.take_step()
@@ -273,13 +285,13 @@ def content_digest(*parts: sp.csr_array | list[str]) -> str:
     """
     digest = hashlib.sha256()
     for part in parts:
-        if not sp.issparse(part):
+        if isinstance(part, list):
             digest.update(json.dumps(part).encode())
             continue
         digest.update(str(part.shape).encode())
         for array in (part.indptr, part.indices):
-            digest.update(np.ascontiguousarray(array, dtype=np.int64))
-        digest.update(np.ascontiguousarray(part.data))
+            digest.update(np.ascontiguousarray(array, dtype=np.int64).data)
+        digest.update(np.ascontiguousarray(part.data).data)
     return digest.hexdigest()
 
 

@@ -4,10 +4,19 @@ import subprocess
 import sys
 
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from adathresh import models
 
+STRENGTHS = {
+    "LinearOneVsRest": "C",
+    "NeighborShares": "n_neighbors",
+    "MLkNN": "n_neighbors",
+    "LabelTree": "C",
+    "ExtraTrees": "min_samples_leaf",
+    "LogisticHead": "learning_rate",
+    "FineTunedTransformer": "learning_rate",
+}
 WITH_TORCH = {"FineTunedTransformer", "FrozenTransformer", "LogisticHead", "SentenceEmbedder"}
 
 
@@ -19,6 +28,13 @@ def test_every_name_is_a_class_of_the_room():
         assert name in dir(models)
     with pytest.raises(AttributeError, match=r"'adathresh\.models' has no attribute 'Linear'"):
         _ = models.Linear
+
+
+@pytest.mark.parametrize(("name", "strength"), STRENGTHS.items())
+def test_the_main_strength_is_a_parameter_that_can_be_chosen(name, strength):
+    model = getattr(models, name)()
+    default = model.get_params()[strength]
+    assert clone(model).set_params(**{strength: 3 * default}).get_params()[strength] == 3 * default
 
 
 def test_torch_is_loaded_by_those_that_need_it_only():
