@@ -1,5 +1,6 @@
 """One linear classifier for each label by LIBLINEAR, trained on all rows or on the rows of a shortlist."""
 
+import multiprocessing
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,8 @@ class LinearOneVsRest(TopScoresClassifier):
         Weights smaller than this share of the label's largest are dropped (as in DiSMEC,
         doi 10.1145/3018661.3018741), in [0, 1).
     n_jobs : int, optional
-        Parallel processes of the training, in joblib's counting; None means 1.
+        Parallel processes of the training, in joblib's counting; None means 1, and so does any number inside
+        a worker of another pool.
     random_state : int, RandomState instance or None, default=None
         Of LIBLINEAR's order of the rows.
     verbose : bool, default=False
@@ -144,10 +146,12 @@ class LinearOneVsRest(TopScoresClassifier):
             )
             for some in gen_batches(self.n_labels_, _LABELS_PER_TASK)
         )
+        # A worker of another pool starts none of its own: there would be more processes than cores.
+        n_jobs = 1 if multiprocessing.parent_process() else self.n_jobs
         fitted = []
         with tqdm(total=self.n_labels_, desc="linear", unit="label", disable=not self.verbose) as bar:
             # Threads, which joblib takes inside a worker, would share the one random state of LIBLINEAR.
-            for part in Parallel(self.n_jobs, backend="loky", return_as="generator")(tasks):
+            for part in Parallel(n_jobs, backend="loky", return_as="generator")(tasks):
                 fitted.append(part)
                 bar.update(len(part[1]))
         # by columns, so that its transpose, which scores rows, is by rows

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from joblib import parallel_config
+from joblib import Parallel, delayed, parallel_config
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
@@ -218,6 +218,22 @@ def test_jobs_never_share_the_random_state_of_liblinear():
         side_by_side = LinearOneVsRest(n_jobs=2, random_state=0).fit(X, Y)
     np.testing.assert_array_equal(side_by_side.coef_.toarray(), alone.coef_.toarray())
     np.testing.assert_array_equal(side_by_side.intercept_, alone.intercept_)
+
+
+def test_a_worker_of_a_pool_starts_no_pool_of_its_own():
+    def jobs_of_a_fit():  # defined here, so that it travels to the worker whole
+        from adathresh.models import linear
+
+        asked, parallel = [], linear.Parallel
+        linear.Parallel = lambda n_jobs, **options: asked.append(n_jobs) or parallel(n_jobs, **options)
+        try:
+            linear.LinearOneVsRest(n_jobs=2).fit([[0.0], [1.0]] * 5, [[0], [1]] * 5)
+        finally:
+            linear.Parallel = parallel
+        return asked
+
+    assert jobs_of_a_fit() == [2]
+    assert Parallel(2)(delayed(jobs_of_a_fit)() for _ in range(2)) == [[1], [1]]
 
 
 def test_positives_that_weigh_more_are_found_more_often():
