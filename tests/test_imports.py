@@ -69,6 +69,7 @@ def module_names(room):
 # Without torch and matplotlib
 
 
+@pytest.mark.slow
 def test_the_method_needs_neither_torch_nor_matplotlib():
     names = [name for room in WITHOUT_TORCH for name in module_names(room) if name not in NEED_TORCH]
     assert len(names) > 50

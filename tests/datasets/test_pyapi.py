@@ -239,6 +239,7 @@ def test_two_processes_build_the_same_bytes(cache, tmp_path):
             assert (other / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_cached_corpus_loads_as_a_data_set(cache, monkeypatch):
     _, folder = cache
     monkeypatch.setattr(registry, "cached_corpus", lambda name, progress: (folder, "about"))

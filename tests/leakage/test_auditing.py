@@ -146,6 +146,7 @@ def test_public_names():
         leakage.nothing  # noqa: B018
 
 
+@pytest.mark.slow
 def test_the_threshold_rule_does_not_load_the_audit():
     program = "import sys, adathresh.posthoc.threshold; print(*(n for n in sys.modules if 'leakage' in n))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

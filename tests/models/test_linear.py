@@ -200,6 +200,7 @@ def test_margins_of_labels_with_no_or_only_positives():
     assert (scores[:, 5] == 1).all()
 
 
+@pytest.mark.slow
 def test_a_parallel_fit_is_the_same(monkeypatch):
     monkeypatch.setattr("adathresh.models.linear._LABELS_PER_TASK", 3)
     X, Y = make_data()

@@ -19,6 +19,7 @@ def data():
     return X.astype(np.float32), sp.csr_array(Y)
 
 
+@pytest.mark.slow
 def test_a_long_training_reaches_the_optimum_that_scikit_learn_finds(data):
     X, Y = data
     ours = LogisticHead(max_epochs=1500, batch_size=400, random_state=0).fit(X, Y)

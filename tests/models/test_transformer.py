@@ -185,6 +185,7 @@ def test_weights_in_other_formats_are_not_read(tmp_path):
 
 
 @needs_packages
+@pytest.mark.slow
 def test_the_hub_gives_a_model_by_name_and_known_commit(tiny, monkeypatch):
     asked = []
 
@@ -363,6 +364,7 @@ def classifier(request, tiny):
     return quick(tiny, max_epochs=15, learning_rate=1e-2)
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_what_words_mean(tiny):  # what random weights tell a frozen model is little
     model = quick(tiny, max_epochs=15, learning_rate=1e-2).fit(*make_data(120))
     texts, Y = make_data(60, seed=1)
@@ -411,6 +413,7 @@ def test_scores_do_not_depend_on_the_rows_beside(classifier, monkeypatch):
     np.testing.assert_allclose(model.top_scores(texts[[3]], k=6).toarray(), scores[[3]], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_is_the_estimator_of_adaptive_thresholds(classifier):
     texts, Y = make_data()
     clf = AdaptiveThresholdClassifier(classifier, random_state=0).fit(texts, Y, label_features=WORDS[:6])
@@ -420,6 +423,7 @@ def test_it_is_the_estimator_of_adaptive_thresholds(classifier):
     np.testing.assert_array_equal(above, clf.predict(texts[:5]))
 
 
+@pytest.mark.slow
 def test_cross_fitting_scores_every_row_by_another_fold(classifier):
     texts, Y = make_data()
     folds = draw_folds(60, 3, random_state=0)
@@ -733,6 +737,7 @@ def test_minilm_knows_what_sentences_mean():
 @pytest.mark.parametrize(
     "model", [FrozenTransformer(), FineTunedTransformer(max_steps=8, random_state=0)], ids=repr
 )
+@pytest.mark.slow
 def test_minilm_classifies_words_it_was_never_trained_on(model):
     animals = [
         "a dog",

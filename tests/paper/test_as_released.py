@@ -659,6 +659,7 @@ assert not any("released" in name.lower() or name.startswith("LabelLeak") for na
 """
 
 
+@pytest.mark.slow
 def test_the_classifier_never_loads_it():
     found = subprocess.run([sys.executable, "-c", FITS_AND_PREDICTS], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr

@@ -826,6 +826,7 @@ def isotonic_by_label(scores, Y, new):
 
 # a line has no value of its own for pairs that the base model did not score; auto takes boosting then
 @pytest.mark.parametrize(("fusion", "with_local"), [("auto", True), ("auto", False), ("linear", False)])
+@pytest.mark.slow
 def test_calibrated_as_well_as_isotonic_regression(fusion, with_local):
     scores, Y, local = make_long_tail(0)
     new_scores, new_Y, new_local = make_long_tail(1)
