@@ -142,3 +142,10 @@ def test_nothing_is_made_dense(rule):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 60e6
+
+
+def test_the_skipped_examples_show_what_comes_out():
+    rule = FrankWolfeMacroF1().fit([[0.2], [0.3], [0.9]], [[0], [1], [1]])
+    np.testing.assert_array_equal(rule.predict([[0.1], [0.8]]), [[0], [1]])
+    rule = BlockCoordinateMacroF1(k=1).fit([[0.9, 0.1]])
+    np.testing.assert_array_equal(rule.predict([[0.9, 0.1], [0.8, 0.7]]), [[1, 0], [0, 1]])
