@@ -18,7 +18,7 @@ from lower ones, or from its own):
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded on first use, so that the command line does not wait for torch or scikit-learn.
 MODULES = {

@@ -1,1 +1,22 @@
-"""Running the notebooks: configuration, runner, tables, figures."""
+"""How the notebooks are run, and what each of them computes.
+
+=====================  ==============================  ==================================================
+notebook               module                          tables
+=====================  ==============================  ==================================================
+01_data                ``nb01_data``                   data, ceiling, duplicates
+02_baselines           ``nb02_baselines``              headline, rivals, gap, differences, published
+03_training            ``nb03_training``               training, training_differences
+04_ablations           ``nb04_ablations``              ablations, ablation_differences
+05_calibration         ``nb05_calibration``            calibration, calibration_differences,
+                                                       method_differences
+06_leakage             ``nb06_leakage``                reported, selection, batches, attribution, epochs,
+                                                       ceiling, splits, auroc
+07_your_own_model      ``nb07_your_own_model``         own_model, own_model_differences
+08_decision_rules      ``nb08_decision_rules``         rules, rule_differences
+=====================  ==============================  ==================================================
+
+Each module has a function ``claims(tables)``: what its notebook finds. ``core`` is what all of them share and asks
+no question: configuration, cache, base models, rules, cross-fitting, results. ``reproduce`` runs the notebooks,
+``verify`` checks what is published, ``across_datasets`` sums all data sets up, ``report`` writes the figures of
+README.md and docs/, ``benchmarks`` times the rules against their peers.
+"""

@@ -28,11 +28,11 @@ from adathresh.experiments.core.costs import forget_peak, memory_mb
 from adathresh.posthoc.threshold import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
-    ExpectedF1Cut,
+    ExpectedF1Threshold,
     FrankWolfeMacroF1,
-    GlobalCut,
-    MicroMacroCut,
-    PerLabelCut,
+    GlobalThreshold,
+    MicroMacroThreshold,
+    SCut,
 )
 from adathresh.utils.files import whole_file
 
@@ -62,13 +62,13 @@ class Benchmark(NamedTuple):
 HEADLINE_SIZE = Size(45_000, 4_271, 50)  # the training rows of EURLEX57K
 LARGE_SIZE = Size(1_000_000, 13_330, 20)  # nearly the training rows of AmazonCat-13K
 BENCHMARKS = (
-    Benchmark("PerLabelCut", "scikit-learn precision_recall_curve, label by label"),
-    Benchmark("GlobalCut", "scikit-learn f1_score at 99 cuts"),
-    Benchmark("ExpectedF1Cut", "xCOLUMNs Frank-Wolfe macro-F1"),
-    Benchmark("ExpectedF1Cut", "xCOLUMNs block coordinate macro-F1, 5 labels a row"),
-    Benchmark("MicroMacroCut", None),
+    Benchmark("SCut", "scikit-learn precision_recall_curve, label by label"),
+    Benchmark("GlobalThreshold", "scikit-learn f1_score at 99 cuts"),
+    Benchmark("ExpectedF1Threshold", "xCOLUMNs Frank-Wolfe macro-F1"),
+    Benchmark("ExpectedF1Threshold", "xCOLUMNs block coordinate macro-F1, 5 labels a row"),
+    Benchmark("MicroMacroThreshold", None),
     # one step of Python for every score: all labels would take minutes
-    Benchmark("MicroMacroCut", "LibMultiLabel micromacro, label by label", step=8),
+    Benchmark("MicroMacroThreshold", "LibMultiLabel micromacro, label by label", step=8),
     Benchmark(
         "AdaptiveThreshold", "scikit-learn IsotonicRegression and precision_recall_curve, label by label"
     ),
@@ -287,10 +287,10 @@ def libmultilabel_linear():
 
 
 METHODS = {
-    "PerLabelCut": lambda scores, Y: PerLabelCut().fit(scores, Y),
-    "GlobalCut": lambda scores, Y: GlobalCut().fit(scores, Y),
-    "ExpectedF1Cut": lambda scores, Y: ExpectedF1Cut().fit(scores),
-    "MicroMacroCut": lambda scores, Y: MicroMacroCut().fit(scores, Y),
+    "SCut": lambda scores, Y: SCut().fit(scores, Y),
+    "GlobalThreshold": lambda scores, Y: GlobalThreshold().fit(scores, Y),
+    "ExpectedF1Threshold": lambda scores, Y: ExpectedF1Threshold().fit(scores),
+    "MicroMacroThreshold": lambda scores, Y: MicroMacroThreshold().fit(scores, Y),
     "AdaptiveThreshold": lambda scores, Y: AdaptiveThreshold().fit(scores, Y),
     "scikit-learn precision_recall_curve, label by label": precision_recall_cuts,
     "scikit-learn f1_score at 99 cuts": grid_cut,

@@ -19,18 +19,6 @@ ABLATIONS = {
 }
 """The paper's switches, each as a change to the paper's method."""
 
-HEADLINE = ("macro_f1", "macro_f1_present", "micro_f1", "example_f1", "precision_at_1", "precision_at_5")
-"""The metrics that the notebooks show; the tables on disk hold all."""
-
-BINS = {
-    "0": "macro_f1_0",
-    "1–5": "macro_f1_1_5",
-    "6–20": "macro_f1_6_20",
-    "21–100": "macro_f1_21_100",
-    "> 100": "macro_f1_over_100",
-}
-"""Names of the bins of training frequency, and their metrics."""
-
 
 def ablation_runs(config, ds, *, seed):
     """Train the paper's method with every switch.

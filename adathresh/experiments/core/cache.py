@@ -106,7 +106,7 @@ def _load(path, description):
             if stored == _DESCRIPTION:
                 continue
             name, _, part = stored.rpartition(".")
-            if not name:
+            if part not in CSR_PARTS or not name:
                 arrays[stored] = file[stored]
             elif part == "data":
                 data, indices, indptr, shape = (file[f"{name}.{p}"] for p in CSR_PARTS)

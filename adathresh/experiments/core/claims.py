@@ -5,11 +5,17 @@ outcome ("above 0", "a > b", "yes") and the figures behind it. Published outcome
 ``claims.csv``; a run whose outcomes differ has not reproduced the finding, however close its numbers are.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
 ABOVE, LEVEL, BELOW = "above 0", "level", "below 0"
 """What a difference with its interval can be."""
+
+
+METRICS = {"macro_f1": "Macro-F1", "micro_f1": "Micro-F1", "ece": "ECE", "brier": "Brier score"}
+"""The columns that differences are measured in, and what claims call them."""
 
 
 def interval_claims(frame, wording):
@@ -28,7 +34,8 @@ def interval_claims(frame, wording):
     list of dict
         One claim for each wording that comes out, in the order of the rows.
     """
-    named = frame.assign(claim=[wording.format(**row) for row in frame.to_dict("records")])
+    shown = frame.replace({"metric": METRICS}) if "metric" in frame else frame
+    named = shown.assign(claim=[wording.format(**row) for row in shown.to_dict("records")])
     means = named.groupby("claim", sort=False)[["difference", "low", "high"]].mean()
     return [
         {
@@ -60,7 +67,7 @@ def order_claim(claim, values, *, digits=3):
     items = sorted(((name, round(float(value), digits)) for name, value in dict(values).items()))
     items.sort(key=lambda item: -item[1] if np.isfinite(item[1]) else np.inf)
     outcome = items[0][0]
-    for (_, before), (name, value) in zip(items, items[1:], strict=False):
+    for (_, before), (name, value) in pairwise(items):
         outcome += f" {'=' if value == before else '>'} {name}"
     figures = ", ".join(f"{name} {value:.{digits}f}" for name, value in items)
     return {"claim": claim, "outcome": outcome, "figures": figures}

@@ -11,7 +11,7 @@ import numpy as np
 COSTS = ("fit_seconds", "predict_seconds", "rule_seconds", "peak_memory_mb")
 """The columns of a table that differ between two equal runs."""
 
-_peaks = []  # of the blocks that are being measured, the innermost last
+_peaks: list[float] = []  # of the blocks that are being measured, the innermost last
 
 
 class Cost(NamedTuple):

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from adathresh.datasets import load_dataset
 
 # What rows_key has returned, for as long as the data set is there: hashing a large one takes a second.
-_KEYS = weakref.WeakKeyDictionary()
+_KEYS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 # Rows with more than this share of their features stored are measurements rather than bags of words.
 _DENSE_FROM = 0.5
 

@@ -6,6 +6,8 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 
+from adathresh.metrics import FREQUENCY_EDGES
+
 # Okabe and Ito's colours, distinguishable with every common colour-vision deficiency; black is kept for text.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 
@@ -34,14 +36,14 @@ def use_style():
     plt.rcParams.update(STYLE)
 
 
-def plot_longtail(train_frequency, *, boundaries=(1, 6, 21, 101)):
+def plot_longtail(train_frequency, *, boundaries=FREQUENCY_EDGES):
     """Draw the labels' training frequencies in falling order, with the bins of the metrics.
 
     Parameters
     ----------
     train_frequency : array-like of shape (n_labels,)
         Training rows per label.
-    boundaries : sequence of int, default=(1, 6, 21, 101)
+    boundaries : sequence of int, default=FREQUENCY_EDGES
         Smallest frequency of every bin but the first.
 
     Returns

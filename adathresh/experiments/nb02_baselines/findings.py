@@ -21,7 +21,7 @@ def claims(tables):
     """
     differences = tables["differences"]
     seeded = differences[~differences["base"].isin(UNSEEDED) & (differences["metric"] == "macro_f1")]
-    parts = [row for row in gap_parts(tables["gap"].to_dict("records"))]
+    parts = gap_parts(tables["gap"].to_dict("records"))
     fixed, ours = (sum(row[f"spread_{rule}"] for row in parts) / len(parts) for rule in ("fixed", OURS))
     return [
         yes_claim(

@@ -36,6 +36,9 @@ over labels inside (the reading that gives its figures for CIFAR-10-LT, whose cl
 ratio is rounded as 1/0.050, which leaves 629 to 641 labels; the ceiling moves by 0.001 between them.
 """
 
+AMAZONCAT = "AmazonCat-13K"
+"""Its name in the table."""
+
 LAWS = ("power law", "shifted power law", "shifted power law with cut-off")
 """Forms of f_r, the rows of the r-th most frequent label, each with one parameter more than the one before.
 
@@ -109,7 +112,7 @@ def fitted_frequencies(totals, law=LAWS[-1]):
 
     start = [1.0, np.log(2.0), np.log(3.0 / totals.n_labels)]
     found = least_squares(_misses, start[:n_parameters]).x
-    exponent, log_shift, log_cut_off = (*found, *(0.0, -np.inf)[n_parameters - 1 :])
+    exponent, log_shift, log_cut_off = np.r_[found, [0.0, -np.inf][n_parameters - 1 :]]
     parameters = {"exponent": exponent, "shift": np.exp(log_shift) - 1, "cut_off": np.exp(log_cut_off)}
     frequency = np.maximum(np.exp(_log_frequencies(totals, *found)).round().astype(int), 1)
     return frequency, {name: float(value) for name, value in parameters.items()}
@@ -184,7 +187,7 @@ def ceiling_rows(config, ds, *, random_state=0):
     split = {"n_evaluated": n_evaluated, "n_trained": totals.n_rows - n_evaluated}
     frequency = np.bincount(ds.train.Y.indices)
     frequency = np.sort(frequency[frequency > 0])[::-1]
-    found = [("AmazonCat-13K", row) for row in simulated_ceilings(random_state=random_state)]
+    found = [(AMAZONCAT, row) for row in simulated_ceilings(random_state=random_state)]
     found += [(ds.name, row) for row in simulated_ceilings(totals, **split, random_state=random_state)]
     true = _ceiling(frequency, totals.n_rows, **split, n_draws=N_DRAWS, random_state=random_state)
     found.append((ds.name, {"law": TRUE, **true}))
