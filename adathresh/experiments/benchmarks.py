@@ -78,27 +78,8 @@ BENCHMARKS = (
 def make_scores(size, *, random_state=0):
     """Make calibrated probabilities of the top candidates of each row, and labels drawn from them.
 
-    Candidates follow a power law: the r-th commonest label is a candidate nearly in proportion to 1/r.
-
-    Parameters
-    ----------
-    size : Size
-        Rows, labels, and candidates a row (of very few labels, some rows get fewer).
-    random_state : int, default=0
-        Seed.
-
-    Returns
-    -------
-    scores : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Probabilities, float32.
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels, stored ones in float32; about a tenth of the candidates are true.
-
-    Examples
-    --------
-    >>> scores, Y = make_scores(Size(100, 50, 5))
-    >>> scores.shape, bool((scores.data <= 1).all())
-    ((100, 50), True)
+    Candidates follow a power law: the r-th commonest label is a candidate nearly in proportion to 1/r. About
+    a tenth of the candidates are true.
     """
     rng = np.random.default_rng(random_state)
     frequency = 1 / np.arange(1, size.n_labels + 1)
@@ -131,19 +112,10 @@ def _make_block(rng, n_rows, size, cumulative):
 
 
 def precision_recall_cuts(scores, Y):
-    """Choose the cut with the best F1 of each label by :func:`sklearn.metrics.precision_recall_curve`.
+    """Choose each label's threshold of greatest F1 by :func:`sklearn.metrics.precision_recall_curve`.
 
-    Parameters
-    ----------
-    scores : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Held-out scores.
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels; every true pair has a score.
-
-    Returns
-    -------
-    ndarray of shape (n_labels,)
-        The lowest score that is predicted; ``inf`` for a label without positives.
+    It is the lowest score that is predicted, ``inf`` for a label without positives. Every true pair has to
+    have a score.
     """
     cuts = np.full(scores.shape[1], np.inf)
     for label, truth, values in _iter_labels(scores, Y):
@@ -153,19 +125,9 @@ def precision_recall_cuts(scores, Y):
 
 
 def isotonic_cuts(scores, Y):
-    """Calibrate each label by isotonic regression, then cut it like :func:`precision_recall_cuts`.
+    """Calibrate each label by isotonic regression, then choose as :func:`precision_recall_cuts` does.
 
-    Parameters
-    ----------
-    scores : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Held-out scores.
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels; every true pair has a score.
-
-    Returns
-    -------
-    ndarray of shape (n_labels,)
-        The lowest calibrated probability that is predicted; ``inf`` for a label without positives.
+    A label's threshold is the lowest calibrated probability that is predicted.
     """
     cuts = np.full(scores.shape[1], np.inf)
     for label, truth, values in _iter_labels(scores, Y):
@@ -193,20 +155,7 @@ def _iter_labels(scores, Y):
 
 
 def grid_cut(scores, Y):
-    """Choose the best of 99 cuts for the macro-F1 of :func:`sklearn.metrics.f1_score`.
-
-    Parameters
-    ----------
-    scores : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Held-out probabilities.
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels.
-
-    Returns
-    -------
-    float
-        0.01, 0.02, … or 0.99.
-    """
+    """Choose the threshold, 0.01 to 0.99, with the greatest macro-F1 by :func:`sklearn.metrics.f1_score`."""
     truth, cuts = sp.csr_matrix(Y, dtype=np.int8), np.arange(1, 100) / 100
     reached = [
         f1_score(truth, sp.csr_matrix(scores > cut, dtype=np.int8), average="macro", zero_division=0)
@@ -216,24 +165,9 @@ def grid_cut(scores, Y):
 
 
 def libmultilabel_cuts(scores, Y):
-    """Choose LibMultiLabel's micro and macro cuts for the given scores, on the scored rows of each label.
+    """Choose LibMultiLabel's micro and macro threshold of each label, on the rows scored for it.
 
-    Parameters
-    ----------
-    scores : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Held-out scores.
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels; every true pair has a score.
-
-    Returns
-    -------
-    ndarray of shape (n_labels,)
-        The cut of each label; ``inf`` for one with fewer than 3 scores.
-
-    Raises
-    ------
-    ImportError
-        If LibMultiLabel is not installed.
+    A label with fewer than 3 scores gets ``inf``. Every true pair has to have a score.
     """
     linear = libmultilabel_linear()
     linear._do_train = lambda y, x, options: np.asmatrix([[1.0]])  # the score is the decision value
@@ -251,18 +185,8 @@ def libmultilabel_cuts(scores, Y):
 def libmultilabel_linear():
     """Load LibMultiLabel's module of linear methods, without its solver and the package around it.
 
-    The thresholds need neither, and they need a compiler and a graph library to be installed.
-    ``pip install --no-deps libmultilabel psutil`` is enough.
-
-    Returns
-    -------
-    module
-        A new copy of ``libmultilabel.linear.linear``, in which no model can be trained.
-
-    Raises
-    ------
-    ImportError
-        If LibMultiLabel is not installed.
+    The thresholds need neither, and they need a compiler and a graph library to be installed, so that
+    ``pip install --no-deps libmultilabel psutil`` is enough; no model can be trained by the copy.
     """
     package = importlib.util.find_spec("libmultilabel")
     if package is None:
@@ -304,19 +228,9 @@ METHODS = {
 
 
 def run_benchmarks(size, benchmarks=BENCHMARKS):
-    """Measure rules and peers on scores of one size, saying each result as it comes.
+    """Measure rules and peers on scores of one size, saying each result as it comes: one row each.
 
-    Parameters
-    ----------
-    size : Size
-        Rows, labels and scores a row.
-    benchmarks : sequence of Benchmark, default=BENCHMARKS
-        What is compared with what.
-
-    Returns
-    -------
-    list of dict
-        The rows of the table. Where a peer's package is not installed, its numbers are missing.
+    Where a peer's package is not installed, its numbers are missing.
     """
     rows, measured = [], {}
     with tempfile.TemporaryDirectory() as folder:
@@ -388,18 +302,7 @@ def _measure(method, folder, step):
 
 
 def main(argv=None):
-    """Run all benchmarks and write ``rules.csv``.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-        The arguments; None for those of the process.
-
-    Returns
-    -------
-    int
-        The exit status, 0.
-    """
+    """Run all benchmarks and write ``rules.csv``; the exit status is 0."""
     parser = argparse.ArgumentParser(
         prog="python -m adathresh.experiments.benchmarks", description=__doc__.splitlines()[0]
     )

@@ -10,18 +10,9 @@ from adathresh.metrics import FREQUENCY_BINS, bins_of
 
 
 def ceiling_rows(ds):
-    """Count labels, and those that a test row carries, by training frequency.
+    """Count labels, and those that a test row carries, by training frequency: one row a bin.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    list of dict
-        One row a bin: labels in it, how many a test row carries, and the macro-F1 that a perfect prediction
-        of the test rows reaches on the bin.
+    Its macro-F1 is what a perfect prediction of the test rows reaches on the bin.
     """
     bins, tested = bins_of(label_frequency(ds.train.Y)), label_frequency(ds.test.Y) > 0
     rows = []
@@ -33,19 +24,10 @@ def ceiling_rows(ds):
 
 
 def duplicate_rows(ds):
-    """Count validation and test rows that occur among the training rows.
+    """Count validation and test rows that occur among the training rows: one row a split.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    list of dict
-        For every split: rows with equal features, with equal text (case and white space aside), and with
-        equal words, as :func:`adathresh.leakage.only_words` says; the last two are missing where there are no
-        texts.
+    Counted are rows with equal features, with equal text (case and white space aside), and with equal words,
+    as :func:`adathresh.leakage.only_words` says; the last two are missing where there are no texts.
     """
     numbers, rows = statistics(ds), []
     for split in ("dev", "test"):
@@ -64,18 +46,7 @@ def duplicate_rows(ds):
 
 
 def claims(tables):
-    """Say what the tables show.
-
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "data", "ceiling" and "duplicates".
-
-    Returns
-    -------
-    list of dict
-        The claims.
-    """
+    """Say what the tables "data", "ceiling" and "duplicates" show."""
     data, duplicates = tables["data"].iloc[0], tables["duplicates"]
     rare = data["labels_with_at_most_5_train_rows"] / data["n_labels"]
     ceiling, repeated = data["macro_f1_ceiling"], duplicates["equal_features"] / duplicates["rows"]

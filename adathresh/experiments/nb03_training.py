@@ -12,36 +12,10 @@ TRAINING_RUNS = {
 
 
 def training_runs(config, ds, *, seed):
-    """Train the paper's method and what it is compared with.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    dict of str to TrainedMethod
-        One entry for each of :data:`TRAINING_RUNS`.
-    """
+    """Train the paper's method and what it is compared with: every method of :data:`TRAINING_RUNS`."""
     return train_each(config, ds, TRAINING_RUNS, seed=seed)
 
 
 def claims(tables):
-    """Say what the learnable thresholds add.
-
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "training" and "training_differences".
-
-    Returns
-    -------
-    list of dict
-        The claims.
-    """
+    """Say what the learnable thresholds add."""
     return interval_claims(tables["training_differences"], "{metric} of the paper's method minus that of {b}")

@@ -21,21 +21,9 @@ ABLATIONS = {
 
 
 def ablation_runs(config, ds, *, seed):
-    """Train the paper's method with every switch.
+    """Train the paper's method with every switch of :data:`ABLATIONS`.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    dict of str to TrainedMethod
-        One entry for each of :data:`ABLATIONS`; those that the data set has too few labels for are left out.
+    Those that the data set has too few labels for are left out.
     """
     feasible = {
         name: switches
@@ -48,17 +36,6 @@ def ablation_runs(config, ds, *, seed):
 
 
 def claims(tables):
-    """Say which switch does the work, and which do nothing that can be measured.
-
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "ablations" and "ablation_differences".
-
-    Returns
-    -------
-    list of dict
-        The claims.
-    """
+    """Say which switch does the work, and which do nothing that can be measured."""
     macro = tables["ablation_differences"].query("metric == 'macro_f1'")
     return interval_claims(macro, "Macro-F1 of the paper's method minus that with '{b}'")

@@ -33,37 +33,15 @@ FUSED = "fused (adathresh)"
 def calibrated_base(config, ds):
     """Name the base model whose probabilities are calibrated.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    str
-        The network, or the linear model where labels are too many for it.
+    It is the network, or the linear model where labels are too many for that.
     """
     return "network" if "network" in base_model_names(config, ds) else "linear"
 
 
 def calibrated_scores(config, ds, *, seed):
-    """Return the probabilities whose calibration is compared.
+    """Return the test probabilities whose calibration is compared, by name.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    seed : int
-        Of folds and training.
-
-    Returns
-    -------
-    dict of str to scipy.sparse.csr_array
-        Test probabilities; every calibration and the fusion are fitted on the same cross-fitted scores.
+    Every calibration and the fusion are fitted on the same cross-fitted scores.
     """
     base, Y = calibrated_base(config, ds), fitting_labels(ds)
     fitting, test = crossfitted(config, ds, base, seed=seed).scores
@@ -79,44 +57,15 @@ def calibrated_scores(config, ds, *, seed):
 
 
 def method_scores(config, ds, *, seed):
-    """Return the probabilities of the paper's method and of what notebook 03 compares it with.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    seed : int
-        Of the trainings.
-
-    Returns
-    -------
-    dict of str to scipy.sparse.csr_array
-        σ(z−θ) of the test rows by name of the method, the highest of each row.
-    """
+    """Return σ(z−θ) of the test rows, the highest of each row, for every method of notebook 03."""
     return {name: run.test_scores for name, run in training_runs(config, ds, seed=seed).items()}
 
 
 def calibration_rows(config, ds, probabilities, *, seed):
-    """Measure calibration on the test rows, for all labels and by training frequency.
+    """Measure calibration on the test rows: one row a band of training frequency and kind of probabilities.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    probabilities : dict of str to scipy.sparse.csr_array
-        Test probabilities by name.
-    seed : int
-        The base model's.
-
-    Returns
-    -------
-    list of dict
-        ECE, Brier score and log-loss over the candidate pairs, the same for all: those that have any of the
-        probabilities. One that has not got a probability counts as 1e-6.
+    ECE, Brier score and log-loss are taken over the same candidate pairs for all: those that have any of the
+    probabilities. One that has not got a probability counts as 1e-6.
     """
     rows, same_pairs = [], _on_same_pairs(probabilities)
     for labels, keep in frequency_bands(ds).items():
@@ -137,24 +86,11 @@ def calibration_rows(config, ds, probabilities, *, seed):
 
 
 def calibration_differences(config, ds, repetitions, *, reference=FUSED):
-    """Compare the calibration of one kind of probabilities with that of the others, by a paired bootstrap.
+    """Compare the probabilities named ``reference`` with each of the others, by a paired bootstrap.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its profile has the number of draws, its first seed draws them.
-    ds : Dataset
-        The data set.
-    repetitions : list of dict of str to scipy.sparse.csr_array
-        Test probabilities by name, as for :func:`calibration_rows`, one entry a seed.
-    reference : str, default="fused (adathresh)"
-        The probabilities that the others are compared with.
-
-    Returns
-    -------
-    list of dict
-        Mean difference in ECE and Brier score over the candidate pairs, ``reference`` minus the other, with
-        its 95 % interval over rows and seeds; below 0 the reference is better.
+    ``repetitions`` has one dict of test probabilities a seed. Rows hold the difference in ECE or Brier score,
+    reference minus the other, mean over seeds, with its 95 % interval over test rows and seeds; below 0 the
+    reference is better.
     """
     repetitions, names = [_on_same_pairs(found) for found in repetitions], list(repetitions[0])
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
@@ -171,17 +107,10 @@ def calibration_differences(config, ds, repetitions, *, reference=FUSED):
 
 
 def frequency_bands(ds):
-    """Split the labels into head, middle and tail by the rows that scores and calibration are fitted on.
+    """Mark all labels, then those of head, middle and tail apart.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray of bool, shape (n_labels,)
-        All labels first; bands that hold no label are left out.
+    The frequency is that in the rows that scores and calibration are fitted on. Bands that hold no label are
+    left out.
     """
     frequency = label_frequency(fitting_labels(ds))
     bands = {
@@ -194,20 +123,9 @@ def frequency_bands(ds):
 
 
 def reliability_curves(ds, probabilities):
-    """Return reliability curves over the scored pairs of the test rows, for head, middle and tail apart.
+    """Return reliability curves over the scored test pairs, for each of :func:`frequency_bands`.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    probabilities : dict of str to scipy.sparse.csr_array
-        Test probabilities by name.
-
-    Returns
-    -------
-    dict of str to dict of str to tuple of numpy.ndarray
-        For each of :func:`frequency_bands`, with its number of labels: mean predicted probability, observed
-        share and number of pairs of each bin.
+    A curve is the mean predicted probability, the observed share and the number of pairs of each bin.
     """
     return {
         f"{name}: {keep.sum():,} labels": {
@@ -220,19 +138,9 @@ def reliability_curves(ds, probabilities):
 
 
 def method_threshold_pairs(ds, run):
-    """Return θ_l(x) of a trained method at every test pair with a neighbour share.
+    """Return θ_l(x) of a trained method at every test pair with a neighbour share: one row a pair.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    run : TrainedMethod
-        The method.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns frequency (training rows of the label), share, theta (logits).
+    The column frequency counts the label's training rows; theta is in logits.
     """
     shares = neighbor_shares(ds).test
     theta = run.thresholds["constant"][shares.indices] + run.thresholds["share"][shares.indices] * shares.data
@@ -240,21 +148,9 @@ def method_threshold_pairs(ds, run):
 
 
 def posthoc_threshold_pairs(config, ds, *, seed):
-    """Return θ_l(x) of the post-hoc rule at every test pair with a neighbour share.
+    """Return θ_l(x) of the post-hoc rule at every test pair with a neighbour share: one row a pair.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    seed : int
-        Of folds, training and fusion.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns frequency (fitting rows of the label), share, theta (logits of the base model).
+    The column frequency counts the label's fitting rows; theta is in logits of the base model.
     """
     seen = crossfitted(config, ds, calibrated_base(config, ds), seed=seed)
     rule, _ = adaptive_rules(ds, seen, seed=seed)[OURS]
@@ -268,15 +164,7 @@ def posthoc_threshold_pairs(config, ds, *, seed):
 def claims(tables):
     """Say whether the fused probabilities are better calibrated than each calibration's.
 
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "calibration", "calibration_differences" and "method_differences".
-
-    Returns
-    -------
-    list of dict
-        The claims; below 0 the fused probabilities, or the paper's method, are better.
+    Below 0 the fused probabilities, or the paper's method, are better.
     """
     every = tables["calibration_differences"].query("labels == 'all'")
     methods = tables["method_differences"].query("labels == 'all'")

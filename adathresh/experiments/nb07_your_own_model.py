@@ -23,36 +23,15 @@ _ROWS_AT_ONCE = 4_096
 
 
 def rows_that_fit(ds):
-    """Tell how many training rows a model can take that makes the labels dense.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    int
-        As many as make 2 GiB of float64, at least 1; more than most sets have.
-    """
+    """Tell how many training rows a model can take that makes the labels dense: 2 GiB of float64."""
     return max(1, _DENSE_ENTRIES // ds.train.Y.shape[1])
 
 
 def classifier_label_sets(ds, classifier):
-    """Predict the test rows by a fitted classifier, and by its base model alone.
+    """Predict the test rows by a fitted classifier ("adaptive"), and by its base model alone.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    classifier : AdaptiveThresholdClassifier
-        Fitted on the training rows, around one estimator.
-
-    Returns
-    -------
-    dict of str to Prediction
-        Label sets and probabilities for "own predict" of the estimator, for one "global threshold" of its scores,
-        tuned for macro-F1 on the validation rows (which the adaptive rule never sees), and for "adaptive".
+    "own predict" is the base model's own rule; "global threshold" is one threshold of its scores, tuned for
+    macro-F1 on the validation rows, which the adaptive rule never sees.
     """
     model, n_labels = classifier.estimator_, ds.train.Y.shape[1]
     validation, test = (base_scores(model, X, n_labels=n_labels) for X in (ds.validation.X, ds.test.X))
@@ -68,19 +47,9 @@ def classifier_label_sets(ds, classifier):
 
 
 def label_set_metrics(ds, prediction):
-    """Evaluate label sets of the test rows by what a user looks at first.
+    """Evaluate label sets of the test rows by what a user looks at first: F1 and precision.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    prediction : Prediction
-        Label sets, and the probabilities they come from.
-
-    Returns
-    -------
-    dict of str to float
-        F1 and precision at 1, then ``precision`` over all predicted pairs (NaN without any).
+    ``precision`` is taken over all predicted pairs, NaN without any.
     """
     predicted, probabilities = prediction.label_sets, prediction.probabilities
     n_predicted = predicted.sum()
@@ -96,29 +65,11 @@ def label_set_metrics(ds, prediction):
 
 
 def telling_pair(ds, predicted, other, share):
-    """Choose a test pair to be explained: right in one prediction, missing in another, of a rare label.
+    """Choose a pair to be explained: right in one prediction, missing in another, of a rare label.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    predicted, other : sparse of shape (n_samples, n_labels)
-        Label sets of the test rows.
-    share : sparse of shape (n_samples, n_labels)
-        Neighbour shares of the test rows.
-
-    Returns
-    -------
-    tuple of int
-        Row and label: the pair with the neighbour share nearest to one half, so that neighbours of both kinds
-        can be seen; the first one among equals. A label is rare with 20 training rows at most; where there is
-        no such pair, frequent labels are taken, then pairs that the other prediction has, too, then any that
-        is predicted.
-
-    Raises
-    ------
-    ValueError
-        If nothing is predicted.
+    Returns row and label of the test pair with the neighbour share nearest to one half, so that neighbours of
+    both kinds can be seen. A label is rare with 20 training rows at most; where there is no such pair,
+    frequent labels are taken, then pairs that the other prediction has, too, then any that is predicted.
     """
     predicted, other = sp.csr_array(predicted), sp.csr_array(other)
     right = predicted.multiply(ds.test.Y)
@@ -133,24 +84,10 @@ def telling_pair(ds, predicted, other, share):
 
 
 def neighbor_table(ds, explanation, *, n_neighbors=6, width=72):
-    """List the nearest training rows of an explained prediction.
+    """List the nearest training rows of an explained prediction: one row a neighbour.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set that the classifier was fitted on.
-    explanation : Explanation
-        With neighbours.
-    n_neighbors : int, default=6
-        The nearest this many.
-    width : int, default=72
-        Characters shown of a row.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``weight`` (the neighbours' weights sum to 1 over all of them), ``carries`` (whether the row
-        carries the label), and ``shown``: the row's text, or the names of its labels in sets without texts.
+    ``weight`` sums to 1 over all neighbours, ``carries`` says whether the row carries the label, ``shown`` is
+    at most ``width`` characters of what :func:`describe` says of it.
     """
     nearest = explanation.neighbors[:n_neighbors]
     shown = [textwrap.shorten(describe(ds, row), width, placeholder=" …") for row, _, _ in nearest]
@@ -159,21 +96,9 @@ def neighbor_table(ds, explanation, *, n_neighbors=6, width=72):
 
 
 def describe(ds, row, *, split="train"):
-    """Say what a row is, as far as the data set tells.
+    """Say what a row of a split is: its text, or the names of its labels where there are no texts.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    row : int
-        Index of the row.
-    split : {"train", "dev", "test"}, default="train"
-        Where the row is.
-
-    Returns
-    -------
-    str
-        Its text, or its label names where there are no texts.
+    The validation split goes by the name "dev".
     """
     rows = ds.splits[split]
     if rows.texts is not None:
@@ -183,18 +108,7 @@ def describe(ds, row, *, split="train"):
 
 
 def claims(tables):
-    """Say what the rule is worth for somebody's own pipeline and scores.
-
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "own_model" and "own_model_differences".
-
-    Returns
-    -------
-    list of dict
-        The claims.
-    """
+    """Say what the rule is worth for somebody's own pipeline and scores."""
     found = tables["own_model"].set_index(["base", "rule"])["precision"]
     precision = found.loc[("saved scores", "adaptive, precision 0.8")]
     return [

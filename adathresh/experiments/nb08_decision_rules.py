@@ -25,17 +25,7 @@ class RulesOnScores(NamedTuple):
 def rules_on_all_scores(config, ds):
     """Score with every base model and label by every rule, for every seed.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-
-    Returns
-    -------
-    list of RulesOnScores
-        Base model by base model, all of them together last, and of each the seeds in order.
+    Base model by base model, all of them together last, and of each the seeds in order.
     """
     names = parts_of_together(config, ds)
     crossfit_all(config, ds, names)
@@ -43,24 +33,7 @@ def rules_on_all_scores(config, ds):
 
 
 def rules_on_scores(config, ds, base, *, seed):
-    """Label the test rows by every rule on one base model's scores.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    base : str
-        Name of the base model, or "all together".
-    seed : int
-        Of folds, training and fusion.
-
-    Returns
-    -------
-    RulesOnScores
-        Parts of the tables.
-    """
+    """Label the test rows by every rule on one base model's scores, or on all of them together."""
     predictions = all_predictions(config, ds, base, seed=seed)
     seconds = crossfitted(config, ds, base, seed=seed).cost.seconds
     timings = [{"step": f"{base}, seed {seed}", "seconds": round(seconds, 1)}]
@@ -72,22 +45,9 @@ def rules_on_scores(config, ds, base, *, seed):
 
 
 def compared_rows(config, ds, found):
-    """Compare our rule, and ours with label texts, with all others, over all seeds at once.
+    """Compare our rule, and ours with label texts, with each rival rule, over all seeds at once.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its profile has the number of draws.
-    ds : Dataset
-        The data set.
-    found : list of RulesOnScores
-        As :func:`rules_on_all_scores` returns it.
-
-    Returns
-    -------
-    list of dict
-        For each base model the mean difference over the seeds in macro-F1 and micro-F1, ours minus the other,
-        with its 95 % interval.
+    Rows are those of :func:`adathresh.experiments.core.evaluation.interval_rows`.
     """
     rows = []
     for base in dict.fromkeys(entry.base for entry in found):
@@ -104,15 +64,7 @@ def compared_rows(config, ds, found):
 def claims(tables):
     """Say which rules ours is better than, and which are better than ours.
 
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "rules" and "rule_differences".
-
-    Returns
-    -------
-    list of dict
-        The claims; models that take no seed are left out.
+    Models that take no seed are left out.
     """
     differences = tables["rule_differences"]
     seeded = differences[~differences["base"].isin(UNSEEDED)]

@@ -59,71 +59,47 @@ class Entry:
 
 
 def released_finding():
-    """Say what 0.1712 is, and what the labels in the threshold are worth on the set closest to the paper's.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Say what 0.1712 is, and what labels in the threshold are worth on the set closest to the paper's."""
     epochs = _table("eurlex57k/full/06_leakage/epochs")
     last = epochs[epochs["epoch"] == epochs["epoch"].max()]
     reported, left = last["macro_f1_released"].mean(), last["macro_f1_withheld"].mean()
     lost, n_seeds = last["difference"], last["seed"].nunique()
     return (
-        "**0.1712 is a validation figure with label leakage.** The released code computes its thresholds from the "
-        "true labels of the rows it evaluates, and reports its best epoch on the rows that choose it. On EURLEX57K, "
-        f"the set closest to the paper's, {last['epoch'].iloc[0]} epochs of that protocol report a macro-F1 of "
-        f"**{reported:.2f}**, of which **{left:.2f}** is left without the labels ({_number(n_seeds)} seeds: "
-        f"{lost.min():.3f} to {lost.max():.3f} are the labels')."
+        "**0.1712 is a validation figure with label leakage.** The released code computes its thresholds "
+        "from the true labels of the rows it evaluates, and reports its best epoch on the rows that choose "
+        f"it. On EURLEX57K, the set closest to the paper's, {last['epoch'].iloc[0]} epochs of that protocol "
+        f"report a macro-F1 of **{reported:.2f}**, of which **{left:.2f}** is left without the labels "
+        f"({_number(n_seeds)} seeds: {lost.min():.3f} to {lost.max():.3f} are the labels')."
     )
 
 
 def method_finding():
-    """Say what the paper's thresholds add once no label leaks into them.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Say what the paper's thresholds add once no label leaks into them."""
     differences = training_differences()
     level = (differences["low"] <= 0) & (differences["high"] >= 0)
     low, high = differences["difference"].min(), differences["difference"].max()
     return (
-        "**Trained end to end without leakage, the paper's thresholds add little.** Against the same loss with "
-        f"θ = 0, macro-F1 changes by {_signed(low)} to {_signed(high)} on {len(differences)} data sets; the "
-        f"95 % interval holds 0 on {level.sum()} of them."
+        "**Trained end to end without leakage, the paper's thresholds add little.** Against the same loss "
+        f"with θ = 0, macro-F1 changes by {_signed(low)} to {_signed(high)} on {len(differences)} data "
+        f"sets; the 95 % interval holds 0 on {level.sum()} of them."
     )
 
 
 def rule_finding():
-    """Count how the post-hoc rule compares with its rivals over all data sets.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Count how the post-hoc rule compares with its rivals over all data sets."""
     rivals = inductive_rivals(_rules())
     counts = rivals["adaptive_is"].value_counts().reindex(["better", "level", "worse"], fill_value=0)
     n_pairs = len(rivals.groupby(["dataset", "base"]))
     return (
         "**The same two signals pay once they are fitted on held-out scores.** Against "
-        f"{rivals['rule'].nunique()} rival rules on {n_pairs} pairs of data set and base model, the macro-F1 of "
-        f"`adaptive` is clearly better in {counts['better']} of {len(rivals)} comparisons, level in "
+        f"{rivals['rule'].nunique()} rival rules on {n_pairs} pairs of data set and base model, the macro-F1 "
+        f"of `adaptive` is clearly better in {counts['better']} of {len(rivals)} comparisons, level in "
         f"{counts['level']}, clearly worse in {counts['worse']} (paired bootstrap, 95 % intervals)."
     )
 
 
 def state():
-    """Say which data sets the results of this version cover, and which are older.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Say which data sets the results of this version cover, and which are older."""
     versions = {}
     for path in sorted(_results().glob(f"**/{RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -141,12 +117,9 @@ def state():
 
 
 def rules_page():
-    """Build the table of rules on cross-fitted scores: one line a data set, its first base model.
+    """Build the table of rules on cross-fitted scores, macro-F1 / micro-F1: one line a data set.
 
-    Returns
-    -------
-    str
-        Markdown; macro-F1 / micro-F1.
+    Shown is the set's first base model.
     """
     lines = []
     for (name, profile), frame in _rules().groupby(["dataset", "profile"]):
@@ -159,10 +132,7 @@ def rules_page():
 def released_page():
     """Build the table of the released protocol on the validation rows: one line a data set.
 
-    Returns
-    -------
-    str
-        Markdown; macro-F1 / micro-F1.
+    Shown are macro-F1 / micro-F1.
     """
     lines = []
     for path in sorted(_results().glob("*/06_leakage/reported.csv")):
@@ -173,13 +143,7 @@ def released_page():
 
 
 def long_training_page():
-    """Build the table of the longest trainings of the released protocol.
-
-    Returns
-    -------
-    str
-        Markdown; macro-F1 on the reported rows.
-    """
+    """Build the table of the longest trainings of the released protocol: macro-F1 on the reported rows."""
     lines = []
     for name, profile, folder in places_with(_results(), "06_leakage/epochs.csv"):
         last = read_table(folder / "epochs.csv").groupby("epoch").mean(numeric_only=True).iloc[-1]
@@ -192,10 +156,7 @@ def long_training_page():
 def method_page():
     """Build the table of what the paper's thresholds add without leakage.
 
-    Returns
-    -------
-    str
-        Markdown; macro-F1, mean over seeds, with its 95 % interval.
+    Shown is macro-F1, mean over seeds, with its 95 % interval.
     """
     lines = [
         [name, f"{_signed(row['difference'])} ({_signed(row['low'])} to {_signed(row['high'])})"]
@@ -207,10 +168,7 @@ def method_page():
 def models_page():
     """Build the table of base models: at 0.5, under the best rival rule, with ours.
 
-    Returns
-    -------
-    str
-        Markdown; macro-F1 on the test rows, mean over seeds.
+    Shown is macro-F1 on the test rows, mean over seeds.
     """
     lines = []
     for name, profile, folder in places_with(_results(), "02_baselines/gap.csv"):
@@ -225,10 +183,7 @@ def models_page():
 def calibration_page():
     """Build the table of calibration: the fused probabilities minus each calibrator's, on the same pairs.
 
-    Returns
-    -------
-    str
-        Markdown; below 0 the fused probabilities are better.
+    Below 0 the fused probabilities are better.
     """
     lines = []
     for name, profile, folder in places_with(_results(), "05_calibration/calibration_differences.csv"):
@@ -244,13 +199,7 @@ def calibration_page():
 
 
 def ledger():
-    """Build the ledger: every sentence of the paper's abstract, and every finding of the README.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Build the ledger: every sentence of the paper's abstract, and every finding of the README."""
     lines = [
         [entry.claim, entry.found, entry.source, f"`{entry.command}`", entry.verdict]
         for entry in (*abstract_entries(), *readme_entries())
@@ -259,13 +208,7 @@ def ledger():
 
 
 def abstract_entries():
-    """Hold the sentences of the abstract of arXiv:2505.03118 against the tables.
-
-    Returns
-    -------
-    list of Entry
-        In the order of the abstract.
-    """
+    """Hold the sentences of the abstract of arXiv:2505.03118, in order, against the tables."""
     data = _table("pyapi/01_data/data").iloc[0]
     rare = data["labels_with_at_most_5_train_rows"] / data["n_labels"]
     gap = _table("pyapi/02_baselines/gap")
@@ -276,15 +219,17 @@ def abstract_entries():
     return [
         Entry(
             "Labels are many for each sample, under heavy imbalance and noise",
-            f"{rare:.0%} of the embedded corpus' labels have at most 5 training rows; noise is not varied yet",
+            f"{rare:.0%} of the embedded corpus' labels have at most 5 training rows; noise is not "
+            "varied yet",
             "pyapi/01_data/data.csv",
             reproduce("01"),
             f"{REPRODUCED} (imbalance); {NOT_TESTED} (noise)",
         ),
         Entry(
             "Fixed thresholds overlook context and global rarity",
-            f"the fixed threshold 0.5 is clearly worse than `adaptive` for {_outcomes(fixed_claims)['above 0']} of "
-            f"{len(fixed_claims)} base models; it reaches at most {gap['fixed'].max():.3f}",
+            "the fixed threshold 0.5 is clearly worse than `adaptive` for "
+            f"{_outcomes(fixed_claims)['above 0']} of {len(fixed_claims)} base models; it reaches at most "
+            f"{gap['fixed'].max():.3f}",
             "pyapi/02_baselines/differences.csv, gap.csv",
             reproduce("02"),
             REPRODUCED,
@@ -313,16 +258,17 @@ def abstract_entries():
         ),
         Entry(
             "Macro-F1 is 0.1712 on AmazonCat-13K",
-            "the data are not at hand; by its code the figure stems from rows of the training file, with their "
-            "labels in the threshold. " + _released_on_eurlex(),
+            "the data are not at hand; by its code the figure stems from rows of the training file, with "
+            "their labels in the threshold. " + _released_on_eurlex(),
             "eurlex57k/full/06_leakage/epochs.csv",
             "adathresh reproduce --dataset eurlex57k --profile full --only 06",
             f"{NOT_TESTED} (the figure); {NOT_REPRODUCED} (without the labels)",
         ),
         Entry(
             "This substantially outperforms tree-based and transformer-based methods",
-            "the paper's own tables are not available; on the official test split transformers reach 0.35 to 0.41 "
-            "(Hauss et al., doi 10.1145/3820755.3832808), which a validation figure cannot be compared with",
+            "the paper's own tables are not available; on the official test split transformers reach 0.35 to "
+            "0.41 (Hauss et al., doi 10.1145/3820755.3832808), which a validation figure cannot be compared "
+            "with",
             "–",
             reproduce("06"),
             NOT_TESTED,
@@ -338,13 +284,7 @@ def abstract_entries():
 
 
 def readme_entries():
-    """Name the table and the command behind every finding of the README.
-
-    Returns
-    -------
-    list of Entry
-        In the order of the README.
-    """
+    """Name the table and the command behind every finding of the README, in its order."""
     findings = [
         (
             released_finding,
@@ -368,12 +308,9 @@ def readme_entries():
 
 
 def training_differences():
-    """Average what the paper's thresholds add over seeds, set by set.
+    """Average over seeds, set by set, what the paper's thresholds add.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by data set: difference, low and high of macro-F1, the method minus the same loss with θ = 0.
+    Indexed by data set: difference, low and high of macro-F1, the method minus the same loss with θ = 0.
     """
     rows = {}
     for name, _, folder in places_with(_results(), "03_training/training_differences.csv"):

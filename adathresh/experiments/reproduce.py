@@ -1,4 +1,4 @@
-"""Run the numbered notebooks in order into one folder, and say whether the published results came out again."""
+"""Run the numbered notebooks in order into one folder, and say whether the published results come out."""
 
 import dataclasses
 import json
@@ -30,32 +30,11 @@ DIFFERENT = 3
 def reproduce(config, *, only=None, notebooks_dir=None, progress=True, update_reference=False):
     """Run the notebooks in order, write what they find, and compare it with what is published.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its results go to ``config.folder``, a folder for each notebook.
-    only : sequence of str, optional
-        Run only these notebooks, named by number (``"02"``) or by name (``"02_baselines"``).
-    notebooks_dir : str or path-like, optional
-        Folder of the notebooks; None for those that belong to this package.
-    progress : bool, default=True
-        Whether to show the progress over all cells.
-    update_reference : bool, default=False
-        Whether the results replace the published ones, once every notebook has run.
-
-    Returns
-    -------
-    int
-        The exit status: 0 when every notebook ran and all claims and values came out as published (or nothing
-        is published to compare with), 1 when a cell failed (its notebook is kept as far as it came), 3 when a
-        claim or a value differs, 130 after an interruption from the keyboard.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there are no notebooks, or no clone whose published results could be replaced.
-    ValueError
-        If ``only`` names a notebook that is not there, or a notebook lacks a parameter of the configuration.
+    ``only`` names notebooks by number ("02") or name ("02_baselines"); ``update_reference`` replaces the
+    published results once every notebook has run. Returns the exit status: 0 when all ran and all claims and
+    values came out as published (or nothing is published to compare with), 1 when a cell failed (its notebook
+    is kept as far as it came), 3 when a claim or a value differs, 130 after an interruption from the
+    keyboard.
     """
     if update_reference and config.reference_folder is None:
         raise FileNotFoundError(
@@ -130,18 +109,7 @@ class _RunRecord:
 
 
 def read_run(path):
-    """Read a ``run.json``.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    dict
-        Its content; empty where there is none that can be read.
-    """
+    """Read a ``run.json``; empty where there is none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return content if content.keys() >= {"config", "versions", "started", "notebooks"} else {}

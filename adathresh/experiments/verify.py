@@ -11,20 +11,8 @@ from adathresh.experiments.core.results import RECORD, read_table, read_tables
 def verify(results=None):
     """Read every claim of the published results off its tables, and compare it with what is published.
 
-    Parameters
-    ----------
-    results : pathlib.Path, optional
-        A folder of results; None for the clone's ``results/``.
-
-    Returns
-    -------
-    int
-        The exit status: 0 when every file is there and every claim comes out as published, 1 otherwise.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there are no results.
+    None: the clone's ``results/``. Returns the exit status: 0 when every file is there and every claim comes
+    out as published, 1 otherwise.
     """
     root = repository_root()
     if results is None and root is None:
@@ -46,19 +34,9 @@ def verify(results=None):
 
 
 def verify_notebook(folder):
-    """Check the published results of one notebook.
+    """Check the published results of one notebook; return the number of its claims, and its problems.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Its results.
-
-    Returns
-    -------
-    n_claims : int
-        Claims that were read off the tables.
-    problems : list of str
-        Files that are missing or that nothing names, claims that do not follow from the tables.
+    Problems are files that are missing or that nothing names, and claims that do not follow from the tables.
     """
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     named = {f"{name}.csv" for name in record["tables"]} | {f"{name}.png" for name in record["figures"]}

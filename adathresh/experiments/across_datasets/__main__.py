@@ -1,10 +1,10 @@
 """Sum the results of all data sets up: ``python -m adathresh.experiments.across_datasets``.
 
-``rules.csv`` has one line for every data set, base model and rule of notebook 08, ``rules.png`` shows how often
-``adaptive`` is better than each inductive rival, level with it, or worse. ``models.csv`` has one line for every
-data set and base model of notebook 02, ``models.png`` and ``models_with_texts.png`` show their mean ranks over
-all data sets and over those with texts. All of it goes to ``results/across_datasets/`` and is made from the
-tables of the data sets, of the full profile where there is one, without computing anything anew.
+``rules.csv`` has one line for every data set, base model and rule of notebook 08, ``rules.png`` shows how
+often ``adaptive`` is better than each inductive rival, level with it, or worse. ``models.csv`` has one line
+for every data set and base model of notebook 02, ``models.png`` and ``models_with_texts.png`` show their mean
+ranks over all data sets and over those with texts. All of it goes to ``results/across_datasets/`` and is made
+from the tables of the data sets, of the full profile where there is one, without computing anything anew.
 """
 
 import argparse
@@ -25,23 +25,7 @@ from adathresh.utils.files import whole_file
 
 
 def write_summary(folder):
-    """Write the tables and figures.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The results.
-
-    Returns
-    -------
-    list of pathlib.Path
-        What was written.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no data set has the tables of notebooks 02 and 08.
-    """
+    """Write the tables and figures of a folder of results, and return their paths."""
     tables = {"rules": rules_table(folder), "models": models_table(folder)}
     use_style()
     figures = {"rules": plot_outcomes(outcomes(tables["rules"])), "models": _plot_ranks(tables["models"])}
@@ -59,18 +43,7 @@ def write_summary(folder):
 
 
 def main(arguments=None):
-    """Write the summary of a folder of results.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        The command line; None for that of this process.
-
-    Returns
-    -------
-    int
-        Exit status: 0, or 1 where there are no results.
-    """
+    """Write the summary of a folder of results; exit status 1 where there are no results."""
     parser = argparse.ArgumentParser(
         prog="python -m adathresh.experiments.across_datasets", description=__doc__
     )

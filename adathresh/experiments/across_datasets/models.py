@@ -14,23 +14,11 @@ _TRANSFORMER = "MiniLM, frozen"
 
 
 def models_table(folder):
-    """Average the seeds of every data set and base model.
+    """Average the seeds of every data set and base model: one row for each, with macro-F1 on the test rows.
 
-    Parameters
-    ----------
-    folder : str or path-like
-        Holds ``gap.csv`` in ``<dataset>/02_baselines/``, or below ``<dataset>/full/``, which goes before.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns dataset, profile, base, seeds, and the base model's macro-F1 on the test rows: fixed (at 0.5),
-        best_rival (under the rival rule that is best in a cross-validation), adaptive.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no data set has the table.
+    Columns fixed (at 0.5), best_rival (under the rival rule that is best in a cross-validation) and adaptive.
+    ``folder`` holds ``<dataset>/02_baselines/gap.csv`` or ``<dataset>/full/02_baselines/gap.csv``, which goes
+    before.
     """
     return pd.concat(
         [_one_set(*place) for place in places_with(folder, "02_baselines/gap.csv")], ignore_index=True
@@ -38,24 +26,9 @@ def models_table(folder):
 
 
 def places_with(folder, file):
-    """Find the results of each data set that has a table: those of the full profile, else the quick ones.
+    """Find (data set, profile, folder) of all results with a table such as "02_baselines/gap.csv".
 
-    Parameters
-    ----------
-    folder : str or path-like
-        The results.
-    file : str
-        The table, with the notebook that writes it: "02_baselines/gap.csv".
-
-    Returns
-    -------
-    list of tuple of (str, str, pathlib.Path)
-        Data set, profile and the notebook's folder, in the order of the names.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no data set has the table.
+    The full profile goes before the quick one; sorted by data set.
     """
     quick, full = (Path(folder).glob(f"{place}/{file}") for place in ("*", "*/full"))
     found = {path.parts[-3]: ("quick", path.parent) for path in quick}
@@ -68,35 +41,16 @@ def places_with(folder, file):
 
 
 def with_texts(models):
-    """Select the data sets on which transformers were trained.
-
-    Parameters
-    ----------
-    models : pandas.DataFrame
-        As :func:`models_table` returns it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        All base models of those sets.
-    """
+    """Select, from :func:`models_table`, the data sets on which transformers were trained."""
     return models[models["dataset"].isin(models.loc[models["base"] == _TRANSFORMER, "dataset"])]
 
 
 def mean_ranks(table):
     """Rank all pairs of a base model and a rule on each data set, and average the ranks over the sets.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As :func:`models_table` returns it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a base model that every set has, the best with ``adaptive`` first; a column for each of
-        :data:`RULES`. 1 is the best rank, ties share theirs. Label trees and extra trees, of which each set
-        has one, count as one.
+    One row a base model that every set has, the best with ``adaptive`` first; a column for each of
+    :data:`RULES`. 1 is the best rank, ties share theirs. Label trees and extra trees, of which each set has
+    one, count as one.
     """
     bases = table["base"].where(~table["base"].isin(_TREES), "trees")
     values = table.assign(base=bases).pivot(index="dataset", columns="base", values=list(RULES))
@@ -108,24 +62,9 @@ def critical_difference(n_methods, n_sets, *, level=0.05):
     """Return by how much two mean ranks have to differ, by the Nemenyi test.
 
     q √(k (k + 1) / 6N) for k methods on N data sets, q the studentised range's quantile over √2 (Demšar 2006,
-    "Statistical Comparisons of Classifiers over Multiple Data Sets", section 3.2.2).
+    "Statistical Comparisons of Classifiers over Multiple Data Sets", section 3.2.2); ``level`` is the
+    probability of any false finding.
 
-    Parameters
-    ----------
-    n_methods : int
-        Methods that are ranked, at least 2.
-    n_sets : int
-        Data sets, at least 1.
-    level : float, default=0.05
-        Probability of any false finding, in (0, 1).
-
-    Returns
-    -------
-    float
-        In ranks.
-
-    Examples
-    --------
     >>> round(critical_difference(4, 14), 2)
     1.25
     """

@@ -11,58 +11,27 @@ _ONE_LINE = ["dataset", "base", "rule", "mode"]
 def rules_table(folder):
     """Average the seeds of every data set, base model and rule, and say how ``adaptive`` compares.
 
-    Parameters
-    ----------
-    folder : str or path-like
-        Holds ``rules.csv`` and ``rule_differences.csv`` in ``<dataset>/08_decision_rules/``, or below
-        ``<dataset>/full/``, which goes before.
+    One row for each. ``adaptive_difference`` is the macro-F1 of ``adaptive`` minus the rule's,
+    ``adaptive_low`` and ``adaptive_high`` its 95 % interval; ``adaptive_is`` "better" where the interval lies
+    above 0, "worse" where it lies below, else "level". ``texts_difference`` and so on are the same for
+    ``adaptive + label texts``, missing where there are no texts; both are missing for the rule itself.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns dataset, profile, base, rule, mode, seeds, macro_f1, micro_f1 (means over the seeds);
-        adaptive_difference (macro-F1 of ``adaptive`` minus the rule's), adaptive_low and adaptive_high (its
-        95 % interval) and adaptive_is: "better" where the interval lies above 0, "worse" where it lies below,
-        else "level". texts_difference and so on are the same for ``adaptive + label texts``. Missing for the
-        rule itself, and the latter where there are no texts.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no data set has both tables.
+    ``folder`` holds ``rules.csv`` and ``rule_differences.csv`` in ``<dataset>/08_decision_rules/``, or below
+    ``<dataset>/full/``, which goes before.
     """
     places = places_with(folder, "08_decision_rules/rule_differences.csv")
     return pd.concat([_one_set(profile, place) for _, profile, place in places], ignore_index=True)
 
 
 def inductive_rivals(table):
-    """Select the rules that ``adaptive`` has to beat.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As :func:`rules_table` returns it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows of rules that are not ours and have not seen the rows to be predicted.
-    """
+    """Select the rules that ``adaptive`` has to beat: rivals that have not seen the rows to be predicted."""
     return table[(table["mode"] == "inductive") & ~table["rule"].str.startswith(OURS)]
 
 
 def outcomes(table):
     """Count over data sets and base models how ``adaptive`` compares with each inductive rival.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As :func:`rules_table` returns it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a rule, columns better, level and worse.
+    One row a rival rule, columns better, level and worse.
     """
     rivals = inductive_rivals(table)
     counts = pd.crosstab(rivals["rule"], rivals["adaptive_is"])

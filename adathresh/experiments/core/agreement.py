@@ -27,35 +27,18 @@ class Agreement(NamedTuple):
 
     @property
     def holds(self):
-        """Whether every number agrees.
-
-        Returns
-        -------
-        bool
-            False, too, where the tables describe different rows.
-        """
+        """Whether every number agrees; False, too, where the tables describe different rows."""
         return not self.problem
 
 
 def agreement(here, there, *, unseeded=None):
-    """Compare two tables of the same rows.
+    """Compare a table with the published one: text and seeds must be equal, numbers agree within a tolerance.
 
     A number may differ by a share of the effect that its column shows: of the distance between the smallest
     and the greatest published value among the rows of the same base model. A finding that rests on a tenth of
-    that distance can therefore not be reversed unnoticed. Text and seeds must be equal.
-
-    Parameters
-    ----------
-    here, there : pandas.DataFrame
-        The table, and the published one.
-    unseeded : str, optional
-        Which rows come from a model that takes no seed, as :meth:`pandas.DataFrame.query` takes it; theirs may
-        differ by a greater share.
-
-    Returns
-    -------
-    Agreement
-        The count, and what is wrong.
+    that distance can therefore not be reversed unnoticed. ``unseeded``, a query as
+    :meth:`pandas.DataFrame.query` takes it, names the rows of models that take no seed, which may differ by
+    more.
     """
     numeric = [
         name for name in here if name != "seed" and _is_numeric(here, name) and _is_numeric(there, name)

@@ -162,86 +162,29 @@ BASE_MODELS = {
 
 
 def base_model_names(config, ds):
-    """Name the base models that are trained on a data set.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    list of str
-        In the order of the registry.
-    """
+    """Name the base models that are trained on a data set, in the order of the registry."""
     return [name for name, model in BASE_MODELS.items() if model.suits(config, ds)]
 
 
 def make_base_model(config, ds, name, *, seed):
-    """Return a base model with the strength that is best on the validation rows, not fitted.
+    """Return a base model, not fitted, with the strength that is best on the validation rows.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    name : str
-        A name of :data:`BASE_MODELS`.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    estimator
-        With ``fit`` and scores. Its strength is chosen with the run's first seed, the same for all seeds.
+    The strength is chosen with the run's first seed and is the same for all seeds.
     """
     return _with_strength(config, ds, name, chosen_strength(config, ds, name), seed=seed)
 
 
 def chosen_strength(config, ds, name):
-    """Choose a base model's strength on the validation rows.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    name : str
-        A name of :data:`BASE_MODELS`.
-
-    Returns
-    -------
-    float or int
-        The value of the grid with the greatest :func:`validation_macro_f1`.
-    """
+    """Choose the strength from a base model's grid that has the greatest :func:`validation_macro_f1`."""
     grid = BASE_MODELS[name].grid
     reached = [validation_macro_f1(config, ds, name, strength) for strength in grid]
     return grid[int(np.argmax(reached))]
 
 
 def validation_macro_f1(config, ds, name, strength):
-    """Judge one strength of a base model on the validation rows, once.
+    """Macro-F1 of the validation rows under the one global threshold that is best for them, computed once.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    name : str
-        A name of :data:`BASE_MODELS`.
-    strength : float or int
-        One value of the grid.
-
-    Returns
-    -------
-    float
-        Macro-F1 of the validation rows by a model of the training rows, under the one global threshold that is
-        best for them.
+    The base model, with the given strength, is fitted on the training rows.
     """
     model = _with_strength(config, ds, name, strength, seed=config.random_state)
     key = {"what": "strength", "data": ds.fingerprint, "rows": rows_key(ds), "model": repr(model)}
@@ -249,38 +192,16 @@ def validation_macro_f1(config, ds, name, strength):
 
 
 def rows_of(model, rows):
-    """Return rows as a base model reads them.
-
-    Parameters
-    ----------
-    model : estimator
-        A base model.
-    rows : Split
-        Rows with features and perhaps texts.
-
-    Returns
-    -------
-    sequence
-        The texts for a model that reads texts, else the features.
-    """
+    """Return rows as a base model reads them: texts for a model that reads texts, else features."""
     return rows.texts if isinstance(model, TextClassifier) else rows.X
 
 
 @contextmanager
 def resumable(model, identity):
-    """Let an interrupted fine-tuning go on when it is called again; once it is done nothing is left of it.
+    """Yield the model to be fitted, so that an interrupted fine-tuning goes on when it is called again.
 
-    Parameters
-    ----------
-    model : estimator
-        A base model, not fitted.
-    identity : str
-        What tells this training from others of the same model.
-
-    Yields
-    ------
-    estimator
-        The model to be fitted; of models without checkpoints the one that was given.
+    ``identity`` tells this training from others of the same model. Once it is done nothing is left of it; a
+    model without checkpoints is yielded as it is.
     """
     if not isinstance(model, FineTunedTransformer):
         yield model

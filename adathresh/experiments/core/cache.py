@@ -20,33 +20,14 @@ _DESCRIPTION = ".description"  # no result has this name, as a part of CSR comes
 def cached_arrays(key, compute):
     """Return the arrays of a computation, from disk if the same one was done before.
 
-    A file is found again only for the same key, the same sources of this package (those of the module that
-    ``compute`` is written in and of all that it imports, however far away) and the same versions of the
-    numerical libraries, so a changed program never meets stale numbers. A file that says of
-    itself that it is of another computation (it was copied or renamed), or that is damaged, is not used: a
-    warning names it, and it is replaced. The files lie under ``$ADATHRESH_CACHE`` or the platform's cache
-    folder and may be deleted at any time.
+    ``key`` has all that the result depends on, in JSON types: the data's fingerprint, parameters, the random
+    state. A file is found again only for the same key, the same sources (of the module that ``compute`` is
+    written in and of all that it imports from this package) and the same versions of the numerical libraries,
+    so a changed program never meets stale numbers.
 
-    Parameters
-    ----------
-    key : dict
-        Everything that the result depends on, in JSON types: the data's fingerprint, the model's parameters,
-        the random state.
-    compute : callable
-        A function of this package, called without arguments when there is no file; returns a dict of str to
-        numpy.ndarray or CSR.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray or scipy.sparse.csr_array
-        What ``compute`` returned, with sparse matrices as ``csr_array``.
-
-    Raises
-    ------
-    TypeError
-        If the key is not JSON, or an array holds Python objects.
-    ValueError
-        If the key holds NaN or infinity.
+    A file that says of itself that it is of another computation (it was copied or renamed), or that is
+    damaged, is replaced with a warning. Files lie under ``$ADATHRESH_CACHE`` or the platform's cache folder
+    and may be deleted at any time.
     """
     description = _describe(key, compute.__module__)
     path = cache_folder() / "runs" / f"{hashlib.sha256(description.encode()).hexdigest()}.npz"

@@ -21,18 +21,8 @@ METRICS = {"macro_f1": "Macro-F1", "micro_f1": "Micro-F1", "ece": "ECE", "brier"
 def interval_claims(frame, wording):
     """Claim the sign of every difference in a table, or that its interval holds 0.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Columns difference, low and high, and those that ``wording`` names. Repetitions, one row a seed, are
-        averaged.
-    wording : str
-        The claim in words, with names of columns in braces: "{a} against {b}, {metric}".
-
-    Returns
-    -------
-    list of dict
-        One claim for each wording that comes out, in the order of the rows.
+    ``frame`` has columns difference, low and high, and those that ``wording`` names in braces: "{a} against
+    {b}, {metric}". Rows of equal wording are repetitions and are averaged into one claim.
     """
     shown = frame.replace({"metric": METRICS}) if "metric" in frame else frame
     named = shown.assign(claim=[wording.format(**row) for row in shown.to_dict("records")])
@@ -50,19 +40,8 @@ def interval_claims(frame, wording):
 def order_claim(claim, values, *, digits=3):
     """Claim the order of some named values.
 
-    Parameters
-    ----------
-    claim : str
-        What is ordered.
-    values : dict of str to float, or pandas.Series
-        The values by name.
-    digits : int, default=3
-        Values that are equal after rounding to so many decimals count as equal.
-
-    Returns
-    -------
-    dict
-        The claim; its outcome is the names from the greatest to the smallest value, with > or = between them.
+    The outcome is their names, the greatest first, with > or = between them. Values that are equal after
+    rounding to ``digits`` decimals count as equal.
     """
     items = sorted(((name, round(float(value), digits)) for name, value in dict(values).items()))
     items.sort(key=lambda item: -item[1] if np.isfinite(item[1]) else np.inf)
@@ -74,38 +53,12 @@ def order_claim(claim, values, *, digits=3):
 
 
 def yes_claim(claim, holds, figures):
-    """Claim that something is so.
-
-    Parameters
-    ----------
-    claim : str
-        What is claimed.
-    holds : bool
-        Whether it is so.
-    figures : str
-        The figures behind it.
-
-    Returns
-    -------
-    dict
-        The claim; its outcome is "yes" or "no".
-    """
+    """Claim that something is so, with the figures behind it: the outcome is "yes" or "no"."""
     return {"claim": claim, "outcome": "yes" if holds else "no", "figures": figures}
 
 
 def claims_differ(here, published):
-    """Name the claims whose outcome is not the published one.
-
-    Parameters
-    ----------
-    here, published : pandas.DataFrame
-        Columns claim and outcome.
-
-    Returns
-    -------
-    list of str
-        One sentence for each claim that differs or that only one side makes.
-    """
+    """Say in one sentence each which claims differ in their outcome or are made on one side only."""
     ours = dict(zip(here["claim"], here["outcome"], strict=True))
     theirs = dict(zip(published["claim"], published["outcome"], strict=True))
     return [
@@ -116,18 +69,7 @@ def claims_differ(here, published):
 
 
 def as_table(rows):
-    """Return claims as the table that is written.
-
-    Parameters
-    ----------
-    rows : list of dict
-        The claims.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns claim, outcome and figures.
-    """
+    """Return claims as the table that is written: columns claim, outcome and figures."""
     table = pd.DataFrame(rows, columns=["claim", "outcome", "figures"])
     if table["claim"].duplicated().any():
         raise ValueError(f"claimed twice: {table['claim'][table['claim'].duplicated()].iloc[0]}")

@@ -9,58 +9,41 @@ from adathresh.utils.suggest import did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """The numbers in which ``--profile quick`` and ``--profile full`` differ.
-
-    Attributes
-    ----------
-    n_seeds : int
-        Repetitions of everything that training makes random.
-    max_epochs : int
-        Passes over the training rows at most; early stopping on the dev split usually ends sooner.
-    patience : int
-        Epochs without a better dev score after which training stops.
-    hidden_layers : tuple of int
-        Widths of the network's hidden layers.
-    learning_rate : float
-        Step size of the network's optimiser.
-    batch_size : int
-        Training rows per step.
-    top_scores : int
-        Scores kept for each row.
-    ablation_rows : int
-        Training rows used by the ablations and the leakage audit at most.
-    released_epochs : int
-        Epochs of the released protocol.
-    long_epochs : int
-        Epochs of its long run; as many as ``released_epochs`` is the same run.
-    n_bootstrap : int
-        Draws of the paired bootstrap over test rows.
-    network_labels : int
-        Labels up to which the network is a base model, which takes four trainings of it.
-    first_words : int
-        Words of a text's beginning on which a linear model of their own is cross-fitted, too; 0 for none.
-    text_tokens : int
-        Tokens of a text that a transformer reads.
-    tuning_steps : int
-        Steps of a fine-tuning at most, of 32 texts each; three epochs usually end before the full profile's.
-        0: no transformer is fine-tuned, as a few steps would be no rival.
-    """
+    """The numbers in which ``--profile quick`` and ``--profile full`` differ."""
 
     n_seeds: int
+    """Repetitions of everything that training makes random."""
     max_epochs: int
+    """Passes over the training rows at most; early stopping on the validation rows usually ends sooner."""
     patience: int
+    """Epochs without a better score of the validation rows after which training stops."""
     hidden_layers: tuple[int, ...]
+    """Widths of the network's hidden layers."""
     learning_rate: float
+    """Step size of the network's optimiser."""
     batch_size: int
+    """Training rows per step."""
     top_scores: int
+    """Scores kept for each row."""
     ablation_rows: int
+    """Training rows used by the ablations and the leakage audit at most."""
     released_epochs: int
+    """Epochs of the released protocol."""
     long_epochs: int
+    """Epochs of its long run; as many as ``released_epochs`` is the same run."""
     n_bootstrap: int
+    """Draws of the paired bootstrap over test rows."""
     network_labels: int
+    """Labels up to which the network is a base model, which takes four trainings of it."""
     first_words: int
+    """Words of a text's beginning on which a linear model of their own is cross-fitted, too; 0 for none."""
     text_tokens: int
+    """Tokens of a text that a transformer reads."""
     tuning_steps: int
+    """Steps of a fine-tuning at most, of 32 texts each; three epochs usually end before the full profile's.
+
+    0: no transformer is fine-tuned, as a few steps would be no rival.
+    """
 
 
 PROFILES = {
@@ -102,61 +85,36 @@ PROFILES = {
 
 
 def repository_root():
-    """Find the clone that this package is run from.
-
-    Returns
-    -------
-    pathlib.Path or None
-        The folder with ``pyproject.toml`` and ``notebooks/``; None for a package installed without them.
-    """
+    """Find the clone that this package is run from; None for a package installed without one."""
     root = Path(__file__).resolve().parents[3]
     return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run of the notebooks, checked when it is made.
-
-    Attributes
-    ----------
-    dataset : str, default="pyapi"
-        Name of the data set, as in :func:`adathresh.datasets.load_dataset`.
-    data_dir : str, optional
-        Folder that holds the data sets; None for the default one.
-    profile : {"quick", "full"}, default="quick"
-        Which column of :data:`PROFILES` the numbers come from.
-    seeds : int, optional
-        Repetitions of everything random; None for the profile's own number.
-    random_state : int, default=0
-        The first seed; the others follow it.
-    out : str, optional
-        Folder for results; None for ``reproduced/<dataset>/`` (``reproduced/<dataset>/full/`` for the full
-        profile) in the clone that the package is run from, or in the working directory where there is none.
-    save : bool, default=False
-        Whether tables and figures are written. Only ``adathresh reproduce`` sets it, so that reading or
-        testing a notebook never changes results.
-
-    Raises
-    ------
-    TypeError
-        For an unknown name or a value of the wrong type.
-    ValueError
-        For a value out of range.
-
-    Examples
-    --------
-    >>> from adathresh.experiments.core.config import RunConfig
-    >>> RunConfig(dataset="scene", seeds=3).seed_list
-    (0, 1, 2)
-    """
+    """One run of the notebooks, checked when it is made."""
 
     dataset: str = "pyapi"
+    """Name of the data set, as in :func:`adathresh.datasets.load_dataset`."""
     data_dir: str | None = None
+    """Folder that holds the data sets; None: the default one."""
     profile: str = "quick"
+    """Which of :data:`PROFILES` the numbers come from, "quick" or "full"."""
     seeds: int | None = None
+    """Repetitions of everything random; None: the profile's number."""
     random_state: int = 0
+    """The first seed; the others follow it."""
     out: str | None = None
+    """Folder for results.
+
+    None: ``reproduced/<dataset>/`` (``reproduced/<dataset>/full/`` for the full profile) in the clone that
+    the package is run from, or in the working directory where there is none.
+    """
     save: bool = False
+    """Whether tables and figures are written.
+
+    Only ``adathresh reproduce`` sets it, so that reading or testing a notebook never changes results.
+    """
 
     def __post_init__(self):
         for name, optional in (("dataset", False), ("profile", False), ("data_dir", True), ("out", True)):
@@ -178,23 +136,10 @@ class RunConfig:
 
     @classmethod
     def from_notebook(cls, namespace):
-        """Build the configuration from what a notebook's parameters cell has set.
+        """Build the configuration from ``globals()`` right after a notebook's parameters cell.
 
-        Parameters
-        ----------
-        namespace : dict of str to object
-            ``globals()`` of the notebook, before it sets anything else.
-
-        Returns
-        -------
-        RunConfig
-            One field for each name in lower case that holds a text, a number, True, False or None; names in
-            capitals are constants that were imported.
-
-        Raises
-        ------
-        TypeError
-            For a name that is no field, such as a misspelt parameter of papermill, which itself only warns.
+        Every name in lower case that holds a text, a number, True, False or None is taken for a parameter;
+        one that is no field, such as a misspelt one, is an error here, where papermill only warns.
         """
         given = {
             name: value
@@ -212,49 +157,25 @@ class RunConfig:
 
     @property
     def numbers(self):
-        """The numbers of the chosen profile.
-
-        Returns
-        -------
-        Profile
-            One entry of :data:`PROFILES`.
-        """
+        """The numbers of the chosen profile."""
         return PROFILES[self.profile]
 
     @property
     def seed_list(self):
-        """The seeds of this run.
-
-        Returns
-        -------
-        tuple of int
-            ``random_state`` and the numbers that follow it, one per repetition.
-        """
+        """The seeds of this run: ``random_state`` and the numbers that follow it, one a repetition."""
         n_seeds = self.numbers.n_seeds if self.seeds is None else self.seeds
         return tuple(range(self.random_state, self.random_state + n_seeds))
 
     @property
     def folder(self):
-        """Where this run's tables and figures go.
-
-        Returns
-        -------
-        pathlib.Path
-            Absolute; not necessarily there yet.
-        """
+        """Where this run's tables and figures go; the folder need not be there yet."""
         if self.out is not None:
             return Path(self.out).expanduser().absolute()
         return (repository_root() or Path.cwd()) / "reproduced" / self._place
 
     @property
     def reference_folder(self):
-        """Where the published results for this data set and profile are.
-
-        Returns
-        -------
-        pathlib.Path or None
-            A folder of the clone, whatever ``out`` is; None where there is no clone.
-        """
+        """Where the published results are, whatever ``out`` is; None where there is no clone."""
         root = repository_root()
         return root / "results" / self._place if root else None
 
@@ -266,11 +187,7 @@ class RunConfig:
     def to_dict(self):
         """Return what determines the results, for ``run.json``.
 
-        Returns
-        -------
-        dict
-            Data set, profile and its numbers, seeds. The folders are left out: they belong to one machine,
-            and the fingerprint says which data were read.
+        Folders are left out: they belong to one machine, and the fingerprint says which data were read.
         """
         return {
             "dataset": self.dataset,
@@ -281,13 +198,7 @@ class RunConfig:
         }
 
     def to_parameters(self):
-        """Return the values of a notebook's ``parameters`` cell.
-
-        Returns
-        -------
-        dict
-            One literal per field, under the field's own name.
-        """
+        """Return the values of a notebook's ``parameters`` cell, by name of the field."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 

@@ -20,33 +20,22 @@ class Cost(NamedTuple):
     fit_seconds: float
     """Training."""
     predict_seconds: float
-    """Scoring of the dev and test rows."""
+    """Scoring of the validation and test rows."""
     peak_memory_mb: float
     """The most that the process held meanwhile, the data and the rest with it, in MB; NaN where unknown."""
 
     @property
     def seconds(self):
-        """Training and scoring together.
-
-        Returns
-        -------
-        float
-            Their sum.
-        """
+        """Training and scoring together."""
         return self.fit_seconds + self.predict_seconds
 
 
 @contextmanager
 def timed(rows, step):
-    """Measure a block and append its row to ``rows``.
+    """Measure a block and append ``{"step": step, "seconds": ..., "peak_memory_mb": ...}`` to ``rows``.
 
-    Parameters
-    ----------
-    rows : list
-        Gets ``{"step": step, "seconds": ..., "peak_memory_mb": ...}``; the memory is the largest, in MB of
-        10⁶ bytes, that this process held during the block on Linux, so far on macOS, and NaN on Windows.
-    step : str
-        What is measured.
+    The memory is the largest that this process held, in MB of 10⁶ bytes: during the block on Linux, so far on
+    macOS, NaN on Windows.
     """
     _note_peak()
     forget_peak()
@@ -62,18 +51,7 @@ def timed(rows, step):
 
 
 def fit_and_predict(fit, predict):
-    """Train a model and score with it, and measure both.
-
-    Parameters
-    ----------
-    fit, predict : callable
-        Called without arguments, one after the other; ``predict`` returns a dict of arrays.
-
-    Returns
-    -------
-    dict of str to array
-        The arrays, and the fields of a :class:`Cost`.
-    """
+    """Train a model and score with it; return the arrays of ``predict`` and the fields of a ``Cost``."""
     measured = []
     with timed(measured, "fit"):
         fit()
@@ -85,29 +63,12 @@ def fit_and_predict(fit, predict):
 
 
 def cost_of(arrays):
-    """Read the cost from what :func:`fit_and_predict` returned.
-
-    Parameters
-    ----------
-    arrays : dict of str to array
-        Perhaps stored in the meantime.
-
-    Returns
-    -------
-    Cost
-        The cost.
-    """
+    """Read the cost from what :func:`fit_and_predict` returned, perhaps stored in the meantime."""
     return Cost(*(float(arrays[name]) for name in Cost._fields))
 
 
 def forget_peak():
-    """Forget the largest memory that this process has held so far, where the system can do that.
-
-    Returns
-    -------
-    bool
-        Whether it could, which is on Linux.
-    """
+    """Forget the largest memory held so far, and say whether the system can do that, which Linux can."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
     except OSError:
@@ -116,18 +77,9 @@ def forget_peak():
 
 
 def memory_mb(field="VmHWM"):
-    """Look up a figure of this process's memory.
+    """Look up, in MB of 10⁶ bytes, the most that this process has held ("VmHWM") or holds now ("VmRSS").
 
-    Parameters
-    ----------
-    field : {"VmHWM", "VmRSS"}, default="VmHWM"
-        The most that it has held since :func:`forget_peak`, or what it holds now.
-
-    Returns
-    -------
-    float
-        MB of 10⁶ bytes. Where the system is not Linux: the most that it has ever held for ``"VmHWM"`` on
-        macOS, NaN otherwise.
+    On Linux, :func:`forget_peak` restarts the former. macOS tells only the most ever held; all else is NaN.
     """
     try:
         status = Path("/proc/self/status").read_text()

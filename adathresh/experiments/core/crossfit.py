@@ -1,7 +1,7 @@
-"""What every decision rule sees: cross-fitted scores of a base model, neighbour shares, similarity of label texts.
+"""What every decision rule sees: cross-fitted scores of a base model, neighbour shares, text similarity.
 
-Training and validation rows together are the fitting rows. Each base model scores them out of fold and, fitted
-on all of them, scores the test rows. Every part is computed once for a data set, a profile and a seed.
+Training and validation rows together are the fitting rows. Each base model scores them out of fold and,
+fitted on all of them, scores the test rows. Every part is computed once for a data set, a profile and a seed.
 """
 
 from functools import reduce
@@ -64,12 +64,9 @@ class Signals(NamedTuple):
     """What training and scoring of the base models took when they were done."""
 
     def mean_scores(self):
-        """Average the base models, for rules that take one matrix.
+        """Average the base models' scores of fitting and of test rows, for rules that take one matrix.
 
-        Returns
-        -------
-        tuple of sparse matrices
-            Of the fitting rows and of the test rows; what a model has not scored counts as 0.
+        What a model has not scored counts as 0.
         """
         return tuple(
             reduce(add, part) / len(part) if isinstance(part, list) else part for part in self.scores
@@ -77,20 +74,7 @@ class Signals(NamedTuple):
 
 
 def fitting_rows(ds, *, seed):
-    """Put training and validation rows together and draw their folds.
-
-    Parameters
-    ----------
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    seed : int
-        Of the folds.
-
-    Returns
-    -------
-    FittingRows
-        The rows.
-    """
+    """Put training and validation rows together and draw their folds."""
     both = ds.train, ds.validation
     rows = Split(
         X=sp.csr_array(sp.vstack([part.X for part in both])),
@@ -102,40 +86,12 @@ def fitting_rows(ds, *, seed):
 
 
 def fitting_labels(ds):
-    """Put the labels of training and validation rows together.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        Labels of the training rows, then of the validation rows.
-    """
+    """Put the labels of training and validation rows together, in this order."""
     return sp.csr_array(sp.vstack([ds.train.Y, ds.validation.Y]))
 
 
 def crossfitted(config, ds, base, *, seed):
-    """Return everything that the rules see with one base model, or with several together.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    base : str
-        A name of :data:`adathresh.experiments.core.base_models.BASE_MODELS`, or "all together".
-    seed : int
-        Of folds and training.
-
-    Returns
-    -------
-    Signals
-        Scores, shares and similarities.
-    """
+    """Return all that the rules see with one base model, or with several together ("all together")."""
     names = parts_of_together(config, ds) if base == TOGETHER else [base]
     found = [_scores(config, ds, name, seed=seed) for name in names]
     fitting, test = ([scores[i] for scores, _ in found] for i in range(2))
@@ -146,20 +102,7 @@ def crossfitted(config, ds, base, *, seed):
 
 
 def parts_of_together(config, ds):
-    """Name the base models that "all together" means on a data set.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-
-    Returns
-    -------
-    list of str
-        In the order of :data:`PARTS_OF_TOGETHER`.
-    """
+    """Name the base models that "all together" means on a data set, in order of :data:`PARTS_OF_TOGETHER`."""
     present = base_model_names(config, ds)
     return [name for name in PARTS_OF_TOGETHER if name in present]
 
@@ -167,14 +110,7 @@ def parts_of_together(config, ds):
 def crossfit_all(config, ds, names):
     """Train all that :func:`crossfitted` needs of some base models, side by side, into the cache.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    names : sequence of str
-        Base models, the slowest last: they begin.
+    Name the slowest last: they begin.
     """
     _other_signals(ds)
     names = names[::-1]
@@ -204,7 +140,7 @@ def _scores(config, ds, name, *, seed):
 
 
 def _fold_scores(config, ds, name, fold, *, seed):
-    """Train one base model on all folds but one and score that one, or on all and score the test rows, once."""
+    """Train a base model on all folds but one and score that one, or on all and score the test rows; once."""
     model = make_base_model(config, ds, name, seed=seed)
     key = {"what": "fold", "data": ds.fingerprint, "rows": rows_key(ds), "model": repr(model)}
     key |= {"seed": seed, "fold": fold}
@@ -225,7 +161,7 @@ def _fit_fold(ds, model, fold, *, seed):
 
 
 def _other_signals(ds):
-    """Return neighbour shares, and similarities of label texts where there are any, of fitting and test rows."""
+    """Return neighbour shares, and where there are label texts similarities, of fitting and test rows."""
     key = {"data": ds.fingerprint, "rows": rows_key(ds)}
     shares = cached_arrays({"what": "all shares", **key}, lambda: _shares(ds))
     if ds.train.texts is None:

@@ -18,20 +18,11 @@ _DENSE_FROM = 0.5
 
 
 def prepare(config):
-    """Load the run's data set with features as the models take them.
+    """Load the run's data set with features scaled as the models take them.
 
     Measurements (most features stored in most rows) are standardised with the training rows' mean and
-    standard deviation; bags of words are scaled to unit length.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-
-    Returns
-    -------
-    adathresh.datasets.Dataset
-        The data set, features scaled; its fingerprint stays that of the data as published.
+    standard deviation; bags of words are scaled to unit length. The fingerprint stays that of the data as
+    published.
     """
     ds = load_dataset(config.dataset, data_dir=config.data_dir, progress=False)
     scale = normalize
@@ -48,22 +39,7 @@ def prepare(config):
 
 
 def subsample(ds, n_rows, *, seed):
-    """Keep a random part of the training rows.
-
-    Parameters
-    ----------
-    ds : Dataset
-        A data set.
-    n_rows : int
-        Training rows to keep; all where there are fewer.
-    seed : int
-        Of the draw.
-
-    Returns
-    -------
-    Dataset
-        The same validation and test rows, fewer training rows.
-    """
+    """Keep ``n_rows`` random training rows (all where there are fewer), and all validation and test rows."""
     if n_rows >= ds.train.X.shape[0]:
         return ds
     rows = np.sort(np.random.default_rng(seed).permutation(ds.train.X.shape[0])[:n_rows])
@@ -71,18 +47,10 @@ def subsample(ds, n_rows, *, seed):
 
 
 def rows_key(ds):
-    """Describe what a result depends on beyond the published matrices and texts, for the key of a stored one.
+    """Hash what a result depends on beyond the published matrices and texts, for the key of a stored result.
 
-    Parameters
-    ----------
-    ds : Dataset
-        A data set, perhaps a part of its rows or split anew.
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal, over features and labels of all rows as they are here, their groups, and the
-        names of the labels.
+    SHA-256, in hexadecimal, over features and labels of all rows as they are here, perhaps fewer or split
+    anew, their groups, and the names of the labels.
     """
     if ds in _KEYS:
         return _KEYS[ds]

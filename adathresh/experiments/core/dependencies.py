@@ -15,16 +15,7 @@ PACKAGE = "adathresh"
 def source_digests(module):
     """Hash the sources of a module and of every module of this package that it imports, however far away.
 
-    Parameters
-    ----------
-    module : str
-        Dotted name of a module.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 of each source by the name of its module, sorted; imports inside functions count, those of other
-        packages do not.
+    SHA-256 by the module's name, sorted; imports inside functions count.
     """
     found, waiting = {}, [module]
     while waiting:

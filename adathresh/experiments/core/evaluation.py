@@ -19,38 +19,15 @@ BINS = {name: f"macro_f1_{suffix}" for name, suffix in FREQUENCY_BINS.items()}
 
 
 def label_frequency(Y):
-    """Count the rows of every label.
-
-    Parameters
-    ----------
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels, 0 or 1.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_labels,)
-        Counts.
-    """
+    """Count the rows of every label."""
     return np.bincount(Y.indices, minlength=Y.shape[1])
 
 
 def metrics_on_test(ds, prediction, *, Y_fitted=None):
-    """Evaluate a prediction of the test rows.
+    """Evaluate a prediction of the test rows by every metric of :func:`adathresh.metrics.evaluate`.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    prediction : Prediction
-        What a rule says of the test rows.
-    Y_fitted : scipy.sparse.csr_array, optional
-        Labels of the rows that the prediction was learnt from, which tell how rare a label is; None: the
-        training rows.
-
-    Returns
-    -------
-    dict of str to float
-        Every metric of :func:`adathresh.metrics.evaluate`.
+    ``Y_fitted``, the labels of the rows that the prediction was learnt from, tell how rare a label is. None:
+    those of the training rows.
     """
     Y_fitted = ds.train.Y if Y_fitted is None else Y_fitted
     return evaluate(
@@ -63,45 +40,14 @@ def metrics_on_test(ds, prediction, *, Y_fitted=None):
 
 
 def crossfit_metrics(ds, prediction):
-    """Evaluate a prediction by a rule that training and validation rows were fitted on.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    prediction : Prediction
-        What a rule says of the test rows.
-
-    Returns
-    -------
-    dict of str to float
-        As :func:`metrics_on_test`; how rare a label is, training and validation rows tell.
-    """
+    """Evaluate a prediction of the test rows by a rule that training and validation rows were fitted on."""
     return metrics_on_test(ds, prediction, Y_fitted=fitting_labels(ds))
 
 
 def rule_rows(config, ds, base, predictions, *, seed, metrics=crossfit_metrics):
-    """Evaluate the label sets of every rule on the test rows.
+    """Evaluate every rule's prediction of the test rows: one table row a rule.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    base : str
-        Name of the base model.
-    predictions : dict of str to Prediction
-        The rules by name; names of this package's rule begin with "adaptive".
-    seed : int
-        The random state.
-    metrics : callable, default=crossfit_metrics
-        Takes the data set and a prediction, returns a dict of str to float.
-
-    Returns
-    -------
-    list of dict
-        One table row a rule.
+    Names of this package's rules begin with "adaptive"; all others are rival rules.
     """
     return [
         table_row(
@@ -119,30 +65,11 @@ def rule_rows(config, ds, base, predictions, *, seed, metrics=crossfit_metrics):
 
 
 def interval_rows(config, ds, label_sets, reference, *, random_state, base, **more):
-    """Compare one rule's label sets with those of all others, by a paired bootstrap over test rows.
+    """Compare the rule ``reference`` with each other rule by a paired bootstrap over test rows.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its profile has the number of draws.
-    ds : Dataset
-        The data set.
-    label_sets : dict of str to list of scipy.sparse.csr_array
-        Label sets of the test rows by rule, one for each repetition.
-    reference : str
-        The rule that the others are compared with.
-    random_state : int
-        Of the draws.
-    base : str
-        Name of the base model.
-    **more : object
-        Further columns.
-
-    Returns
-    -------
-    list of dict
-        Mean difference over the repetitions in macro-F1 and micro-F1, ``reference`` minus the other, with its
-        95 % interval.
+    ``label_sets`` has for each rule a list of predictions, one a repetition. One row a rival and metric
+    (macro-F1, micro-F1): the difference, reference minus rival, mean over the repetitions, with its 95 %
+    interval.
     """
     others = {rule: found for rule, found in label_sets.items() if rule != reference}
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": random_state}
@@ -157,24 +84,7 @@ def interval_rows(config, ds, label_sets, reference, *, random_state, base, **mo
 
 
 def method_rows(config, ds, runs, *, seed):
-    """Evaluate trained methods, cut where z = θ, on the test rows.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    runs : dict of str to TrainedMethod
-        The methods by name.
-    seed : int
-        Their seed.
-
-    Returns
-    -------
-    list of dict
-        One table row a method.
-    """
+    """Evaluate on the test rows trained methods, which predict labels with z > θ: one table row a method."""
     return [
         table_row(
             config,
@@ -191,49 +101,13 @@ def method_rows(config, ds, runs, *, seed):
 
 
 def method_differences(config, ds, runs, *, reference, seed):
-    """Compare one trained method with all others, by a paired bootstrap over test rows.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    runs : dict of str to TrainedMethod
-        The methods by name.
-    reference : str
-        The method that the others are compared with.
-    seed : int
-        Their seed.
-
-    Returns
-    -------
-    list of dict
-        As :func:`interval_rows`.
-    """
+    """Compare the trained method ``reference`` with each other one, as :func:`interval_rows` does rules."""
     label_sets = {name: [run.test_predicted] for name, run in runs.items()}
     return interval_rows(config, ds, label_sets, reference, random_state=seed, base="network", seed=seed)
 
 
 def on_every_base(work, config, ds, bases):
-    """Do the same work for every base model and seed, side by side.
-
-    Parameters
-    ----------
-    work : callable
-        Takes the run, the data set, a base model's name and a seed.
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    bases : sequence of str
-        Names of base models.
-
-    Returns
-    -------
-    list
-        What the work returns, base model by base model, and of each the seeds in order.
-    """
+    """Call ``work`` for every base model and seed, side by side; results come base model by base model."""
     return side_by_side(
         delayed(work)(config, ds, base, seed=seed) for base in bases for seed in config.seed_list
     )

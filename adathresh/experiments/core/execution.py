@@ -19,22 +19,9 @@ from adathresh.utils.suggest import did_you_mean
 
 
 def find_notebooks(notebooks_dir=None):
-    """List the numbered notebooks in order.
+    """List the notebooks ``NN_name.ipynb`` of a folder in order, as absolute paths.
 
-    Parameters
-    ----------
-    notebooks_dir : str or path-like, optional
-        Their folder; None for the clone's ``notebooks/``, else the copy inside the installed package.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files ``NN_name.ipynb``, absolute, ordered by number.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds none.
+    None: the clone's ``notebooks/``, else the copy inside the installed package.
     """
     if notebooks_dir is None:
         root = repository_root()
@@ -51,25 +38,10 @@ def find_notebooks(notebooks_dir=None):
 
 
 def run_notebook(notebook, *, output, parameters, on_cell=None):
-    """Execute one notebook with this very interpreter.
+    """Execute one notebook with the running interpreter; ``output`` is kept up to a cell that fails.
 
-    Parameters
-    ----------
-    notebook : pathlib.Path
-        The notebook.
-    output : pathlib.Path
-        Where the executed notebook goes; it is kept up to the failing cell.
-    parameters : dict
-        Values for its ``parameters`` cell.
-    on_cell : callable, optional
-        Called after every executed cell (with keyword arguments of nbclient).
-
-    Raises
-    ------
-    ValueError
-        If the notebook does not declare one of the parameters (papermill itself would only warn).
-    papermill.exceptions.PapermillExecutionError
-        If a cell fails.
+    A parameter that the notebook does not declare is an error here, where papermill only warns. ``on_cell``
+    is called after every executed cell, with the keyword arguments of nbclient.
     """
     _check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -91,24 +63,7 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
 
 
 def attempt(notebook, *, output, parameters, on_cell):
-    """Run one notebook and say how it ended.
-
-    Parameters
-    ----------
-    notebook, output : pathlib.Path
-        The notebook, and where the executed one goes.
-    parameters : dict
-        Values for its ``parameters`` cell.
-    on_cell : callable
-        Called after every executed cell.
-
-    Returns
-    -------
-    status : {"done", "failed", "interrupted"}
-        How it ended.
-    reason : str or None
-        Unless it is done, one line that says what went wrong, with the notebook and the cell.
-    """
+    """Run one notebook; return "done", "failed" or "interrupted", and what went wrong where, or None."""
     n_executed = itertools.count(1)
 
     def count(**hook):
@@ -129,25 +84,7 @@ def attempt(notebook, *, output, parameters, on_cell):
 
 
 def count_cells(notebook, parameters):
-    """Check a notebook's parameters and count what will be executed, the injected cell included.
-
-    Parameters
-    ----------
-    notebook : pathlib.Path
-        The notebook.
-    parameters : dict
-        Values for its ``parameters`` cell.
-
-    Returns
-    -------
-    int
-        Cells.
-
-    Raises
-    ------
-    ValueError
-        If the notebook does not declare one of the parameters.
-    """
+    """Check the parameters' names and count the cells that will be executed, papermill's own included."""
     _check_parameters(notebook, parameters)
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return 1 + sum(cell["cell_type"] == "code" and bool("".join(cell["source"]).strip()) for cell in cells)

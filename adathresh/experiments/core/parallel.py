@@ -10,17 +10,9 @@ after the other on all of them; the results differ by rounding, as between other
 
 
 def side_by_side(jobs):
-    """Do jobs in :data:`N_PROCESSES` processes.
+    """Do jobs (``joblib.delayed``) in :data:`N_PROCESSES` processes and return their results in order.
 
-    Parameters
-    ----------
-    jobs : iterable of joblib.delayed
-        Taken with a lock held: what makes them must not use processes itself.
-
-    Returns
-    -------
-    list
-        What the jobs return, in their order.
+    The jobs are taken with a lock held: what makes them must not use processes itself.
     """
     with warnings.catch_warnings():
         # joblib replaces a process whose memory has grown, as by torch and a corpus; every job is done

@@ -39,17 +39,8 @@ def use_style():
 def plot_longtail(train_frequency, *, boundaries=FREQUENCY_EDGES):
     """Draw the labels' training frequencies in falling order, with the bins of the metrics.
 
-    Parameters
-    ----------
-    train_frequency : array-like of shape (n_labels,)
-        Training rows per label.
-    boundaries : sequence of int, default=FREQUENCY_EDGES
-        Smallest frequency of every bin but the first.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Both axes logarithmic; labels that never occur are counted in the legend.
+    ``boundaries`` are the smallest frequencies of all bins but the first. Both axes are logarithmic, so
+    labels that never occur are counted in the legend.
     """
     frequency = np.sort(np.asarray(train_frequency))[::-1]
     seen = frequency[frequency > 0]
@@ -80,19 +71,11 @@ def plot_longtail(train_frequency, *, boundaries=FREQUENCY_EDGES):
 
 
 def plot_reliability(panels):
-    """Draw observed against predicted probability: one panel for each part of the labels, one line per model.
+    """Draw observed against predicted probability: one panel for each part of the labels, one line a model.
 
-    Parameters
-    ----------
-    panels : dict of str to dict of str to tuple of array-like
-        For every panel and model the mean predicted probability and the observed share of positives per bin,
-        and optionally the bin's number of pairs, which sizes the markers.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Equal logarithmic axes, since most probabilities on a long tail are small; the diagonal is perfect
-        calibration, a bin without positives is not drawn. At most two panels stand side by side.
+    ``panels`` has for every panel and model the mean predicted probability and the observed share of
+    positives of each bin, and optionally its number of pairs, which sizes the markers. The axes are
+    logarithmic, since most probabilities on a long tail are small; a bin without positives is not drawn.
     """
     n_columns = min(2, len(panels))
     n_rows = -(-len(panels) // n_columns)
@@ -110,23 +93,9 @@ def plot_reliability(panels):
 
 
 def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows with the label", errors=None):
-    """Draw grouped bars: one group per frequency bin, one bar per method.
+    """Draw grouped bars: one group a frequency bin, one bar a method.
 
-    Parameters
-    ----------
-    values : dict of str to array-like of shape (n_bins,)
-        One value per bin for every method.
-    bins : sequence of str
-        The bins' names.
-    ylabel, xlabel : str
-        What the axes show.
-    errors : dict of str to array-like of shape (n_bins,), optional
-        Half the length of the error bars, for the methods that have them.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The legend stands above the bars, so that it can hide none.
+    ``errors``, of the methods that have them, are half the length of the error bars.
     """
     figure, axes = plt.subplots(figsize=(max(6.4, 0.28 * len(values) * len(bins) + 1.5), 4.2))
     width = 0.8 / len(values)
@@ -143,28 +112,10 @@ def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows w
 
 
 def plot_training_curves(history, *, panels=None, xlabel="epoch"):
-    """Draw one panel per group of recorded quantities over the epochs.
+    """Draw recorded quantities over the epochs, one panel a group of them.
 
-    Parameters
-    ----------
-    history : dict of str to array-like of shape (n_epochs,)
-        What the training loop recorded, one value per epoch. ``"epoch"``, if there, gives the
-        horizontal axis.
-    panels : dict of str to sequence of str, optional
-        For every panel its vertical axis' label and the recorded names drawn in it; None draws every
-        quantity in its own panel.
-    xlabel : str, default="epoch"
-        What the horizontal axis counts.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        At most three panels side by side.
-
-    Raises
-    ------
-    ValueError
-        If a panel asks for a quantity that was not recorded.
+    ``history`` has one value an epoch for each name; "epoch", if there, gives the horizontal axis. ``panels``
+    has for every panel's vertical label the names drawn in it; None draws each in a panel of its own.
     """
     names = [name for name in history if name != "epoch"]
     panels = {name: [name] for name in names} if panels is None else panels
@@ -191,21 +142,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", color="base", marker="rule"):
-    """Draw one point per row of a results table, coloured by one column and marked by another.
+    """Draw one point for each row of a results table, coloured by one column and marked by another.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        The rows; repetitions with equal names are averaged.
-    x, y : str
-        The metrics on the axes.
-    color, marker : str
-        The columns that choose colour and marker.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The legend stands beside the points.
+    Repetitions, rows in which these columns are equal, are averaged.
     """
     points = frame.groupby([color, marker], sort=False)[[x, y]].mean().reset_index()
     colors, markers = list(points[color].unique()), list(points[marker].unique())
@@ -232,21 +171,9 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", color="base", marker="ru
 
 
 def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
-    """Draw differences with their intervals, one line a comparison.
+    """Draw differences with their intervals, one line a comparison; an interval that leaves 0 out is filled.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Columns difference, low, high and the one with the names; repetitions are averaged.
-    names : str, default="b"
-        The column with the names.
-    xlabel : str
-        What the differences are of.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        In the order of the rows, the first on top; an interval that leaves 0 out is filled.
+    ``frame`` has columns difference, low, high and ``names``; repetitions are averaged.
     """
     means = frame.groupby(names, sort=False)[["difference", "low", "high"]].mean()
     figure, axes = plt.subplots(figsize=(6.4, 0.38 * len(means) + 1.2))
@@ -267,17 +194,7 @@ def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
 def plot_outcomes(counts, *, xlabel="data sets × base models"):
     """Draw how often one rule is better than each other one, level with it, or worse.
 
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        One row a rule, columns better, level and worse.
-    xlabel : str
-        What is counted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One bar a rule, in the order of the rows, the first on top.
+    ``counts`` has one row a rule and columns better, level and worse.
     """
     figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(counts) + 1.6))
     start = np.zeros(len(counts))
@@ -302,23 +219,8 @@ def plot_outcomes(counts, *, xlabel="data sets × base models"):
 def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
     """Draw several values of each thing on one line, to show how far they lie apart.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        One row a thing and repetition; repetitions are averaged.
-    names : str
-        The column with the things' names.
-    points : dict of str to str
-        What the values are called, by column, in the order of the legend.
-    xlabel : str
-        What the values are, with their unit.
-    ylabel : str, optional
-        What the things are; None for the column's name.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        In the order of the rows, the first on top; each kind of value has a colour and a marker of its own.
+    ``frame`` has one row a thing and repetition, which are averaged; ``points`` says what the drawn columns
+    are called, in the order of the legend.
     """
     means = frame.groupby(names, sort=False)[list(points)].mean()
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.6))
@@ -337,19 +239,8 @@ def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
 def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20):
     """Draw the mean threshold over label frequency and neighbour share.
 
-    Parameters
-    ----------
-    pairs : pandas.DataFrame
-        Columns frequency (training rows of the label, 0 or more), share (in [0, 1]) and theta.
-    label : str
-        What the colours show.
-    min_pairs : int, default=20
-        A cell with fewer pairs stays empty.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Frequency on a logarithmic axis.
+    ``pairs`` has columns frequency (training rows of the label, 0 or more), share (in [0, 1]) and theta. A
+    cell with fewer than ``min_pairs`` pairs stays empty.
     """
     top = max(10, pairs["frequency"].max())
     frequency_edges = np.concatenate([[0.5], np.geomspace(1.5, top * 1.01, 14)])
@@ -368,22 +259,11 @@ def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20
 
 
 def plot_explanation(explanation, *, title=None, neighbors=None):
-    """Draw how the terms of one decision add up, and where its neighbours lie.
+    """Draw how the terms of one decision add up, and beside it where its neighbours lie.
 
-    Parameters
-    ----------
-    explanation : Explanation
-        The terms, the threshold and the margin, as ``AdaptiveThresholdClassifier.explain`` returns them.
-    title : str, optional
-        What was decided.
-    neighbors : pandas.DataFrame, optional
-        Columns weight, carries (whether the neighbour carries the label) and shown (its text), the nearest
-        first; drawn as a second panel.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A waterfall from 0 to the fused logit, the threshold as a dashed line, and from there the margin.
+    A waterfall from 0 to the fused logit, the threshold as a dashed line, and from there the margin.
+    ``neighbors`` has columns weight, carries (whether the neighbour carries the label) and shown (its text),
+    the nearest first.
     """
     n_panels = 1 if neighbors is None else 2
     figure, panels = plt.subplots(n_panels, figsize=(7.6, 2.9 * n_panels), squeeze=False)
@@ -398,25 +278,8 @@ def plot_explanation(explanation, *, title=None, neighbors=None):
 def plot_points(frame, *, names, panels, color=None, intervals=False, ylabel=None):
     """Draw one line a name: small dots for repetitions, a large one for their mean, one panel a column.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        One row a name and repetition.
-    names : str
-        The column with the names.
-    panels : dict of str to str
-        The drawn columns, with what each is and its unit.
-    color : str, optional
-        A column that tells points on one line apart, by colour and marker.
-    intervals : bool, default=False
-        Whether columns low and high hold intervals; of repetitions, their means are drawn.
-    ylabel : str, optional
-        What the names are; None for the column's name.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        In the order of the rows, the first on top; panels side by side.
+    ``panels`` says of the drawn columns what each is and its unit; the column ``color`` tells points on one
+    line apart. ``intervals``: columns low and high are drawn, too, of repetitions their means.
     """
     order = list(frame[names].unique())
     kinds = [None] if color is None else list(frame[color].unique())

@@ -30,19 +30,7 @@ NO_REFERENCE = "nothing is published to compare with"
 def start(notebook, namespace):
     """Begin a notebook: read its parameters, set the style of figures, open its results.
 
-    Parameters
-    ----------
-    notebook : str
-        Name of the notebook, such as "02_baselines".
-    namespace : dict of str to object
-        ``globals()`` of the notebook, right after its parameters cell.
-
-    Returns
-    -------
-    config : RunConfig
-        The run.
-    results : Results
-        Where its tables, figures and claims go.
+    ``namespace`` is ``globals()`` right after the parameters cell.
     """
     config = RunConfig.from_notebook(namespace)
     use_style()
@@ -50,15 +38,10 @@ def start(notebook, namespace):
 
 
 class Results:
-    """The tables, figures and claims of one notebook in one run.
+    """The tables, figures and claims of one notebook, such as "02_baselines", in one run.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run. Files are written only if it saves results; only ``adathresh reproduce`` does, so that reading
-        or testing a notebook never changes any.
-    notebook : str
-        Name of the notebook, such as "02_baselines".
+    Files are written only if the run saves results. Only ``adathresh reproduce`` does, so that reading or
+    testing a notebook never changes any.
     """
 
     def __init__(self, config, notebook):
@@ -68,24 +51,12 @@ class Results:
 
     @property
     def folder(self):
-        """Where this run's files go.
-
-        Returns
-        -------
-        pathlib.Path
-            Inside the folder of the run.
-        """
+        """Where this run's files go."""
         return self.config.folder / self.notebook
 
     @property
     def published(self):
-        """Where the published results of the same notebook, data set and profile are.
-
-        Returns
-        -------
-        pathlib.Path or None
-            None where there are none.
-        """
+        """Where published results of the same notebook, data set and profile are, or None."""
         reference = self.config.reference_folder
         folder = None if reference is None else reference / self.notebook
         return folder if folder is not None and folder.is_dir() else None
@@ -93,16 +64,9 @@ class Results:
     def table(self, name, rows, *, unseeded=None):
         """Keep a table, and print in one line that does not change how it agrees with the published one.
 
-        Parameters
-        ----------
-        name : str
-            Name of the table, without ``.csv``.
-        rows : list of dict or pandas.DataFrame
-            The table, in a fixed order; numbers are rounded to six decimals. Seconds and memory, which differ
-            between two equal runs, belong into the columns of
-            :data:`adathresh.experiments.core.costs.COSTS`, or to :meth:`timings`.
-        unseeded : str, optional
-            Which rows come from a model that takes no seed, as :meth:`pandas.DataFrame.query` takes it.
+        Numbers are rounded to six decimals. Seconds and memory differ between two equal runs: they belong
+        into the columns of :data:`adathresh.experiments.core.costs.COSTS`, or to :meth:`timings`. For
+        ``unseeded`` see :func:`adathresh.experiments.core.agreement.agreement`.
         """
         text = as_csv(rows)
         # Read back as verifying reads it, so that types and rounding cannot differ.
@@ -111,15 +75,7 @@ class Results:
         print(self._compare(name, unseeded))
 
     def figure(self, name, figure):
-        """Keep a figure; equal figures give equal files.
-
-        Parameters
-        ----------
-        name : str
-            Name of the figure, without ``.png``.
-        figure : matplotlib.figure.Figure
-            The figure.
-        """
+        """Keep a figure; equal figures give equal files."""
         self.figures.append(name)
         if self.config.save:
             with whole_file(self.folder / f"{name}.png") as temporary:
@@ -127,28 +83,13 @@ class Results:
             self._write_record()
 
     def timings(self, rows):
-        """Keep seconds and memory, which nothing is compared with.
-
-        Parameters
-        ----------
-        rows : list of dict or pandas.DataFrame
-            As collected by :func:`adathresh.experiments.core.costs.timed`.
-        """
+        """Keep rows of :func:`adathresh.experiments.core.costs.timed`, which nothing is compared with."""
         self._write("timings.csv", as_csv(rows))
 
     def claims(self, claims):
-        """Evaluate what the notebook claims, and print in lines that do not change whether it holds.
+        """Read the claims off the tables kept so far, and print how many come out as published.
 
-        Parameters
-        ----------
-        claims : callable
-            Takes the tables kept so far by name, returns one dict a claim (see
-            :mod:`adathresh.experiments.core.claims`).
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns claim, outcome and figures.
+        What is printed does not change from run to run; returned are columns claim, outcome and figures.
         """
         table = as_table(claims(self.tables))
         self._write("claims.csv", as_csv(table))
@@ -213,89 +154,26 @@ class Results:
 
 
 def as_csv(rows):
-    """Return rows as CSV text that is the same for equal results on every platform.
-
-    Parameters
-    ----------
-    rows : list of dict or pandas.DataFrame
-        The table.
-
-    Returns
-    -------
-    str
-        Plain CSV, numbers rounded to six decimals.
-    """
+    """Return rows as CSV text that is the same for equal results on every platform: six decimals."""
     return pd.DataFrame(rows).round(DECIMALS).to_csv(index=False, lineterminator="\n")
 
 
 def read_table(source):
-    """Read a table as it was written.
-
-    Parameters
-    ----------
-    source : path-like or file
-        The CSV.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table; a fingerprint stays text even where it looks like a number.
-    """
+    """Read a table as it was written: a fingerprint stays text even where it looks like a number."""
     return pd.read_csv(source, dtype={"fingerprint": str}, keep_default_na=True, encoding="utf-8")
 
 
 def read_tables(folder):
-    """Read every table of one notebook's results.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        A folder that :class:`Results` has written.
-
-    Returns
-    -------
-    dict of str to pandas.DataFrame
-        The tables that its record names.
-    """
+    """Read every table that the record in a notebook's results names."""
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     return {name: read_table(folder / f"{name}.csv") for name in record["tables"]}
 
 
 def table_row(config, ds, *, method, base, rule, mode, seed, metrics, split="test"):
-    """Describe one evaluated prediction as a row of a table.
+    """Describe one evaluated prediction as a row of a table: the identifying columns, then the metrics.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : object
-        The data set; its ``fingerprint`` says which rows and labels were used.
-    method : str
-        Where thresholds or predictions come from.
-    base : str
-        The base model that gives the scores.
-    rule : str
-        The decision rule.
-    mode : {"inductive", "transductive"}
-        Whether the rule was fitted before the evaluated rows were seen, or on their unlabelled scores.
-    seed : int
-        The random state.
-    metrics : dict of str to float
-        As returned by :func:`adathresh.metrics.evaluate`.
-    split : str, default="test"
-        The evaluated rows.
-
-    Returns
-    -------
-    dict
-        The identifying columns, then the metrics.
-
-    Raises
-    ------
-    ValueError
-        If mode is neither of the two.
-    TypeError
-        If a metric is not one number.
+    A rule is "inductive" if it was fitted before the evaluated rows were seen, "transductive" if on their
+    unlabelled scores.
     """
     if mode not in ("inductive", "transductive"):
         raise ValueError(f"mode must be 'inductive' or 'transductive'; got {mode!r}.")
@@ -316,27 +194,11 @@ def table_row(config, ds, *, method, base, rule, mode, seed, metrics, split="tes
 
 
 def summarize(rows, *, by=("method", "base", "rule", "mode"), metrics=None, digits=3):
-    """Average the repetitions of each row, for display.
+    """Average the repetitions of each row, for display: ``mean ± standard deviation``, or the single value.
 
-    Parameters
-    ----------
-    rows : list of dict or pandas.DataFrame
-        One row per repetition.
-    by : sequence of str, default=("method", "base", "rule", "mode")
-        The columns that tell rows apart.
-    metrics : sequence of str, optional
-        The columns to average; None for every numeric one except ``seed``.
-    digits : int, default=3
-        Decimals shown.
+    One row for each combination of the columns ``by``, in order of appearance. ``metrics`` None: every
+    numeric column except ``seed``.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per group in order of appearance; ``mean ± standard deviation`` over repetitions, or the value
-        itself where there is only one.
-
-    Examples
-    --------
     >>> from adathresh.experiments.core.results import summarize
     >>> rows = [{"rule": "fixed", "macro_f1": 0.1}, {"rule": "fixed", "macro_f1": 0.3}]
     >>> summarize(rows, by=["rule"]).loc[0, "macro_f1"]

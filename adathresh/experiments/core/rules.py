@@ -47,7 +47,7 @@ BOTH, FOR_BOTH = "macro_micro_f1", ", macro + micro"
 """The target of the rules that aim at macro-F1 and micro-F1 at once, and the end of their names."""
 
 MAIN_RIVALS = (FIXED, "global threshold", "global threshold, micro", "RCut", "SCut", "SCutFBR", "F*/2")
-"""The rival rules that notebook 02 cuts every base model by."""
+"""The rival rules that notebook 02 tries on every base model."""
 
 MAIN_RULES = (*MAIN_RIVALS, OURS)
 """All rules of notebook 02."""
@@ -67,17 +67,9 @@ class Prediction(NamedTuple):
 
 
 def rival_rules(Y):
-    """Return the rules that ours is compared with.
+    """Return the rival rules, unfitted, by name, each with "inductive" or "transductive".
 
-    Parameters
-    ----------
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels of the fitting rows; their mean number a row is the k of the rules that have one.
-
-    Returns
-    -------
-    dict of str to tuple of (estimator, str)
-        Unfitted rules by name, each with "inductive" or "transductive".
+    The mean number of labels a row of ``Y``, the fitting rows' labels, is the k of the rules that have one.
     """
     k = max(1, round(Y.nnz / Y.shape[0]))
     inductive = {
@@ -100,21 +92,9 @@ def rival_rules(Y):
 
 
 def adaptive_rules(ds, seen, *, seed):
-    """Return our rules with what each of them is given.
+    """Return our rules, unfitted, by name, each with the signals that it is given beside the scores.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set; macro-F1 is to be taken over as many rows as it has test rows.
-    seen : Signals
-        What there is to be given.
-    seed : int
-        Of the fusion.
-
-    Returns
-    -------
-    dict of str to tuple of (AdaptiveThreshold, dict)
-        Unfitted rules by name, each with its signals beside the scores.
+    ``ds`` says over how many test rows they are to maximise macro-F1; ``seed`` is that of the fusion.
     """
     local = {"local": seen.local}
     options = {"evaluation_rows": ds.test.Y.shape[0], "random_state": seed}
@@ -132,45 +112,19 @@ def adaptive_rules(ds, seen, *, seed):
 
 
 def main_predictions(config, ds, base, *, seed):
-    """Fit the rules of notebook 02 on one base model's cross-fitted scores and predict the test rows, once.
+    """Predict the test rows by the rules of notebook 02, fitted on one base model's cross-fitted scores.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    base : str
-        The base model, or "all together".
-    seed : int
-        Of folds, training and fusion.
-
-    Returns
-    -------
-    dict of str to Prediction
-        By the names of :data:`MAIN_RULES`.
+    Computed once. ``base`` is a base model or "all together". Predictions come by the names of
+    :data:`MAIN_RULES`.
     """
     return _predictions(config, ds, base, "main", seed=seed)
 
 
 def all_predictions(config, ds, base, *, seed):
-    """Fit every rule on one base model's cross-fitted scores and predict the test rows, once.
+    """Predict the test rows by every rule, fitted on one base model's cross-fitted scores, once.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    base : str
-        The base model, or "all together", whose scores our rule fuses and the rivals average.
-    seed : int
-        Of folds, training and fusion.
-
-    Returns
-    -------
-    dict of str to Prediction
-        Rivals in the order of :func:`rival_rules`, then ours.
+    ``base`` is a base model or "all together", whose scores our rule fuses and the rivals average. Rivals
+    come in the order of :func:`rival_rules`, then ours.
     """
     main, more = (_predictions(config, ds, base, part, seed=seed) for part in ("main", "more"))
     found = {**main, **more}

@@ -59,18 +59,7 @@ class TrainedMethod(NamedTuple):
 
 
 def neighbor_shares(ds):
-    """Compute the local signal of every split.
-
-    Parameters
-    ----------
-    ds : Dataset
-        As :func:`prepare` returns it.
-
-    Returns
-    -------
-    Shares
-        Shares in [0, 1].
-    """
+    """Compute the neighbour shares, in [0, 1], of every split, once for a data set."""
     key = {"what": "shares", "data": ds.fingerprint, "rows": rows_key(ds)}
     arrays = cached_arrays(key, lambda: _search(ds))
     return Shares(arrays["train"], arrays["validation"], arrays["test"], cost_of(arrays))
@@ -79,21 +68,8 @@ def neighbor_shares(ds):
 def train_network(config, ds, *, seed, **switches):
     """Train the network with its thresholds on the training rows; the validation rows decide when to stop.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its profile has the sizes.
-    ds : Dataset
-        As :func:`prepare` returns it.
-    seed : int
-        Of the training.
-    **switches : dict
-        Parameters of :class:`adathresh.AdaptiveThresholdNetwork` that differ from the profile's.
-
-    Returns
-    -------
-    TrainedMethod
-        Scores, label sets, training history and thresholds.
+    The sizes are the profile's; ``switches`` are parameters of :class:`adathresh.AdaptiveThresholdNetwork`
+    that differ.
     """
     numbers = config.numbers
     parameters = {
@@ -127,24 +103,7 @@ def train_network(config, ds, *, seed, **switches):
 
 
 def train_each(config, ds, variants, *, seed):
-    """Train the network with each set of switches, some side by side.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    variants : dict of str to dict
-        Switches by name of the method.
-    seed : int
-        Of the trainings.
-
-    Returns
-    -------
-    dict of str to TrainedMethod
-        The methods by name.
-    """
+    """Train the network with each set of switches, some side by side; methods come by name."""
     neighbor_shares(ds)  # every process needs them
     train = delayed(train_network)
     runs = side_by_side(train(config, ds, seed=seed, **switches) for switches in variants.values())

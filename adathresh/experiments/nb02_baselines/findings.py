@@ -9,15 +9,7 @@ from adathresh.experiments.nb02_baselines.gap import gap_parts
 def claims(tables):
     """Say where our rule is better than the others, and what part of the gap is the rule.
 
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        "headline", "gap" and "differences".
-
-    Returns
-    -------
-    list of dict
-        The claims; models that take no seed are left out of those about one base model.
+    Models that take no seed are left out of the claims about one base model.
     """
     differences = tables["differences"]
     seeded = differences[~differences["base"].isin(UNSEEDED) & (differences["metric"] == "macro_f1")]

@@ -5,20 +5,12 @@ import pandas as pd
 
 
 def gap_parts(gap):
-    """Split the distance from the weakest base model at 0.5 to the strongest with our rule.
+    """Split the distance from the weakest base model at 0.5 to the strongest with our rule: one row a seed.
 
-    Parameters
-    ----------
-    gap : list of dict
-        ``Judged.gap`` of every base model and seed.
-
-    Returns
-    -------
-    list of dict
-        One row a seed, all in macro-F1 on the test rows: the weakest base model at 0.5; what is gained from
-        there by another model alone (the strongest at 0.5), by another rule alone (the same scores under the rival
-        that is best in the cross-validation), by the fusion alone (the same scores under our rule, which sees
-        neighbours and rarity, too), and by model and fusion; and how far the base models lie apart under each.
+    All in macro-F1 on the test rows: the weakest base model at 0.5; what is gained from there by another
+    model alone (the strongest at 0.5), by another rule alone (the same scores under the rival rule that is
+    best in the cross-validation), by the fusion alone (the same scores under our rule, which sees neighbours
+    and rarity, too), and by model and fusion; and how far the base models lie apart under each.
     """
     rows = []
     for seed, some in pd.DataFrame(gap).groupby("seed", sort=False):
@@ -33,18 +25,7 @@ def gap_parts(gap):
 
 
 def gap_sentence(gap):
-    """Say what part of the distance is the model and what part the rule.
-
-    Parameters
-    ----------
-    gap : list of dict
-        ``Judged.gap`` of every base model and seed.
-
-    Returns
-    -------
-    str
-        One sentence; means over seeds.
-    """
+    """Say in one sentence what part of the distance is the model and what part the rule: means over seeds."""
     models = pd.DataFrame(gap).groupby("base", sort=False).mean()
     parts = pd.DataFrame(gap_parts(gap)).mean()
     model, rule, fusion = (parts[f"gain_{name}"] / parts["gain_both"] for name in ("model", "rule", "fusion"))

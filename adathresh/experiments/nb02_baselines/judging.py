@@ -33,34 +33,16 @@ class Judged(NamedTuple):
 
 
 def embed_texts(config, ds):
-    """Embed all texts of a data set, so that the transformers find their vectors in the cache.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its profile says how many tokens are read.
-    ds : Dataset
-        The data set; without texts there is nothing to do.
-    """
+    """Embed all texts of a data set, so that the transformers find their vectors in the cache."""
     texts = [text for rows in ds.splits.values() for text in rows.texts or ()]
     parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
     side_by_side(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
 
 
 def judge_all(config, ds):
-    """Train every base model with every seed, label the test rows by every main rule, and judge that.
+    """Judge every base model with every seed under every main rule.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-
-    Returns
-    -------
-    list of Judged
-        Base model by base model, and of each the seeds in order.
+    Base model by base model, and of each the seeds in order.
     """
     names = base_model_names(config, ds)
     crossfit_all(config, ds, names)
@@ -68,24 +50,7 @@ def judge_all(config, ds):
 
 
 def judge(config, ds, base, *, seed):
-    """Judge one base model under every main rule.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    base : str
-        Name of the base model.
-    seed : int
-        Of folds and training.
-
-    Returns
-    -------
-    Judged
-        Parts of the tables.
-    """
+    """Judge one base model under every main rule."""
     predictions = main_predictions(config, ds, base, seed=seed)
     label_sets = {rule: [found.label_sets] for rule, found in predictions.items()}
     cost = crossfitted(config, ds, base, seed=seed).cost._asdict()
@@ -115,26 +80,10 @@ def judge(config, ds, base, *, seed):
 
 
 def rivals_in_cross_validation(config, ds, base, *, seed):
-    """Try the rival rules on the fitting rows: fitted on two thirds, judged on the other, in turn.
+    """Macro-F1 of every main rival over the fitting rows: fitted on two thirds, judged on the other, in turn.
 
-    Judged on the rows that they were fitted on, rules with a threshold of its own for every label would always
-    win.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set; a group's rows stay together.
-    base : str
-        Name of the base model.
-    seed : int
-        Of folds and training.
-
-    Returns
-    -------
-    dict of str to float
-        Macro-F1 of every main rival, over all fitting rows.
+    Judged on the rows that they were fitted on, rules with a threshold of its own for every label would
+    always win. A group's rows stay together.
     """
     rows, scores = fitting_rows(ds, seed=seed).rows, crossfitted(config, ds, base, seed=seed).scores[0]
     folds = draw_folds(rows.Y.shape[0], _N_FOLDS, groups=rows.groups, random_state=seed + 1)

@@ -29,24 +29,9 @@ _ROWS = (
 
 
 def published_rows(dataset):
-    """Return the published figures for a data set.
+    """Return what others have published for a data set, as published; none was computed here.
 
-    Parameters
-    ----------
-    dataset : str
-        Name of the data set, as in :func:`adathresh.datasets.load_dataset`.
-
-    Returns
-    -------
-    list of dict
-        Thresholded macro-F1 and micro-F1 (None where it was not published), with method, protocol and source,
-        as published: none was computed here. Empty where nothing is known.
-
-    Examples
-    --------
-    >>> from adathresh.experiments.nb02_baselines.published import published_rows
-    >>> [row["macro_f1"] for row in published_rows("eurlex57k")]
-    [0.2632, 0.262, 0.2543]
+    Thresholded macro-F1 and micro-F1 (None where it was not published), with method, protocol and source.
     """
     names = ("dataset", "method", "protocol", "macro_f1", "micro_f1", "source")
     rows = (dict(zip(names, row, strict=True)) for row in _ROWS)

@@ -54,18 +54,7 @@ N_DRAWS = 100
 
 
 def label_totals(Y):
-    """Count the totals that a law of label frequencies is fitted to.
-
-    Parameters
-    ----------
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Labels of the training rows, 0 or 1; labels without a row are left out.
-
-    Returns
-    -------
-    LabelTotals
-        Its totals.
-    """
+    """Count the totals that a law of label frequencies is fitted to; labels without a row are left out."""
     frequency = np.sort(np.bincount(Y.indices, minlength=Y.shape[1]))[::-1]
     frequency = frequency[frequency > 0]
     pairs, head = int(frequency.sum()), _head_labels(frequency)
@@ -73,31 +62,13 @@ def label_totals(Y):
 
 
 def fitted_frequencies(totals, law=LAWS[-1]):
-    """Fit a power law of label frequencies to published totals.
+    """Fit a power law to published totals; return the rows of every label, in falling order, and parameters.
 
     The largest label is met exactly. The exponent s is chosen so that the frequencies sum to the (row, label)
     pairs; the shift q (Mandelbrot's) so that the head holds 80 % of them; the cut-off c (an exponential one,
     as in Clauset, Shalizi and Newman, SIAM Review 2009) so that the rarest label has its rows. All parameters
-    of a law are found together, by least squares on the logarithms of the ratios.
-
-    Parameters
-    ----------
-    totals : LabelTotals
-        What is known.
-    law : str, default="shifted power law with cut-off"
-        One of :data:`LAWS`.
-
-    Returns
-    -------
-    frequency : numpy.ndarray of shape (n_labels,)
-        Rows of every label, most frequent first; whole numbers, at least 1.
-    parameters : dict of str to float
-        ``exponent``, ``shift`` and ``cut_off``; 0 for those that the law does not have.
-
-    Raises
-    ------
-    ValueError
-        If the law is unknown.
+    of a law are found together, by least squares on the logarithms of the ratios; those that it does not have
+    are 0.
     """
     if law not in LAWS:
         raise ValueError(f"law must be one of {', '.join(LAWS)}; got {law!r}.")
@@ -121,35 +92,15 @@ def fitted_frequencies(totals, law=LAWS[-1]):
 def simulated_ceilings(
     totals=AMAZONCAT_13K, *, n_evaluated=10_000, n_trained=40_000, n_draws=N_DRAWS, random_state=0
 ):
-    """Simulate which labels have a positive among few rows, by every law of :data:`LAWS`.
+    """Simulate which labels have a positive among few rows: one table row for each law of :data:`LAWS`.
 
-    A macro-F1 over all labels cannot exceed the share of labels with a positive among the evaluated rows.
+    A macro-F1 over all labels cannot exceed the share of labels with a positive among the evaluated rows: a
+    row has its mean with the 95 % interval over draws, the mean share with a trained positive, too, and the
+    totals that the law gives (those that it was not fitted to tell how far it is off).
+
     Every draw takes the evaluated rows and the trained ones at random, without replacement and each label for
     itself, so the interval leaves out that labels occur together. The released rows are the *first* of their
     file, which need not be a random part of it.
-
-    Parameters
-    ----------
-    totals : LabelTotals, default=AMAZONCAT_13K
-        What the laws are fitted to.
-    n_evaluated, n_trained : int
-        Rows that are evaluated and trained on; the defaults are the released ones.
-    n_draws : int, default=N_DRAWS
-        Draws.
-    random_state : int, default=0
-        Of the draws.
-
-    Returns
-    -------
-    list of dict
-        For every law: its parameters; the totals that it gives (those that it was not fitted to tell how far
-        it is off); the mean share of labels with an evaluated positive with the 95 % interval over draws, and
-        the mean share with an evaluated and a trained one.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer rows than are to be drawn.
     """
     if n_evaluated + n_trained > totals.n_rows:
         raise ValueError(
@@ -166,21 +117,8 @@ def simulated_ceilings(
 def ceiling_rows(config, ds, *, random_state=0):
     """Simulate the ceiling of AmazonCat-13K, and this data set's own to see how far the laws can be trusted.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The whole data set.
-    random_state : int, default=0
-        Of the draws.
-
-    Returns
-    -------
-    list of dict
-        For every law the rows of :func:`simulated_ceilings`: AmazonCat-13K at the released numbers of rows;
-        this data set's training rows from its totals, split as released, 80 to 20; last the same drawn from
-        its true frequencies.
+    For every law: AmazonCat-13K at the released numbers of rows; this data set's training rows from its
+    totals, split as released, 80 to 20; last the same drawn from its true frequencies.
     """
     totals = label_totals(ds.train.Y)
     n_evaluated = totals.n_rows // 5

@@ -13,18 +13,7 @@ SHOWN = {
 
 
 def claims(tables):
-    """Say what the reported figure is made of.
-
-    Parameters
-    ----------
-    tables : dict of str to pandas.DataFrame
-        The tables of notebook 06.
-
-    Returns
-    -------
-    list of dict
-        The claims; means over seeds.
-    """
+    """Say what the reported figure is made of; means over seeds."""
     reported = tables["reported"].groupby("method")["macro_f1"].mean()
     found = [
         order_claim("Macro-F1 on the reported rows", {name: reported[way] for way, name in SHOWN.items()}),
@@ -82,7 +71,8 @@ def _training(epochs):
     last = epochs.groupby("epoch")[["macro_f1_released", "difference"]].mean().iloc[-1]
     return [
         yes_claim(
-            f"After {epochs['epoch'].max()} epochs the labels in the threshold are more than half of the figure",
+            f"After {epochs['epoch'].max()} epochs the labels in the threshold are more than half of the "
+            "figure",
             last["difference"] > last["macro_f1_released"] / 2,
             f"{last['difference']:.3f} of {last['macro_f1_released']:.3f}",
         )

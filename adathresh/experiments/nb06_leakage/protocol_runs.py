@@ -1,8 +1,8 @@
 """Training runs of the released protocol, and without leakage on the same rows; each computed once.
 
-Everything is evaluated on the validation rows, because the released protocol chooses its epoch on the rows that it
-reports; no test row is used. The rows, network and step size are the profile's; batches, loss, switches and
-signals are the released ones.
+Everything is evaluated on the validation rows, because the released protocol chooses its epoch on the rows
+that it reports; no test row is used. The rows, network and step size are the profile's; batches, loss,
+switches and signals are the released ones.
 """
 
 import warnings
@@ -62,12 +62,7 @@ class ProtocolRun(NamedTuple):
 def train_all(config, parts):
     """Train what the other functions return, some runs side by side, so that each is found in the cache.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    parts : dict of int to Dataset
-        For each seed the data set, perhaps a subsample.
+    ``parts`` has the data set, perhaps a subsample, of each seed.
     """
     jobs = []
     for seed, ds in parts.items():
@@ -84,28 +79,9 @@ def train_all(config, parts):
 def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES, pos_weight=10.0, **switches):
     """Train by the released protocol and predict the validation rows in every way.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the initialisation, the training and the wrong labels.
-    n_epochs : int, optional
-        Passes over the training rows; None: the profile's ``released_epochs``.
-    batches : sequence of int, default=EVALUATION_BATCHES
-        Evaluation batch sizes.
-    pos_weight : float, optional
-        Weight of a positive pair; None means 1.
-    **switches : bool
-        Of :class:`adathresh.paper.as_released.ReleasedModel`.
-
-    Returns
-    -------
-    ProtocolRun
-        History; label sets "released, batch b" and "withheld, batch b" for every batch size and "labels of
-        other rows"; scores "released" and "withheld".
+    Label sets are "released, batch b" and "withheld, batch b" for every batch size and "labels of other
+    rows"; scores are "released" and "withheld". ``n_epochs`` None: the profile's number; ``pos_weight`` None:
+    1; ``switches`` are those of :class:`adathresh.paper.as_released.ReleasedModel`.
     """
     n_epochs = config.numbers.released_epochs if n_epochs is None else n_epochs
     how = {"n_epochs": n_epochs, "pos_weight": pos_weight}
@@ -116,23 +92,7 @@ def released_run(config, ds, *, seed, n_epochs=None, batches=EVALUATION_BATCHES,
 def fixed_threshold_run(config, ds, *, seed, pos_weight, normalize_logits):
     """Train as released, but with θ = 0.5 for all rows and labels, for half of the profile's epochs.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the initialisation and the training.
-    pos_weight : float
-        Weight of a positive pair.
-    normalize_logits : bool
-        Whether each row of logits is standardised.
-
-    Returns
-    -------
-    ProtocolRun
-        As :func:`released_run` returns it; labels can reach nothing, so all ways to evaluate are equal.
+    Labels can reach nothing, so all ways to evaluate are equal.
     """
     return released_run(
         config,
@@ -151,20 +111,6 @@ def leak_free_run(config, ds, *, seed):
 
     A training row's own labels, and those of its group, are left out of its neighbours'; nothing else differs
     from :func:`released_run`.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the initialisation and the training.
-
-    Returns
-    -------
-    ProtocolRun
-        History; label sets and scores "leak-free signals".
     """
     key = {"what": "leak-free run", "n_epochs": config.numbers.released_epochs}
     return _stored(config, ds, seed, key, lambda: _train_leak_free(config, ds, seed))
@@ -174,20 +120,6 @@ def leak_free_method(config, ds, *, seed):
     """Train :class:`adathresh.AdaptiveThresholdNetwork` with the paper's loss on the same rows.
 
     It holds a tenth of the training rows out to choose the epoch.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the initialisation and the training.
-
-    Returns
-    -------
-    ProtocolRun
-        History of its own training; label sets and scores "leak-free".
     """
     numbers = config.numbers
     parameters = {
@@ -203,24 +135,7 @@ def leak_free_method(config, ds, *, seed):
 
 
 def initial_model(config, ds, *, seed, **switches):
-    """Return the released model before training.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run; its profile has the hidden layers.
-    ds : Dataset
-        The data set.
-    seed : int
-        Of the initialisation.
-    **switches : bool
-        Of :class:`adathresh.paper.as_released.ReleasedModel`.
-
-    Returns
-    -------
-    adathresh.paper.as_released.ReleasedModel
-        The model that :func:`released_run` trains.
-    """
+    """Return the released model that :func:`released_run` trains, before training."""
     sizes = ds.train.X.shape[1], ds.train.Y.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -228,20 +143,9 @@ def initial_model(config, ds, *, seed, **switches):
 
 
 def measures(Y_true, predicted):
-    """Measure label sets as every epoch is measured.
+    """Measure label sets as every epoch is measured: by F1, and by the labels predicted a row.
 
-    Parameters
-    ----------
-    Y_true : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        True labels.
-    predicted : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Label sets.
-
-    Returns
-    -------
-    dict of str to float
-        Macro-F1, over all labels and over those present, micro-F1, and the labels predicted a row, which
-        tell predicting little from predicting much.
+    The latter tell predicting little from predicting much.
     """
     return {
         "macro_f1": macro_f1(Y_true, predicted),

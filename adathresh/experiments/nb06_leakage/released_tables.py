@@ -1,7 +1,7 @@
 """What the released protocol measures: rows for the audit's tables.
 
-Everything is evaluated on the validation rows, because the released protocol chooses its epoch on the rows that it
-reports; no test row is used.
+Everything is evaluated on the validation rows, because the released protocol chooses its epoch on the rows
+that it reports; no test row is used.
 """
 
 import warnings
@@ -32,25 +32,9 @@ MEASURES = ("macro_f1", "macro_f1_present", "micro_f1", "labels_per_row")
 
 
 def study_row(config, ds, seed, *, split="dev", **columns):
-    """Return a row of a table that compares no decision rules.
+    """Return a row of a table that compares no decision rules: the identifying columns, then the others.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set; its fingerprint is part of the row.
-    seed : int
-        The random state.
-    split : str, default="dev"
-        The evaluated rows.
-    **columns : dict
-        The other columns.
-
-    Returns
-    -------
-    dict
-        The identifying columns, then the others.
+    Tables call the validation rows "dev".
     """
     return {
         "dataset": config.dataset,
@@ -64,24 +48,8 @@ def study_row(config, ds, seed, *, split="dev", **columns):
 def leakage_rows(config, ds, released, *leak_free, seed):
     """Compare what is reported with what the same weights do in other batches, or without the labels.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    released : ProtocolRun
-        As :func:`released_run` returns it.
-    *leak_free : ProtocolRun
-        Runs to compare with.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    list of dict
-        Table rows with macro-F1 and micro-F1. "released, best epoch" is what the released protocol reports,
-        its best epoch on these very rows; all others are the last epoch's weights.
+    "released, best epoch" is what the released protocol reports, its best epoch on these very rows; all
+    others are the last epoch's weights.
     """
     found = released.predictions
     ways = {name: found[name] for name in (f"released, batch {size}" for size in SHOWN_BATCHES)}
@@ -111,23 +79,8 @@ def selection_rows(config, ds, released, *, seed):
     """Compare the epoch chosen on the reported rows with the epoch chosen on other ones.
 
     The validation rows are halved (groups stay whole); each half is reported once, and the two are averaged.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    released : ProtocolRun
-        As :func:`released_run` returns it.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    list of dict
-        For the labels in the threshold and for withheld ones: macro-F1 of a half at the epoch that is best on
-        it, at the epoch that is best on the other half, and at the last.
+    For released and for withheld labels, macro-F1 of a half in three rows: at the epoch that is best on it,
+    at the epoch that is best on the other half, and at the last.
     """
     rows = []
     for signals in ("released", "withheld"):
@@ -149,21 +102,7 @@ def selection_rows(config, ds, released, *, seed):
 def batch_rows(config, ds, released, *, seed):
     """Measure the same weights on the same rows in evaluation batches of several sizes.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    released : ProtocolRun
-        As :func:`released_run` returns it.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    list of dict
-        One row for each batch size and each of released and withheld signals.
+    One row for each batch size and each of released and withheld signals.
     """
     return [
         study_row(
@@ -182,23 +121,8 @@ def batch_rows(config, ds, released, *, seed):
 def attribution_rows(config, ds, released, *, seed):
     """Train without any learnt threshold, with and without weighted positives and row-standardised logits.
 
-    The threshold is the released switch's constant, θ = 0.5. The released run is shown after as many epochs.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    released : ProtocolRun
-        As :func:`adathresh.experiments.nb06_leakage.protocol_runs.released_run` returns it.
-    seed : int
-        Of the training.
-
-    Returns
-    -------
-    list of dict
-        The four runs without a threshold, then the released one with its signals withheld and as released.
+    The threshold is the released switch's constant, θ = 0.5. After these four runs come the released one
+    after as many epochs, with its signals withheld and as released.
     """
     rows = []
     for how in WITHOUT_LEARNT_THRESHOLD:
@@ -214,23 +138,7 @@ def attribution_rows(config, ds, released, *, seed):
 def history_rows(config, ds, released, *, seed, n_shown=50):
     """Follow what is reported, and what is left of it without the labels, through the epochs.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set.
-    released : ProtocolRun
-        As :func:`released_run` returns it, of many epochs.
-    seed : int
-        Of the training.
-    n_shown : int, default=50
-        Rows at most, evenly spread over the epochs, the first and the last among them.
-
-    Returns
-    -------
-    list of dict
-        Epoch, loss, macro-F1 as released, with the signals withheld, and the difference.
+    At most ``n_shown`` rows, evenly spread over the epochs, the first and the last among them.
     """
     history = released.history
     shown = np.unique(np.linspace(0, len(history) - 1, n_shown).round().astype(int))
@@ -252,28 +160,9 @@ def history_rows(config, ds, released, *, seed, n_shown=50):
 def auroc_rows(config, ds, Y, scores, *, seed, split="dev", contrasts=()):
     """Measure how scores order the rows of every label, which no threshold of a label can change.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample; its training rows tell how rare a label is.
-    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        True labels of the scored rows.
-    scores : dict of str to scipy.sparse.csr_array
-        Scores of these rows by name, the highest of each row.
-    seed : int
-        Of the training.
-    split : {"dev", "test"}, default="dev"
-        Which rows they are.
-    contrasts : sequence of tuple of (str, str), default=()
-        Pairs of names whose difference is measured on the same rows.
-
-    Returns
-    -------
-    list of dict
-        Macro-AUROC with its 95 % interval for every score and contrast, over all labels and over every band
-        of training frequency in which there is a label to be ordered.
+    The measure is macro-AUROC. ``contrasts`` are pairs of names whose difference is measured on the same
+    rows. One row a score or contrast and band of training frequency, all labels first, with the 95 %
+    interval; bands without a label to be ordered are left out.
     """
     frequency = label_frequency(ds.train.Y)
     found = {name: macro_auroc_interval(Y, of_rows, frequency) for name, of_rows in scores.items()}
@@ -294,20 +183,6 @@ def audit_protocol(config, ds, *, seed):
     """Audit the protocol as released, before any training, and the split that it runs on.
 
     The predictions of an untrained model tell as well as a trained one's what they are made of.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps a subsample.
-    seed : int
-        Of the initialisation and the audit.
-
-    Returns
-    -------
-    adathresh.leakage.LeakageReport
-        What was found between training and validation rows.
     """
     model = initial_model(config, ds, seed=seed)
 

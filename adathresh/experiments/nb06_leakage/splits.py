@@ -31,22 +31,8 @@ N_CONTROLS = 20
 def compare_splits(config, ds, *, seed):
     """Evaluate one base model on the published split, without near-duplicates, and on a random split.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        As :func:`adathresh.experiments.core.data.prepare` returns it.
-    seed : int
-        Of folds, training and the random split.
-
-    Returns
-    -------
-    rows : list of dict
-        Label sets: the published split; where there are texts, :func:`near_duplicate_rows`; where there are
-        groups, which the published split keeps together, the random split.
-    auroc : list of dict
-        The scores, by :func:`adathresh.experiments.nb06_leakage.released_tables.auroc_rows`.
+    Returns the rows of label sets and of scores (``auroc_rows``). Near-duplicates are left out where there
+    are texts; the random split is drawn where there are groups, which the published split keeps together.
     """
     splits = {AS_PUBLISHED: ds}
     if ds.train.groups is not None:
@@ -69,17 +55,7 @@ def compare_splits(config, ds, *, seed):
 def random_split(ds, *, seed):
     """Draw all rows anew into parts of the same sizes, without regard to their groups.
 
-    Parameters
-    ----------
-    ds : Dataset
-        The data set.
-    seed : int
-        Of the draw.
-
-    Returns
-    -------
-    Dataset
-        The same rows; it has no groups, so that nothing that is fitted on it respects them.
+    The result has no groups, so that nothing that is fitted on it respects them.
     """
     parts = list(ds.splits.values())
     ends = np.cumsum([part.Y.shape[0] for part in parts])
@@ -94,40 +70,15 @@ def random_split(ds, *, seed):
 
 
 def known_texts(ds):
-    """Find the test texts that equal a training text but for digits and punctuation.
-
-    Parameters
-    ----------
-    ds : Dataset
-        A data set with texts.
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (n_test_samples,)
-        Whether :func:`adathresh.leakage.only_words` leaves the same of a training text.
-    """
+    """Mark the test texts that equal a training text but for digits and punctuation."""
     known = {only_words(text) for text in ds.train.texts}
     return np.array([only_words(text) in known for text in ds.test.texts])
 
 
 def label_sets_of(config, ds, *, seed):
-    """Cross-fit the base model on training and validation rows and label the test rows.
+    """Cross-fit the base model on training and validation rows; return its test scores and label sets.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps split anew.
-    seed : int
-        Of folds, training and fusion.
-
-    Returns
-    -------
-    scores : scipy.sparse.csr_array of shape (n_test_samples, n_labels)
-        The base model's.
-    label_sets : dict of str to scipy.sparse.csr_array
-        By the names of :data:`RULES`.
+    The label sets come by the names of :data:`RULES`.
     """
     crossfit_all(config, ds, [BASE])
     found = main_predictions(config, ds, BASE, seed=seed)
@@ -136,26 +87,7 @@ def label_sets_of(config, ds, *, seed):
 
 
 def split_rows(config, ds, variant, label_sets, *, seed):
-    """Evaluate label sets of all test rows.
-
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        The data set, perhaps split anew.
-    variant : str
-        Name of the split.
-    label_sets : dict of str to scipy.sparse.csr_array
-        As :func:`label_sets_of` returns them.
-    seed : int
-        Of folds and training.
-
-    Returns
-    -------
-    list of dict
-        One table row a rule.
-    """
+    """Evaluate label sets of all test rows of the split named ``variant``: one row a rule."""
     everything = np.arange(ds.test.Y.shape[0])
     return [
         _evaluated(config, ds, variant, rule, predicted, everything, seed)
@@ -166,24 +98,8 @@ def split_rows(config, ds, variant, label_sets, *, seed):
 def near_duplicate_rows(config, ds, label_sets, known, *, seed):
     """Evaluate label sets with and without the test texts that the training rows know.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    ds : Dataset
-        A data set with texts.
-    label_sets : dict of str to scipy.sparse.csr_array
-        As :func:`label_sets_of` returns them.
-    known : numpy.ndarray of bool, shape (n_test_samples,)
-        As :func:`known_texts` returns it.
-    seed : int
-        Of folds and training, and of the rows left out at random.
-
-    Returns
-    -------
-    list of dict
-        For every rule: the test rows without near-duplicates; the mean over :data:`N_CONTROLS` draws of as
-        many test rows, since fewer rows have fewer labels; the near-duplicates alone.
+    For every rule: the test rows without near-duplicates; the mean over :data:`N_CONTROLS` draws of as many
+    test rows, since fewer rows have fewer labels; the near-duplicates alone.
     """
     rng, kept = np.random.default_rng(seed), int((~known).sum())
     draws = [np.sort(rng.permutation(len(known))[:kept]) for _ in range(N_CONTROLS)]
