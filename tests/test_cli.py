@@ -7,7 +7,8 @@ import pytest
 import adathresh
 from adathresh import __main__ as cli
 from adathresh.datasets import registry
-from adathresh.experiments import runner
+from adathresh.experiments import reproduce as runner
+from adathresh.experiments import verify as verifier
 from adathresh.experiments.core.config import RunConfig
 
 HEAVY = ("papermill", "matplotlib", "pandas", "IPython", "sklearn", "torch", "scipy")
@@ -18,26 +19,49 @@ def calls(monkeypatch):
     """Record what the command line hands to the runner."""
     made = []
     monkeypatch.setattr(registry, "locate", lambda *_: None)
-    monkeypatch.setattr(runner, "reproduce", lambda config, *, only=None: made.append((config, only)) or 0)
+    monkeypatch.setattr(runner, "reproduce", lambda config, **options: made.append((config, options)) or 0)
     return made
 
 
 def test_reproduce_defaults(calls):
     assert cli.main(["reproduce"]) == 0
-    assert calls == [(RunConfig(), None)]
+    assert calls == [(RunConfig(), {"only": None, "update_reference": False})]
 
 
 def test_reproduce_options(calls):
-    arguments = "--dataset scene --data-dir data --profile full --seeds 5 --only 02,04 --out results/x"
+    arguments = (
+        "--dataset scene --data-dir data --profile full --seeds 5 --only 02,04 --out x --update-reference"
+    )
     assert cli.main(["reproduce", *arguments.split()]) == 0
-    expected = RunConfig(dataset="scene", data_dir="data", profile="full", seeds=5, out="results/x")
-    assert calls == [(expected, ["02", "04"])]
+    expected = RunConfig(dataset="scene", data_dir="data", profile="full", seeds=5, out="x")
+    assert calls == [(expected, {"only": ["02", "04"], "update_reference": True})]
 
 
-def test_the_runners_exit_status_is_the_commands(monkeypatch):
+@pytest.mark.parametrize("status", [0, 1, 3, 130])
+def test_the_runners_exit_status_is_the_commands(monkeypatch, status):
     monkeypatch.setattr(registry, "locate", lambda *_: None)
-    monkeypatch.setattr(runner, "reproduce", lambda config, *, only=None: 130)
-    assert cli.main(["reproduce"]) == 130
+    monkeypatch.setattr(runner, "reproduce", lambda config, **_: status)
+    assert cli.main(["reproduce"]) == status
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize(("arguments", "folder"), [([], None), (["--results", "there"], Path("there"))])
+def test_verify(monkeypatch, arguments, folder, status):
+    asked = []
+    monkeypatch.setattr(verifier, "verify", lambda results=None: asked.append(results) or status)
+    assert cli.main(["verify", *arguments]) == status
+    assert asked == [folder]
+
+
+def test_verify_without_results(tmp_path, capsys):
+    assert cli.main(["verify", "--results", str(tmp_path)]) == 2
+    assert f"adathresh: error: {tmp_path} holds no results" in capsys.readouterr().err
+
+
+def test_a_misspelt_data_set_is_answered_by_what_was_meant(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(runner, "reproduce", lambda *_, **__: pytest.fail("a notebook was run"))
+    assert cli.main(["reproduce", "--dataset", "pyapii", "--data-dir", str(tmp_path)]) == 2
+    assert "Did you mean 'pyapi'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -47,6 +71,7 @@ def test_the_runners_exit_status_is_the_commands(monkeypatch):
         (["--data", "scene"], "unrecognized arguments: --data"),  # no abbreviations: two options begin so
         (["--profile", "fast"], "invalid choice: 'fast'"),
         (["--seeds", "many"], "invalid int value: 'many'"),
+        (["--update"], "unrecognized arguments: --update"),
     ],
 )
 def test_misspelt_options(calls, capsys, arguments, message):
@@ -73,7 +98,14 @@ def test_unknown_notebook(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(registry, "locate", lambda *_: None)
     monkeypatch.setattr(runner, "find_notebooks", lambda _: [notebook])
     assert cli.main(["reproduce", "--only", "99"]) == 2
-    assert "no notebook '99'; valid names: 01_data." in capsys.readouterr().err
+    assert "no notebook '99' among 01_data." in capsys.readouterr().err
+
+
+def test_misspelt_notebook(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(registry, "locate", lambda *_: None)
+    monkeypatch.setattr(runner, "find_notebooks", lambda _: [tmp_path / "01_data.ipynb"])
+    assert cli.main(["reproduce", "--only", "01_dat"]) == 2
+    assert "Did you mean '01_data'?" in capsys.readouterr().err
 
 
 def test_missing_data_end_the_run_before_the_first_notebook(monkeypatch, tmp_path, capsys):
@@ -90,7 +122,9 @@ def test_data_commands_are_reached(tmp_path, capsys):
 
 
 def test_missing_extra_names_the_installation(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "adathresh.experiments.runner")
+    monkeypatch.delitem(sys.modules, "adathresh.experiments.reproduce")
+    monkeypatch.delattr("adathresh.experiments.reproduce")
+    monkeypatch.delitem(sys.modules, "adathresh.experiments.core.execution", raising=False)
     monkeypatch.setitem(sys.modules, "papermill", None)
     assert cli.main(["reproduce"]) == 2
     assert "pip install 'adathresh[notebooks]'" in capsys.readouterr().err
@@ -124,4 +158,5 @@ def test_help_imports_nothing_that_only_notebooks_need():
         cwd=Path(adathresh.__file__).parents[1],
     )
     assert "reproduce" in done.stdout
+    assert "verify" in done.stdout
     assert done.stdout.rstrip().endswith("[]")

@@ -9,10 +9,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from adathresh.datasets import downloads, make_longtail
+from adathresh.experiments.core.base_models import base_model_names
 from adathresh.experiments.core.config import PROFILES, RunConfig
-from adathresh.experiments.core.families import family_names
-from adathresh.experiments.core.models import neighbour_shares, prepare
-from adathresh.experiments.nb02_baselines.model_or_threshold import judge, trained_families
+from adathresh.experiments.core.crossfit import crossfitted
+from adathresh.experiments.core.data import prepare
+from adathresh.experiments.nb02_baselines.judging import judge
 
 N_FEATURES, N_LABELS = 203_882, 13_330
 ROWS = {"train": 400, "test": 100}
@@ -51,26 +52,30 @@ def data_dir(published, tmp_path, monkeypatch):
         yield tmp_path
 
 
-def test_families_are_judged_at_full_width_without_dense_features(data_dir):
+@pytest.mark.slow
+def test_base_models_are_judged_at_full_width_without_dense_features(data_dir):
     config = RunConfig(dataset="amazoncat-13k", data_dir=str(data_dir))
     ds = prepare(config)
     assert ds.train.X.shape == (340, N_FEATURES)
     assert ds.test.Y.shape == (100, N_LABELS)
     assert ds.train.texts is None
-    neighbour_shares(ds)
+    crossfitted(config, ds, "neighbours", seed=0)
     tracemalloc.start()
-    judged = [judge(config, ds, family, seed=0) for family in ("neighbours", "ML-kNN")]
+    judged = [judge(config, ds, name, seed=0) for name in ("neighbours", "ML-kNN")]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 340 * N_FEATURES * 4 / 2  # half of the dense training rows in float32
-    for family in judged:
-        assert len(family.rows) == 8
-        assert np.isfinite([row["macro_f1"] for row in family.rows]).all()
+    for found in judged:
+        assert len(found.rows) == 8
+        assert np.isfinite([row["macro_f1"] for row in found.rows]).all()
 
 
-def test_the_dense_linear_model_is_left_to_liblinear(data_dir):
-    config = RunConfig(dataset="amazoncat-13k", data_dir=str(data_dir))
-    ds = prepare(config)
-    expected = ["neighbours", "network", "linear SVM", "ML-kNN", "label tree"]
-    assert trained_families(config, ds) == expected
-    assert family_names(config, ds) == ["linear", *expected]
+def test_base_models_at_full_width(data_dir):
+    quick, full = (
+        RunConfig(dataset="amazoncat-13k", data_dir=str(data_dir), profile=profile)
+        for profile in ("quick", "full")
+    )
+    ds = prepare(quick)
+    # too many labels for the network, no texts
+    for config in (quick, full):
+        assert set(base_model_names(config, ds)) == {"linear", "neighbours", "ML-kNN", "label tree"}

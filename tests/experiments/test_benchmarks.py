@@ -21,7 +21,7 @@ from adathresh.experiments.benchmarks import (
     precision_recall_cuts,
 )
 from adathresh.metrics import macro_f1
-from adathresh.rules import FixedCut, GlobalCut, MicroMacroCut, PerLabelCut
+from adathresh.rules import FixedThreshold, GlobalThreshold, MicroMacroThreshold, SCut
 
 SMALL = Size(600, 40, 8)
 COLUMNS = [
@@ -61,7 +61,7 @@ def test_scores_are_calibrated_and_follow_the_seed():
 
 def test_the_peer_of_the_label_cuts_reaches_the_same_f1():
     scores, Y = make_scores(SMALL)
-    rule = PerLabelCut().fit(scores, Y)
+    rule = SCut().fit(scores, Y)
     rule.thresholds_ = np.nextafter(precision_recall_cuts(scores, Y), -np.inf)  # its cuts are predicted
     assert macro_f1(Y, rule.predict(scores)) == pytest.approx(rule.f1_.mean())
 
@@ -76,9 +76,9 @@ def test_isotonic_calibration_lets_no_label_lose():
 def test_the_grid_finds_no_better_cut_than_the_sweep():
     scores, Y = make_scores(SMALL)
     cut = grid_cut(scores, Y)
-    reached = [macro_f1(Y, FixedCut(c).fit(scores).predict(scores)) for c in np.arange(1, 100) / 100]
-    best = macro_f1(Y, GlobalCut().fit(scores, Y).predict(scores))
-    assert macro_f1(Y, FixedCut(cut).fit(scores).predict(scores)) == pytest.approx(max(reached))
+    reached = [macro_f1(Y, FixedThreshold(c).fit(scores).predict(scores)) for c in np.arange(1, 100) / 100]
+    best = macro_f1(Y, GlobalThreshold().fit(scores, Y).predict(scores))
+    assert macro_f1(Y, FixedThreshold(cut).fit(scores).predict(scores)) == pytest.approx(max(reached))
     assert max(reached) <= best
 
 
@@ -90,8 +90,8 @@ def test_the_cuts_of_libmultilabel_are_near_ours():
         pytest.skip(str(error))
     scores, Y = make_scores(SMALL)
     np.random.seed(0)  # noqa: NPY002 (the generator that the package shuffles by)
-    theirs, ours = libmultilabel_cuts(scores, Y), MicroMacroCut().fit(scores, Y).thresholds_
-    rule = FixedCut().fit(scores)
+    theirs, ours = libmultilabel_cuts(scores, Y), MicroMacroThreshold().fit(scores, Y).thresholds_
+    rule = FixedThreshold().fit(scores)
     reached = []
     for rule.thresholds_ in (theirs, ours):
         reached.append(macro_f1(Y, rule.predict(scores)))
@@ -109,7 +109,7 @@ def test_every_benchmark_names_methods_that_exist():
 
 
 def test_measurements_run_apart_and_are_written_as_a_table(monkeypatch, tmp_path, capfd):
-    pairs = [Benchmark("PerLabelCut", "scikit-learn precision_recall_curve, label by label", step=4)]
+    pairs = [Benchmark("SCut", "scikit-learn precision_recall_curve, label by label", step=4)]
     monkeypatch.setattr(benchmarks, "HEADLINE_SIZE", SMALL)
     monkeypatch.setattr(
         benchmarks, "run_benchmarks", lambda size, run=benchmarks.run_benchmarks: run(size, pairs)
@@ -119,7 +119,7 @@ def test_measurements_run_apart_and_are_written_as_a_table(monkeypatch, tmp_path
     assert list(table) == COLUMNS
     assert os.listdir(tmp_path / "out") == ["rules.csv"]
     row = table.iloc[0]
-    assert row["benchmark"] == "fit PerLabelCut"
+    assert row["benchmark"] == "fit SCut"
     assert row["size"] == "600 x 40, 8 scores a row, 10 of the labels"
     assert row["ours_seconds"] > 0
     assert row["peer_seconds"] > 0
@@ -135,9 +135,7 @@ def test_a_missing_package_leaves_numbers_out(monkeypatch, tmp_path, capsys):
     measured = benchmarks._measure("absent", tmp_path, 1)
     assert np.isnan(measured).all()
     assert capsys.readouterr().out == "absent: left out. pip install it\n"
-    row = benchmarks._row(
-        SMALL, Benchmark("PerLabelCut", "absent"), benchmarks._Measurement(2.0, 3.0), measured
-    )
+    row = benchmarks._row(SMALL, Benchmark("SCut", "absent"), benchmarks._Measurement(2.0, 3.0), measured)
     assert (row["ours_seconds"], row["ours_memory_mb"]) == (2.0, 3.0)
     assert np.isnan([row["peer_seconds"], row["ratio"], row["peer_memory_mb"]]).all()
 

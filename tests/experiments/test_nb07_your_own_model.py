@@ -1,26 +1,29 @@
 """The rivals, the table and the example of the notebook on a user's own model."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from helpers import flat_dataset, replaced
 from sklearn.linear_model import RidgeClassifier
 
 from adathresh import AdaptiveThresholdClassifier
-from adathresh.classifier import Explanation
 from adathresh.datasets import make_longtail
 from adathresh.experiments import nb07_your_own_model as own_model
 from adathresh.experiments.core.config import RunConfig
+from adathresh.experiments.core.evaluation import rule_rows
+from adathresh.experiments.core.rules import Prediction
 from adathresh.experiments.nb07_your_own_model import (
+    claims,
     classifier_label_sets,
     describe,
     label_set_metrics,
-    neighbour_table,
+    neighbor_table,
     rows_that_fit,
     telling_pair,
 )
-from adathresh.experiments.studies import Prediction, rule_rows
 from adathresh.metrics import macro_f1
+from adathresh.posthoc.explanation import Explanation
 
 
 @pytest.fixture(scope="module")
@@ -52,22 +55,22 @@ def tiny(ds, *, Y_train, Y_test):
 def test_label_sets_of_a_classifier_and_its_rivals(ds):
     clf = AdaptiveThresholdClassifier(RidgeClassifier(), random_state=0).fit(ds.train.X, ds.train.Y)
     sets = classifier_label_sets(ds, clf)
-    assert list(sets) == ["own predict", "global cut", "adaptive"]
+    assert list(sets) == ["own predict", "global threshold", "adaptive"]
     z = clf.estimator_.decision_function(ds.test.X)
     np.testing.assert_array_equal(sets["own predict"].label_sets.toarray(), z > 0)
     np.testing.assert_allclose(sets["own predict"].probabilities, 1 / (1 + np.exp(-z)), rtol=1e-6)
     np.testing.assert_array_equal(sets["adaptive"].label_sets.toarray(), clf.predict(ds.test.X).toarray())
     np.testing.assert_array_equal(sets["adaptive"].probabilities, clf.predict_proba(ds.test.X))
-    # no other single cut does better on the dev rows than the one that was used
+    # no other single threshold does better on the validation rows than the one that was used
     z_dev, chosen = (
         clf.estimator_.decision_function(ds.validation.X),
-        sets["global cut"].label_sets.toarray() > 0,
+        sets["global threshold"].label_sets.toarray() > 0,
     )
     kept, dropped = z[chosen].min(), z[~chosen].max()
     assert kept > dropped
     between = z_dev[(z_dev > dropped) & (z_dev < kept)]
-    tried = [macro_f1(ds.validation.Y, sp.csr_array(z_dev > cut)) for cut in np.unique(z_dev)]
-    used = [macro_f1(ds.validation.Y, sp.csr_array(z_dev > cut)) for cut in [dropped, *between]]
+    tried = [macro_f1(ds.validation.Y, sp.csr_array(z_dev > value)) for value in np.unique(z_dev)]
+    used = [macro_f1(ds.validation.Y, sp.csr_array(z_dev > value)) for value in [dropped, *between]]
     assert max(used) == pytest.approx(max(tried))
 
 
@@ -130,21 +133,21 @@ def test_a_pair_without_neighbours_can_be_chosen(ds):
     assert telling_pair(ds, csr([[1]]), csr([[0]]), csr([[0]])) == (0, 0)
 
 
-def explanation(neighbours):
-    return Explanation(0, 0.5, 0.0, 1.0, -2.0, 0.5, 0.0, -1.0, True, neighbours)
+def explanation(neighbors):
+    return Explanation(0, 0.5, 0.0, 1.0, -2.0, 0.5, 0.0, -1.0, True, neighbors)
 
 
 def test_neighbours_with_and_without_texts(ds):
     ds = tiny(ds, Y_train=[[1, 0], [1, 1], [0, 0]], Y_test=[[1, 0]])
     explained = explanation(((1, 0.5, True), (2, 0.3, False), (0, 0.2, True)))
-    table = neighbour_table(ds, explained, n_neighbours=2)
+    table = neighbor_table(ds, explained, n_neighbors=2)
     assert table.to_dict("list") == {
         "weight": [0.5, 0.3],
         "carries": [True, False],
         "shown": ["label 0, label 1", "(no label)"],
     }
     texts = ["zero", "one " * 30, "two"]
-    table = neighbour_table(replaced(ds, text_train=texts), explained, width=12)
+    table = neighbor_table(replaced(ds, text_train=texts), explained, width=12)
     assert table["shown"].tolist() == ["one one …", "two", "zero"]
 
 
@@ -153,3 +156,19 @@ def test_a_row_is_described_from_its_own_split(ds):
     assert describe(ds, 0) == "label 0"
     assert describe(ds, 0, split="test") == "label 1"
     assert describe(replaced(ds, text_test=["a text"]), 0, split="test") == "a text"
+
+
+@pytest.mark.parametrize(("precision", "outcome"), [(0.84, "yes"), (0.76, "yes"), (0.86, "no"), (0.7, "no")])
+def test_claims(precision, outcome):
+    own_model = pd.DataFrame(
+        [
+            {"base": "saved scores", "rule": "adaptive", "precision": 0.1},
+            {"base": "saved scores", "rule": "adaptive, precision 0.8", "precision": precision},
+        ]
+    )
+    difference = {"base": "svd + ridge", "a": "adaptive", "b": "global threshold", "metric": "macro_f1"}
+    differences = pd.DataFrame([difference | {"difference": 0.2, "low": 0.1, "high": 0.3}])
+    first, reached = claims({"own_model": own_model, "own_model_differences": differences})
+    assert first["outcome"] == "above 0"
+    assert all(word in first["claim"] for word in ("adaptive", "global threshold", "svd + ridge"))
+    assert reached["outcome"] == outcome

@@ -1,3 +1,5 @@
+"""The configuration of a run: defaults, errors, folders, and what a notebook's parameters cell may hold."""
+
 import json
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -5,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adathresh.experiments.core import config as module
-from adathresh.experiments.core.config import PROFILES, Profile, RunConfig, nearest_name, repository_root
+from adathresh.experiments.core.config import PROFILES, Profile, RunConfig, repository_root
 
 
 def test_defaults_are_the_quick_run_of_the_embedded_corpus():
@@ -63,20 +65,86 @@ def test_profiles_differ_in_numbers_only_and_full_is_never_the_smaller():
     assert full.long_epochs == 10 * full.released_epochs == 400
 
 
+# --- what a notebook hands over ---
+
+PARAMETERS = {
+    "dataset": "scene",
+    "data_dir": None,
+    "profile": "quick",
+    "seeds": 2,
+    "random_state": 1,
+    "out": None,
+    "save": False,
+}
+
+
+def test_a_notebooks_parameters_are_taken_by_their_names():
+    expected = RunConfig(dataset="scene", seeds=2, random_state=1)
+    assert RunConfig.from_notebook(PARAMETERS) == expected
+    assert RunConfig.from_notebook({}) == RunConfig()
+
+
+def test_what_else_a_notebook_holds_is_left_alone():
+    others = {
+        "FIXED": "fixed 0.5",  # a constant that was imported
+        "OURS_2": 3,
+        "_": None,
+        "_i1": "import pandas",
+        "__name__": "__main__",
+        "Out": {},
+        "pd": json,  # a module
+        "prepare": test_bad_values,
+        "In": ["", "x = 1"],
+        "exit": object(),
+    }
+    assert RunConfig.from_notebook({**PARAMETERS, **others}) == RunConfig.from_notebook(PARAMETERS)
+
+
+@pytest.mark.parametrize("value", ["scene", 3, 0.5, True, None])
+def test_a_misspelt_parameter_is_an_error_that_says_what_was_meant(value):
+    with pytest.raises(
+        TypeError, match=r"'dataste' is no parameter of a notebook .* Did you mean 'dataset'\?"
+    ):
+        RunConfig.from_notebook({**PARAMETERS, "dataste": value})
+
+
+def test_a_parameter_that_resembles_none_is_an_error_too():
+    with pytest.raises(TypeError, match="'zzz' is no parameter of a notebook") as caught:
+        RunConfig.from_notebook({"zzz": 1})
+    assert "Did you mean" not in str(caught.value)
+    assert all(name in str(caught.value) for name in PARAMETERS)
+
+
+def test_a_parameters_value_is_checked_as_usual():
+    with pytest.raises(ValueError, match="profile must be one of"):
+        RunConfig.from_notebook({**PARAMETERS, "profile": "fast"})
+
+
+# --- folders ---
+
+
 def test_folders_in_a_clone():
     root = repository_root()
     assert (root / "adathresh").is_dir()
-    assert RunConfig(dataset="scene").folder == root / "results" / "scene"
-    assert RunConfig(dataset="scene", profile="full").folder == root / "results" / "scene" / "full"
+    assert RunConfig(dataset="scene").folder == root / "reproduced" / "scene"
+    assert RunConfig(dataset="scene", profile="full").folder == root / "reproduced" / "scene" / "full"
+    assert RunConfig(dataset="scene", profile="full").reference_folder == root / "results" / "scene" / "full"
     elsewhere = RunConfig(out="somewhere")
     assert elsewhere.folder == Path.cwd() / "somewhere"
     assert elsewhere.reference_folder == root / "results" / "pyapi"
 
 
+def test_no_run_writes_into_the_published_results_by_default():
+    for profile in PROFILES:
+        config = RunConfig(profile=profile)
+        assert config.reference_folder.parts[-3:].count("results") == 1
+        assert not config.folder.is_relative_to(repository_root() / "results")
+
+
 def test_folders_without_a_clone(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "repository_root", lambda: None)
     monkeypatch.chdir(tmp_path)
-    assert RunConfig().folder == tmp_path / "results" / "pyapi"
+    assert RunConfig().folder == tmp_path / "reproduced" / "pyapi"
     assert RunConfig().reference_folder is None
 
 
@@ -92,8 +160,4 @@ def test_to_dict_is_json_and_free_of_machine_paths(tmp_path):
 def test_to_parameters_rebuilds_the_same_configuration():
     config = RunConfig(dataset="scene", seeds=2, save=True)
     assert RunConfig(**config.to_parameters()) == config
-
-
-def test_nearest_name():
-    assert nearest_name("dataste", ["dataset", "profile"]) == "did you mean 'dataset'?"
-    assert nearest_name("zzz", ["dataset", "profile"]) == "valid names: dataset, profile."
+    assert RunConfig.from_notebook(config.to_parameters()) == config

@@ -1,3 +1,5 @@
+"""Figures: what is drawn, where it stands, what is written beside it."""
+
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -6,9 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from adathresh.classifier import Explanation
 from adathresh.experiments.core.plotting import (
-    COLOURS,
+    COLORS,
     MARKERS,
     plot_bars_by_bin,
     plot_differences,
@@ -22,6 +23,7 @@ from adathresh.experiments.core.plotting import (
     plot_training_curves,
     use_style,
 )
+from adathresh.posthoc.explanation import Explanation
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +46,8 @@ def texts(axes):
 
 
 def test_style_uses_distinguishable_colours():
-    assert plt.rcParams["axes.prop_cycle"].by_key()["color"] == list(COLOURS)
-    assert len(set(COLOURS)) == len(COLOURS)
+    assert plt.rcParams["axes.prop_cycle"].by_key()["color"] == list(COLORS)
+    assert len(set(COLORS)) == len(COLORS)
 
 
 def test_longtail_sorts_and_counts():
@@ -165,7 +167,7 @@ def test_tradeoff_marks_every_combination():
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("micro-F1", "macro-F1")
     drawn = [(tuple(c.get_offsets()[0]), to_hex(c.get_facecolor()[0]).upper()) for c in axes.collections]
-    assert drawn == [((0.4, 0.1), COLOURS[0]), ((0.5, 0.3), COLOURS[0]), ((0.6, 0.2), COLOURS[1])]
+    assert drawn == [((0.4, 0.1), COLORS[0]), ((0.5, 0.3), COLORS[0]), ((0.6, 0.2), COLORS[1])]
     outlines = [len(c.get_paths()[0].vertices) for c in axes.collections]
     assert outlines[0] == outlines[2] != outlines[1]  # circle and square
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
@@ -174,13 +176,13 @@ def test_tradeoff_marks_every_combination():
     (legend,) = figure.legends
     assert [t.get_text() for t in legend.get_texts()] == ["linear", "network", "fixed", "tuned"]
     colours = [handle.get_color() for handle in legend.legend_handles]
-    assert colours == [*COLOURS[:2], "0.4", "0.4"]
+    assert colours == [*COLORS[:2], "0.4", "0.4"]
     assert [handle.get_marker() for handle in legend.legend_handles[2:]] == list(MARKERS[:2])
 
 
 def test_tradeoff_averages_repetitions_and_takes_other_columns():
     frame = pd.concat([tradeoff_rows(), tradeoff_rows().assign(micro_f1=0.0, macro_f1=0.5)])
-    (axes,) = plot_tradeoff(frame, x="macro_f1", y="micro_f1", colour="rule", marker="base").axes
+    (axes,) = plot_tradeoff(frame, x="macro_f1", y="micro_f1", color="rule", marker="base").axes
     assert axes.get_ylabel() == "micro-F1"
     points = sorted(tuple(c.get_offsets()[0].round(6)) for c in axes.collections)
     assert points == [(0.3, 0.2), (0.35, 0.3), (0.4, 0.25)]
@@ -208,7 +210,7 @@ def test_differences_stand_in_order_with_their_intervals():
     np.testing.assert_allclose([i.get_xdata() for i in intervals], [[0.2, 0.4], [-0.1, 0.3], [-0.3, -0.1]])
     assert [list(i.get_ydata()) for i in intervals] == [[0, 0], [1, 1], [2, 2]]
     np.testing.assert_allclose([p.get_xdata()[0] for p in points], [0.3, 0.1, -0.2])
-    filled = [to_hex(p.get_markerfacecolor()) == COLOURS[0].lower() for p in points]
+    filled = [to_hex(p.get_markerfacecolor()) == COLORS[0].lower() for p in points]
     assert filled == [True, False, True]  # where the interval leaves 0 out
     assert figure.get_supxlabel() == "difference in macro-F1, 95 % interval"
 
@@ -270,7 +272,13 @@ def test_threshold_map_hides_cells_of_few_pairs():
 
 
 def make_explanation(**changes):
-    values = {"base_term": 1.5, "rarity_term": -4.0, "neighbour_term": 1.0, "text_term": 0.0, "cut": -2.0}
+    values = {
+        "base_term": 1.5,
+        "rarity_term": -4.0,
+        "neighbor_term": 1.0,
+        "text_term": 0.0,
+        "fused_threshold": -2.0,
+    }
     about = {"label": 3, "score": 0.0312, "threshold": -0.5, "predicted": True}
     return Explanation(**(about | values | changes))
 
@@ -287,19 +295,19 @@ def test_explanation_adds_up_from_zero_to_the_margin():
     figure = plot_explanation(make_explanation(), title="Why $this?")
     assert_labelled(figure)
     (axes,) = figure.axes
-    up, down, margin = COLOURS[0], COLOURS[1], COLOURS[2]
+    up, down, margin = COLORS[0], COLORS[1], COLORS[2]
     assert drawn_bars(axes) == [(0, 1.5, up), (-2.5, 1.5, down), (-2.5, -1.5, up), (-2, -1.5, margin)]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [
         "base score (0.031)",
         "label's rarity",
         "neighbours' labels",
-        "margin over the cut",
+        "margin over the threshold",
     ]
     bottom, top = axes.get_ylim()
     assert bottom > top  # the first term on top
-    assert [t.get_text() for t in axes.texts] == ["cut −2.00", "+1.50", "−4.00", "+1.00", "+0.50"]
-    (cut,) = [line for line in axes.lines if line.get_linestyle() == "--"]
-    assert list(cut.get_xdata()) == [-2, -2]
+    assert [t.get_text() for t in axes.texts] == ["threshold −2.00", "+1.50", "−4.00", "+1.00", "+0.50"]
+    (threshold,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert list(threshold.get_xdata()) == [-2, -2]
     assert axes.get_xlabel() == "fused logit (predicted)"
     assert figure.get_suptitle() == "Why $this?"
 
@@ -314,19 +322,19 @@ def test_explanation_keeps_what_is_written_inside_the_frame():
 
 
 def test_explanation_of_a_label_with_a_text_that_is_not_predicted():
-    figure = plot_explanation(make_explanation(text_term=0.25, cut=3.0, predicted=False))
+    figure = plot_explanation(make_explanation(text_term=0.25, fused_threshold=3.0, predicted=False))
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_yticklabels()][-2:] == [
         "label's text",
-        "margin over the cut",
+        "margin over the threshold",
     ]
     assert drawn_bars(axes)[-1][:2] == (-1.25, 3)
     assert axes.texts[-1].get_text() == "−4.25"
     assert axes.get_xlabel() == "fused logit (not predicted)"
 
 
-def test_explanation_of_a_label_that_is_never_predicted_has_no_cut():
-    figure = plot_explanation(make_explanation(cut=np.inf, predicted=False))
+def test_explanation_of_a_label_that_is_never_predicted_has_no_threshold():
+    figure = plot_explanation(make_explanation(fused_threshold=np.inf, predicted=False))
     assert_labelled(figure)
     (axes,) = figure.axes
     assert len(drawn_bars(axes)) == 3
@@ -334,17 +342,17 @@ def test_explanation_of_a_label_that_is_never_predicted_has_no_cut():
 
 
 def test_explanation_with_its_neighbours():
-    neighbours = pd.DataFrame(
+    neighbors = pd.DataFrame(
         {"weight": [0.6, 0.3, 0.1], "carries": [True, False, True], "shown": ["a $x$ b", "c " * 40, "d"]}
     )
-    figure = plot_explanation(make_explanation(), neighbours=neighbours)
+    figure = plot_explanation(make_explanation(), neighbors=neighbors)
     assert_labelled(figure)
     axes = figure.axes[1]
     carrying, others = axes.containers
     at = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in carrying}
     assert at == {0: 0.6, 2: 0.1}
     assert [bar.get_width() for bar in others] == [0.3]
-    assert to_hex(carrying[0].get_facecolor()).upper() == COLOURS[0]
+    assert to_hex(carrying[0].get_facecolor()).upper() == COLORS[0]
     assert others[0].get_hatch()  # told apart without colour, too
     ticks = axes.get_yticklabels()
     assert [tick.get_text().count("\n") for tick in ticks] == [0, 1, 0]
@@ -353,8 +361,8 @@ def test_explanation_with_its_neighbours():
 
 
 def test_explanation_whose_neighbours_are_all_of_one_kind():
-    neighbours = pd.DataFrame({"weight": [1.0], "carries": [False], "shown": ["a"]})
-    axes = plot_explanation(make_explanation(), neighbours=neighbours).axes[1]
+    neighbors = pd.DataFrame({"weight": [1.0], "carries": [False], "shown": ["a"]})
+    axes = plot_explanation(make_explanation(), neighbors=neighbors).axes[1]
     assert texts(axes) == ["carries the label", "does not"]
 
 
@@ -408,7 +416,7 @@ def test_points_of_several_kinds_share_a_line_and_have_intervals():
             "high": [0.3, 0.6, 0.9],
         }
     )
-    options = {"names": "band", "colour": "of", "intervals": True, "ylabel": "rows"}
+    options = {"names": "band", "color": "of", "intervals": True, "ylabel": "rows"}
     figure = plot_points(frame, panels={"value": "AUROC"}, **options)
     assert_labelled(figure)
     (axes,) = figure.axes
@@ -422,4 +430,4 @@ def test_points_of_several_kinds_share_a_line_and_have_intervals():
     assert at[0] < 0 < at[1] < 0.5 < at[2]  # beside each other on the line of their name
     assert at[2] - at[1] == pytest.approx(1)
     colours = [to_hex(part.get_facecolor()[0]) for part in points]
-    assert colours == [colour.lower() for colour in COLOURS[:2]]
+    assert colours == [colour.lower() for colour in COLORS[:2]]

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 from adathresh import AdaptiveThresholdNetwork
 from adathresh.experiments.core.config import PROFILES
-from adathresh.experiments.core.models import neighbour_shares
+from adathresh.experiments.core.trainings import neighbor_shares
 from adathresh.experiments.nb06_leakage import protocol_runs as runs
 from adathresh.paper.as_released import LabelLeakageWarning, ReleasedModel, predict_released
 
@@ -246,11 +246,11 @@ def test_leak_free_signals_come_from_the_training_rows(config, ds, monkeypatch):
 
     monkeypatch.setattr(runs, "train_released", train)
     runs._train_leak_free(config, ds, 0)
-    shares = neighbour_shares(ds)
+    shares = neighbor_shares(ds)
     np.testing.assert_allclose(seen[0].idf, np.log(150 / (ds.train.Y.toarray().sum(axis=0) + 1)), rtol=1e-6)
     np.testing.assert_array_equal(seen[1].idf, seen[0].idf)
     assert same(seen[0].local, shares.train)
-    assert same(seen[1].local, shares.dev)
+    assert same(seen[1].local, shares.validation)
 
 
 def test_without_a_threshold_labels_change_nothing(config, ds):

@@ -9,9 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from adathresh.datasets import make_longtail
 from adathresh.experiments.core.config import RunConfig
-from adathresh.experiments.core.signals import fitting_rows
+from adathresh.experiments.core.crossfit import crossfitted, fitting_rows
 from adathresh.experiments.nb06_leakage import splits as study
-from adathresh.rules import FixedCut, GlobalCut
+from adathresh.rules import FixedThreshold, GlobalThreshold
 
 SIZES = {"train": 120, "dev": 40, "test": 60}
 
@@ -55,8 +55,8 @@ def ds():
 
 
 @pytest.fixture(scope="module")
-def cut(config, ds):
-    return study.cut_scores(config, ds, seed=0)
+def labelled(config, ds):
+    return study.label_sets_of(config, ds, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def compared(config, ds):
 
 
 def pooled(ds, name):
-    return sp.vstack([getattr(ds, f"{name}_{split}") for split in SIZES]).toarray()
+    return sp.vstack([getattr(ds.splits[split], name) for split in SIZES]).toarray()
 
 
 def test_random_split_deals_out_the_same_rows(ds):
@@ -95,42 +95,42 @@ def test_random_split_without_texts(ds):
 
 
 def test_known_texts(ds):
-    # test rows 5 and 58 say the same as training row 3, test row 10 as dev row 20
+    # test rows 5 and 58 say the same as training row 3, test row 10 as validation row 20
     assert np.flatnonzero(study.known_texts(ds)).tolist() == [5, 58]
 
 
-def test_rules_are_fitted_on_held_out_scores(config, ds, cut):
-    scores, label_sets = cut
-    assert list(label_sets) == ["fixed 0.5", "global cut", "adaptive"]
+def test_rules_are_fitted_on_held_out_scores(config, ds, labelled):
+    scores, label_sets = labelled
+    assert list(label_sets) == ["fixed 0.5", "global threshold", "adaptive"]
     np.testing.assert_array_equal(
-        label_sets["fixed 0.5"].toarray(), FixedCut(0.5).fit(scores, ds.test.Y).predict(scores).toarray()
+        label_sets["fixed 0.5"].toarray(),
+        FixedThreshold(0.5).fit(scores, ds.test.Y).predict(scores).toarray(),
     )
     for predicted in label_sets.values():
         assert predicted.shape == ds.test.Y.shape
-    rows = fitting_rows(ds, seed=0)
-    seen = study.signals(ds, "linear", study.base_models(config, ds, seed=0)["linear"], seed=0)
-    (fitting, test), _ = seen.scores, seen.local
+    rows = fitting_rows(ds, seed=0).rows
+    fitting, test = crossfitted(config, ds, "linear", seed=0).scores
     assert (test != scores).nnz == 0
-    own = GlobalCut("macro_f1").fit(fitting, rows.Y).predict(test)
-    assert (own != label_sets["global cut"]).nnz == 0
+    own = GlobalThreshold("macro_f1").fit(fitting, rows.Y).predict(test)
+    assert (own != label_sets["global threshold"]).nnz == 0
 
 
-def test_labels_of_test_rows_are_never_read(config, ds, cut, monkeypatch, tmp_path):
+def test_labels_of_test_rows_are_never_read(config, ds, labelled, monkeypatch, tmp_path):
     monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path))
-    scores, label_sets = study.cut_scores(config, replaced(ds, Y_test=ds.test.Y[::-1]), seed=0)
-    assert (scores != cut[0]).nnz == 0
+    scores, label_sets = study.label_sets_of(config, replaced(ds, Y_test=ds.test.Y[::-1]), seed=0)
+    assert (scores != labelled[0]).nnz == 0
     for rule, predicted in label_sets.items():
-        assert (predicted != cut[1][rule]).nnz == 0, rule
+        assert (predicted != labelled[1][rule]).nnz == 0, rule
 
 
 def macro(Y, predicted):
     return f1_score(Y.toarray(), predicted.toarray(), average="macro", zero_division=0)
 
 
-def test_rows_of_every_split(config, ds, cut, compared):
+def test_rows_of_every_split(config, ds, labelled, compared):
     rows, _ = compared
     found = {(row["test_rows"], row["rule"]): row for row in rows}
-    rules = ("fixed 0.5", "global cut", "adaptive")
+    rules = ("fixed 0.5", "global threshold", "adaptive")
     variants = [
         "as published",
         "without near-duplicates",
@@ -143,7 +143,7 @@ def test_rows_of_every_split(config, ds, cut, compared):
     assert [found[variant, "adaptive"]["n_rows"] for variant in variants] == [60, 58, 58, 2, 60]
     kept = np.setdiff1d(np.arange(60), [5, 58])
     for rule in rules:
-        predicted = cut[1][rule]
+        predicted = labelled[1][rule]
         assert found["as published", rule]["macro_f1"] == pytest.approx(macro(ds.test.Y, predicted))
         without = macro(ds.test.Y[kept], predicted[kept])
         assert found["without near-duplicates", rule]["macro_f1"] == pytest.approx(without)
@@ -152,16 +152,16 @@ def test_rows_of_every_split(config, ds, cut, compared):
         )
         assert found["near-duplicates alone", rule]["micro_f1"] == pytest.approx(alone)
         drawn = study.random_split(ds, seed=0)
-        predicted = study.cut_scores(config, drawn, seed=0)[1][rule]
+        predicted = study.label_sets_of(config, drawn, seed=0)[1][rule]
         random = found["all rows split at random", rule]["macro_f1"]
         assert random == pytest.approx(macro(drawn.test.Y, predicted))
     for row in rows:
         assert (row["dataset"], row["split"], row["seed"], row["base"]) == ("tiny", "test", 0, "linear")
 
 
-def test_the_control_is_a_mean_over_draws(config, ds, cut, monkeypatch):
+def test_the_control_is_a_mean_over_draws(config, ds, labelled, monkeypatch):
     monkeypatch.setattr(study, "N_CONTROLS", 3)
-    predicted = {"fixed 0.5": cut[1]["fixed 0.5"]}
+    predicted = {"fixed 0.5": labelled[1]["fixed 0.5"]}
     row = study.near_duplicate_rows(config, ds, predicted, study.known_texts(ds), seed=9)[1]
     rng = np.random.default_rng(9)
     draws = [rng.permutation(60)[:58] for _ in range(3)]
@@ -184,7 +184,9 @@ def test_areas_under_the_curves_of_every_split(compared, ds):
 
 
 def test_sets_without_texts_or_groups_are_shown_as_published(config, ds, monkeypatch):
-    monkeypatch.setattr(study, "cut_scores", lambda *args, **options: (ds.test.Y, {"fixed 0.5": ds.test.Y}))
+    monkeypatch.setattr(
+        study, "label_sets_of", lambda *args, **options: (ds.test.Y, {"fixed 0.5": ds.test.Y})
+    )
     nothing = {f"{name}_{split}": None for name in ("text", "groups") for split in SIZES}
     rows, auroc = study.compare_splits(config, replaced(ds, **nothing), seed=0)
     assert [row["test_rows"] for row in rows] == ["as published"]

@@ -1,0 +1,104 @@
+"""One notebook in the running interpreter: parameters, cells, failures."""
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from adathresh.experiments.core import execution
+from adathresh.experiments.core.execution import attempt, count_cells, find_notebooks, run_notebook
+
+
+def test_find_notebooks_in_order_and_nothing_else(tmp_path):
+    for name in ("02_b.ipynb", "01_a.ipynb", "draft.ipynb", "03_c.txt"):
+        (tmp_path / name).write_text("{}")
+    assert [p.name for p in find_notebooks(tmp_path)] == ["01_a.ipynb", "02_b.ipynb"]
+
+
+def test_the_clones_notebooks_are_found_without_being_named():
+    found = find_notebooks()
+    assert [path.name[:2] for path in found] == [f"{i:02}" for i in range(1, len(found) + 1)]
+    assert all(path.is_absolute() for path in found)
+
+
+def test_no_notebooks(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=f"no numbered notebooks .* in {tmp_path}"):
+        find_notebooks(tmp_path)
+    # Installed without a clone, the copy inside the package counts.
+    monkeypatch.setattr(execution, "repository_root", lambda: None)
+    module = tmp_path / "adathresh" / "experiments" / "core" / "execution.py"
+    monkeypatch.setattr(execution, "__file__", str(module))
+    with pytest.raises(FileNotFoundError, match=r"adathresh/notebooks\."):
+        find_notebooks()
+
+
+def test_a_misspelt_parameter_is_an_error_before_anything_runs(tmp_path, write_notebook):
+    notebook = write_notebook("01_first", "1")
+    for run in (
+        count_cells,
+        lambda *args: run_notebook(args[0], output=tmp_path / "x.ipynb", parameters=args[1]),
+    ):
+        with pytest.raises(
+            ValueError,
+            match=r"01_first\.ipynb has no parameter 'random_sate'\. Did you mean 'random_state'\?",
+        ):
+            run(notebook, {"random_sate": 1})
+    assert not (tmp_path / "x.ipynb").exists()
+
+
+def test_cells_are_counted_with_the_injected_one(tmp_path, write_notebook):
+    notebook = write_notebook("01_first", "1", "2", "  \n")
+    executed = []
+    run_notebook(
+        notebook,
+        output=tmp_path / "x.ipynb",
+        parameters={"seeds": 2},
+        on_cell=lambda **hook: executed.append(hook["cell_index"]),
+    )
+    assert (
+        count_cells(notebook, {"seeds": 2}) == len(executed) == 5
+    )  # parameters, injected, configuration, 1, 2
+
+
+def test_the_kernel_is_the_running_interpreter_whatever_kernels_the_user_has(
+    tmp_path, write_notebook, monkeypatch
+):
+    kernel = tmp_path / "user" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Python 3", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "user"))
+    notebook = write_notebook("01_first", "import sys; print(sys.executable)")
+    with pytest.raises(RuntimeError, match="Kernel died"):  # what papermill alone would start
+        papermill.execute_notebook(notebook, None, kernel_name="python3", progress_bar=False)
+    run_notebook(notebook, output=tmp_path / "out.ipynb", parameters={})
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    assert cells[-1].outputs[0].text.strip() == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("cell", "status", "reason"),
+    [
+        ("1 + 1", "done", None),
+        (
+            "raise ValueError('first line\\nthe labels are missing')",
+            "failed",
+            "01_first.ipynb failed in cell In [5]: the labels are missing",
+        ),
+        (
+            "import os; os._exit(9)",
+            "failed",
+            "01_first.ipynb failed in cell In [5]: Python was ended; out of memory?",
+        ),
+    ],
+)
+def test_an_attempt_says_how_it_ended(tmp_path, write_notebook, cell, status, reason):
+    notebook = write_notebook("01_first", "print('kept')", cell, "print('after')")
+    output = Path(tmp_path / "new folder" / "x.ipynb")
+    found = attempt(notebook, output=output, parameters={"seeds": 2}, on_cell=lambda **_: None)
+    assert found == (status, reason)
+    assert "kept" in output.read_text()
+    assert ("after\\n" in output.read_text()) == (status == "done")

@@ -1,0 +1,225 @@
+"""The registry of rules: each name once, each rule given what its name says, no label of a test row."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from helpers import replaced
+
+from adathresh.experiments.core import rules as module
+from adathresh.experiments.core.crossfit import TOGETHER, Signals, crossfitted, fitting_labels, fitting_rows
+from adathresh.experiments.core.rules import (
+    FIXED,
+    MAIN_RIVALS,
+    MAIN_RULES,
+    OURS,
+    WITH_TEXTS,
+    adaptive_rules,
+    all_predictions,
+    main_predictions,
+    rival_rules,
+)
+from adathresh.metrics import macro_f1
+from adathresh.posthoc import AdaptiveThreshold
+from adathresh.rules import FixedThreshold, GlobalThreshold, RCut, SCut
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+def sets(rows):
+    return sp.csr_array(np.array(rows, dtype=np.float32))
+
+
+@pytest.fixture(scope="module")
+def seen(config, ds):
+    return crossfitted(config, ds, "linear", seed=0)
+
+
+@pytest.fixture(scope="module")
+def found(config, ds):
+    return all_predictions(config, ds, "linear", seed=0)
+
+
+# --- the registry ---
+
+
+@pytest.mark.parametrize(
+    ("labels", "k"),
+    [([[1, 1, 1], [1, 1, 0]], 2), ([[1, 1, 1], [1, 1, 1]], 3), ([[0, 0, 0], [0, 1, 0]], 1)],
+)
+def test_rcut_takes_the_mean_number_of_labels(labels, k):
+    rivals = rival_rules(sets(labels))
+    assert isinstance(rivals["RCut"][0], RCut)
+    assert rivals["RCut"][0].k == k
+    assert ("block coordinate" in rivals) == (k < 3)
+
+
+def test_rules_are_what_their_names_say(ds, seen):
+    rivals = {name: rule for name, (rule, _) in rival_rules(fitting_labels(ds)).items()}
+    assert isinstance(rivals[FIXED], FixedThreshold)
+    assert rivals[FIXED].threshold == 0.5
+    assert rivals["global threshold"].metric == "macro_f1"
+    assert rivals["global threshold, micro"].metric == "micro_f1"
+    assert isinstance(rivals["SCut"], SCut)
+    assert rivals["SCut"].fallback != "top"
+    assert rivals["SCutFBR"].fallback == "top"
+    ours = adaptive_rules(ds, seen, seed=3)
+    assert {rule.evaluation_rows for rule, _ in ours.values()} == {50}
+    assert {rule.random_state for rule, _ in ours.values()} == {3}
+    assert {name: rule.target for name, (rule, _) in ours.items() if rule.target != "macro_f1"} == {
+        f"{name}, macro + micro": "macro_micro_f1" for name in (OURS, WITH_TEXTS)
+    }
+    assert {name: set(signals) for name, (_, signals) in ours.items()} == {
+        OURS: {"local"},
+        f"{OURS}, macro + micro": {"local"},
+        f"{OURS}, no neighbours": set(),
+        f"{OURS}, linear": {"local"},
+        WITH_TEXTS: {"local", "affinity"},
+        f"{WITH_TEXTS}, macro + micro": {"local", "affinity"},
+    }
+
+
+def test_names_say_whose_rule_it_is(ds, found):
+    ours = {name for name in found if name.startswith(OURS)}
+    assert ours == set(found) - set(rival_rules(fitting_labels(ds)))
+    assert set(MAIN_RULES) == {*MAIN_RIVALS, OURS}
+    assert len(MAIN_RULES) == len(set(MAIN_RULES))
+
+
+def test_main_rules_are_rules_of_all_and_every_name_stands_once(config, ds, found):
+    main = main_predictions(config, ds, "linear", seed=0)
+    assert set(main) == set(MAIN_RULES)
+    parts = [list(module._predictions(config, ds, "linear", part, seed=0)) for part in ("main", "more")]
+    assert set(parts[0]) & set(parts[1]) <= {OURS}  # fitted again with the fusion that its variants share
+    assert set(found) == set(parts[0]) | set(parts[1])
+    assert list(found)[: len(rival_rules(fitting_labels(ds)))] == list(rival_rules(fitting_labels(ds)))
+    expected = {*rival_rules(fitting_labels(ds)), *adaptive_rules(ds, _with_texts(), seed=0)}
+    assert set(found) == expected | {f"{OURS}, transductive"}
+
+
+def _with_texts():
+    nothing = sp.csr_array((1, 12))
+    return Signals((nothing, nothing), (nothing, nothing), (nothing, nothing), None)
+
+
+def test_one_name_is_one_model_and_the_same_label_sets(config, ds, found):
+    for name, prediction in main_predictions(config, ds, "linear", seed=0).items():
+        assert (prediction.label_sets != found[name].label_sets).nnz == 0, name
+        assert (prediction.probabilities != found[name].probabilities).nnz == 0, name
+        assert prediction.mode == found[name].mode
+
+
+# --- what each rule is given ---
+
+
+def test_every_rival_is_fitted_on_the_out_of_fold_scores(ds, seen, found):
+    rows = fitting_rows(ds, seed=0).rows
+    for name, (rule, mode) in rival_rules(rows.Y).items():
+        expected = rule.fit(seen.scores[0], rows.Y).predict(seen.scores[1])
+        np.testing.assert_array_equal(found[name].label_sets.toarray(), expected.toarray(), err_msg=name)
+        assert (found[name].probabilities != seen.scores[1]).nnz == 0
+        assert found[name].mode == mode
+        assert found[name].seconds > 0
+    np.testing.assert_array_equal(found[FIXED].label_sets.toarray(), seen.scores[1].toarray() > 0.5)
+    assert len({entry.label_sets.toarray().tobytes() for entry in found.values()}) > 6
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "signals"),
+    [
+        ("adaptive", {}, ["local"]),
+        ("adaptive, macro + micro", {"target": "macro_micro_f1"}, ["local"]),
+        ("adaptive, no neighbours", {}, []),
+        ("adaptive, linear", {"fusion": "linear"}, ["local"]),
+        ("adaptive + label texts", {}, ["local", "affinity"]),
+        ("adaptive + label texts, macro + micro", {"target": "macro_micro_f1"}, ["local", "affinity"]),
+        ("adaptive, transductive", {"transductive": True}, ["local"]),
+    ],
+)
+def test_every_rule_of_ours_gets_what_its_name_says(ds, seen, found, name, options, signals):
+    rows, folds = fitting_rows(ds, seed=0)
+    at_fitting, at_test = ({what: getattr(seen, what)[i] for what in signals} for i in range(2))
+    ours = AdaptiveThreshold(evaluation_rows=50, random_state=0, **options)
+    ours.fit(seen.scores[0], rows.Y, folds=folds, **at_fitting)
+    expected = ours.predict(seen.scores[1], **at_test)
+    np.testing.assert_array_equal(found[name].label_sets.toarray(), expected.toarray())
+    probabilities = ours.predict_proba(seen.scores[1], **at_test)
+    np.testing.assert_allclose(found[name].probabilities.toarray(), probabilities.toarray(), atol=1e-6)
+    assert found[name].seconds > 0
+
+
+def test_two_rules_have_seen_the_test_rows(found):
+    modes = {name: entry.mode for name, entry in found.items()}
+    assert {name for name, mode in modes.items() if mode == "transductive"} == {
+        "block coordinate",
+        "adaptive, transductive",
+    }
+
+
+def test_texts_help_where_they_name_the_labels(ds, found):
+    with_texts = macro_f1(ds.test.Y, found[WITH_TEXTS].label_sets)
+    assert with_texts > macro_f1(ds.test.Y, found[OURS].label_sets) + 0.1
+
+
+def test_without_texts_there_is_no_rule_of_texts(config, make_dataset, empty_cache):
+    empty_cache("wordless")
+    wordless = make_dataset(groups=True)
+    assert not any("texts" in name for name in all_predictions(config, wordless, "linear", seed=0))
+
+
+def test_all_together_are_fused_by_ours_and_averaged_for_the_rivals(config, ds):
+    together, predictions = (make(config, ds, TOGETHER, seed=0) for make in (crossfitted, main_predictions))
+    fitting, test = together.mean_scores()
+    rows, folds = fitting_rows(ds, seed=0)
+    expected = GlobalThreshold("macro_f1").fit(fitting, rows.Y).predict(test)
+    assert (predictions["global threshold"].label_sets != expected).nnz == 0
+    np.testing.assert_allclose(predictions["F*/2"].probabilities.toarray(), test.toarray(), rtol=1e-6)
+    ours = AdaptiveThreshold(evaluation_rows=50, random_state=0)
+    ours.fit(together.scores[0], rows.Y, folds=folds, local=together.local[0])
+    expected = ours.predict(together.scores[1], local=together.local[1])
+    np.testing.assert_array_equal(predictions[OURS].label_sets.toarray(), expected.toarray())
+
+
+# --- labels, cache ---
+
+
+def test_labels_of_test_rows_change_no_prediction(config, ds, found, empty_cache):
+    permuted = ds.test.Y[np.random.default_rng(0).permutation(50)]
+    for name, Y_test in (("permuted", permuted), ("none", sp.csr_array(ds.test.Y.shape))):
+        empty_cache(name)
+        others = all_predictions(config, replaced(ds, Y_test=Y_test), "linear", seed=0)
+        assert list(others) == list(found)
+        for rule, own in found.items():
+            for part in ("label_sets", "probabilities"):
+                mine, theirs = getattr(own, part), getattr(others[rule], part)
+                np.testing.assert_array_equal(mine.toarray(), theirs.toarray(), err_msg=rule)
+
+
+def test_labels_of_validation_rows_do_change_them(config, ds, found, empty_cache):
+    empty_cache("second")
+    other = replaced(ds, Y_dev=ds.validation.Y[np.random.default_rng(0).permutation(40)])
+    for rule, prediction in main_predictions(config, other, "linear", seed=0).items():
+        assert (found[rule].label_sets != prediction.label_sets).nnz > 0, rule
+
+
+def test_rules_are_fitted_once(config, ds, found, monkeypatch):
+    monkeypatch.setattr(module, "_predict", lambda *_: pytest.fail("fitted again"))
+    again = all_predictions(config, ds, "linear", seed=0)
+    for name, own in found.items():
+        assert (again[name].label_sets != own.label_sets).nnz == 0
+        assert again[name][2:] == own[2:]
+
+
+@pytest.mark.parametrize("change", ["groups", "names", "seed", "base"])
+def test_other_inputs_fit_them_again(config, ds, found, monkeypatch, change):
+    class AgainError(Exception):
+        pass
+
+    def again(*_):
+        raise AgainError
+
+    monkeypatch.setattr(module, "_predict", again)
+    changed = {"groups": {"groups_train": np.arange(90)}, "names": {"label_names": ds.label_names[::-1]}}
+    other = replaced(ds, **changed.get(change, {}))
+    base = "neighbours" if change == "base" else "linear"
+    with pytest.raises(AgainError):
+        main_predictions(config, other, base, seed=int(change == "seed"))

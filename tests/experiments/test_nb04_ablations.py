@@ -1,0 +1,59 @@
+"""Notebook 04: every ablation changes one switch of the paper's method, and trains."""
+
+import pandas as pd
+import pytest
+from helpers import replaced
+
+from adathresh import AdaptiveThresholdNetwork
+from adathresh.experiments import nb04_ablations as study
+from adathresh.experiments.core import trainings
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Record which switches are trained, and train nothing."""
+    monkeypatch.setattr(trainings, "neighbor_shares", lambda ds: None)
+    monkeypatch.setattr(trainings, "train_network", lambda config, ds, *, seed, **switches: (seed, switches))
+
+
+def test_every_ablation_changes_the_papers_method_in_its_switch(config, ds, recorded):
+    runs = study.ablation_runs(config, ds, seed=4)
+    assert list(runs) == list(study.ABLATIONS)
+    assert {seed for seed, _ in runs.values()} == {4}
+    switches = {name: run[1] for name, run in runs.items()}
+    assert switches["paper's method"] == {"pos_weight": 10.0}
+    assert switches["positives weigh 1"] == {"pos_weight": 1.0}
+    assert switches["no IDF, no kNN"] == {"pos_weight": 10.0, "use_idf": False, "use_knn": False}
+    assert switches["fixed threshold"] == {"pos_weight": 10.0, "fixed_threshold": 0.0}
+    plain = {"fixed_threshold": 0.0, "margin_weight": 0.0, "use_knn": False, "pos_weight": 1.0}
+    assert switches["plain cross-entropy"] == plain
+    defaults = AdaptiveThresholdNetwork().get_params()
+    for name, changed in switches.items():
+        assert set(changed) <= set(defaults), name
+        assert name == "paper's method" or changed != {"pos_weight": 10.0}, name
+    assert len({repr(sorted(changed.items())) for changed in switches.values()}) == len(switches)
+
+
+def test_normalised_logits_need_two_labels(config, ds, recorded):
+    single = replaced(ds, Y_train=ds.train.Y[:, [0]])
+    missing = set(study.ABLATIONS) - set(study.ablation_runs(config, single, seed=0))
+    assert missing == {"logits normalised"}
+
+
+def test_every_ablation_trains_another_network(config, ds, tiny_profile):
+    runs = study.ablation_runs(config, ds, seed=0)
+    for name in ("no kNN", "no IDF, no kNN", "fixed threshold", "plain cross-entropy"):
+        assert not runs[name].thresholds["share"].any(), name
+    assert runs["paper's method"].thresholds["share"].any()
+    assert not runs["fixed threshold"].thresholds["constant"].any()
+    assert len({run.test_scores.data.tobytes() for run in runs.values()}) == len(runs)
+
+
+def test_claims_are_about_macro_f1():
+    rows = [
+        {"b": "no IDF", "metric": "macro_f1", "difference": 0.2, "low": 0.1, "high": 0.3},
+        {"b": "no IDF", "metric": "micro_f1", "difference": -0.2, "low": -0.3, "high": -0.1},
+    ]
+    (claim,) = study.claims({"ablation_differences": pd.DataFrame(rows)})
+    assert claim["outcome"] == "above 0"
+    assert "no IDF" in claim["claim"]
