@@ -8,24 +8,17 @@ import sys
 import tomllib
 from dataclasses import fields
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import adathresh
-from adathresh.experiments.across_datasets.models import (
-    critical_difference,
-    mean_ranks,
-    models_table,
-    with_texts,
-)
-from adathresh.experiments.across_datasets.rules import inductive_rivals, summary_table
 from adathresh.experiments.core.config import RunConfig
+from adathresh.experiments.verify import verify
 
 ROOT = Path(__file__).parents[1]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
@@ -109,289 +102,88 @@ def run_clean(module, *arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_readme_examples_run(tmp_path, monkeypatch):
+# What the pages say
+
+
+def test_readme_example_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    """The figures in the comments after a block's last print are those that it prints."""
     readme = read("README.md")
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL))
     assert blocks
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "readme"}
     for block in blocks:
         # Line numbers of errors are those of the page.
         before = "\n" * readme[: block.start(1)].count("\n")
-        exec(compile(before + block[1], "README.md", "exec"), namespace)
+        exec(compile(before + block[1], "README.md", "exec"), {"__name__": "readme"})
+        said = re.findall(r"^# (.*)$", block[1], flags=re.MULTILINE)
+        assert said
+        assert capsys.readouterr().out.splitlines() == said
 
 
-# The numbers of the README
-
-RULES = ("fixed 0.5", "global cut", "SCutFBR", "F*/2", "adaptive")
+PAGES = ("README.md", "docs/results.md", "docs/claims.md")
 
 
-def result(path, column, metric, names):
-    """Return mean macro-F1 or micro-F1 over seeds for each name, in three decimals."""
-    frame = pd.read_csv(ROOT / "results" / path)
-    frame = frame[frame["base"] == "network"]
-    means = frame.groupby(column)[metric].mean()
-    return [f"{means[name]:.3f}" for name in names]
-
-
-def results_table():
-    """Build the README's table: one line a folder with results of 02 and 03, macro-F1 / micro-F1."""
-    lines = [
-        f"| data set (profile) | paper's method | {' | '.join(RULES)} |",
-        f"| --- | {' | '.join(['---'] * (len(RULES) + 1))} |",
-    ]
-    for file in sorted((ROOT / "results").rglob("headline.csv")):
-        if not file.with_name("training.csv").is_file():
-            continue
-        folder = file.parent.relative_to(ROOT / "results").as_posix()
-        columns = [
-            [
-                *result(f"{folder}/training.csv", "method", metric, ["paper's method"]),
-                *result(f"{folder}/headline.csv", "rule", metric, RULES),
-            ]
-            for metric in ("macro_f1", "micro_f1")
-        ]
-        cells = [f"{macro} / {micro}" for macro, micro in zip(*columns, strict=True)]
-        name = folder.replace("/full", " (full)") if folder.endswith("/full") else f"{folder} (quick)"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-CROSS_FITTED = (
-    "fixed 0.5",
-    "global cut",
-    "PCut",
-    "SCutFBR",
-    "micro + macro",
-    "F*/2",
-    "adaptive",
-    "adaptive, macro + micro",
-)
-
-
-def summary(name="summary"):
-    """Read a committed summary of all data sets."""
-    return pd.read_csv(ROOT / "results" / f"{name}.csv")
-
-
-def rules_table():
-    """Build the README's table of rules on cross-fitted scores: one line a data set, its first base model."""
-    lines = [
-        f"| data set (base model, profile) | {' | '.join(CROSS_FITTED)} |",
-        f"| --- | {' | '.join(['---'] * len(CROSS_FITTED))} |",
-    ]
-    for (name, profile), frame in summary().groupby(["dataset", "profile"]):
-        base = frame["base"].iloc[0]
-        means = frame[frame["base"] == base].set_index("rule")[["macro_f1", "micro_f1"]]
-        cells = [f"{macro:.3f} / {micro:.3f}" for macro, micro in means.loc[list(CROSS_FITTED)].values]
-        lines.append(f"| {name} ({base}, {profile}) | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def leakage_table():
-    """Build the README's table of the released protocol: macro-F1 / micro-F1 on the dev rows."""
-    ways = [
-        "released, best epoch",
-        "labels withheld",
-        "labels of other rows",
-        "leak-free signals",
-        "leak-free",
-    ]
-    shown = ["as reported", *ways[1:4], "leak-free method"]
-    lines = [f"| data set (seeds) | {' | '.join(shown)} |", f"| --- | {' | '.join(['---'] * len(shown))} |"]
-    for file in sorted((ROOT / "results").glob("*/leakage.csv")):
-        frame = pd.read_csv(file)
-        means = frame.groupby("method")[["macro_f1", "micro_f1"]].mean().loc[ways]
-        cells = [f"{macro:.3f} / {micro:.3f}" for macro, micro in means.values]
-        lines.append(f"| {file.parent.name} ({frame['seed'].nunique()}) | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-@pytest.mark.parametrize("table", [results_table, rules_table, leakage_table])
-def test_readme_shows_the_committed_results(table):
-    assert table() in read("README.md"), f"put this table into README.md:\n{table()}"
-
-
-def verdicts(column):
-    """Return a verdict of the summary for every inductive rival, by data set and base model."""
-    rivals = inductive_rivals(summary()).dropna(subset=[column])
-    return rivals.set_index(["dataset", "base", "rule"])[column]
-
-
-def beats_all(column):
-    """Whether ours is clearly better than all rivals, by data set and base model."""
-    return (verdicts(column) == "better").groupby(level=["dataset", "base"]).all()
-
-
-def all_but(column):
-    """Say on how many combinations ours beats all rivals, and on which it does not."""
-    better = beats_all(column)
-    rest = better[~better].reset_index().groupby("dataset")["base"].agg(" / ".join)
-    named = "; ".join(f"{name} ({bases})" for name, bases in rest.items())
-    return f"{better.sum()} of {len(better)}" + (f", all but {named}" if named else "")
-
-
-def rules_claim():
-    """Count how often ours is better than the inductive rivals on cross-fitted scores."""
-    found = verdicts("adaptive_is")
-    counts = found.value_counts().reindex(["better", "level", "worse"], fill_value=0)
-    n_rules, n_bases = found.index.unique("rule").size, len(beats_all("adaptive_is"))
-    return (
-        f"{n_rules} inductive rivals on {n_bases} combinations of data set and base model: `adaptive` is "
-        f"clearly better in {counts['better']} of the {len(found)} comparisons, level in {counts['level']} "
-        f"and clearly worse in {counts['worse']}. It is clearly better than all of them at once on "
-        f"{all_but('adaptive_is')}. Where rows and labels have texts, `adaptive + label texts` is clearly "
-        f"better than all rivals on {all_but('texts_is')}."
+def cog(root, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "cogapp", *arguments, *PAGES], cwd=root, capture_output=True, text=True
     )
 
 
-def together_claim():
-    """Say what all base models reach together on EURLEX57K."""
-    table = summary().query("dataset == 'eurlex57k' and profile == 'full' and base == 'all together'")
-    table = table.set_index("rule")[["macro_f1", "micro_f1"]]
-    texts, both = " + label texts", ", macro + micro"
-    one, other, one_text, other_text = (
-        f"{macro:.3f} / {micro:.3f}"
-        for macro, micro in table.loc[[f"adaptive{end}" for end in ("", both, texts, texts + both)]].values
-    )
-    return (
-        f"reach {one} with `adaptive` and {other} aiming at both; with label texts {one_text} and "
-        f"{other_text}."
-    )
+def test_every_generated_figure_is_that_of_the_results():
+    done = cog(ROOT, "--check", "--diff")
+    assert done.returncode == 0, f"run `cog -r {' '.join(PAGES)}`:\n{done.stdout}{done.stderr}"
 
 
-def ranks_claim():
-    """Say how families of models and cuts rank over all data sets, and transformers over those with texts."""
-    models = summary("summary_models")
-    everywhere, texts = mean_ranks(models), mean_ranks(with_texts(models))
-    ours, rivals = (
-        f"{everywhere[cut].min():.1f} to {everywhere[cut].max():.1f}" for cut in ("adaptive", "best_rival")
-    )
-    n_sets, n_texts = (table["dataset"].nunique() for table in (models, with_texts(models)))
-    difference = critical_difference(everywhere.size, n_sets)
-    tuned = texts.loc["MiniLM, fine-tuned"]
-    return (
-        f"On all {n_sets} sets, the {len(everywhere)} families that every set has reach mean ranks of {ours} "
-        f"with `adaptive` and of {rivals} under the best rival rule, out of {everywhere.size} pairs of model "
-        f"and cut (critical difference {difference:.1f}). On the {n_texts} sets with texts, fine-tuned "
-        f"MiniLM has {tuned['fixed']:.1f} at 0.5 and {tuned['adaptive']:.1f} with `adaptive`, out of "
-        f"{texts.size}; trees with `adaptive` have {texts.loc['trees', 'adaptive']:.1f}."
-    )
+def test_a_wrong_figure_on_a_page_is_found(tmp_path):
+    for page in PAGES:
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        text = read(page)
+        start = text.index("]]] -->") + 7
+        figure = re.search(r"\d\.\d\d+", text[start:])
+        wrong = text[: start + figure.start()] + "9.99" + text[start + figure.end() :]
+        (tmp_path / page).write_text(wrong, encoding="utf-8")
+    done = cog(tmp_path, "--check")
+    assert done.returncode != 0
+    assert done.stdout.count("(changed)") == len(PAGES)
 
 
-def long_training_claim():
-    """Say what the labels in the released threshold are worth as training goes on."""
-    tables = {}
-    for name in ("eurlex57k", "pyapi", "bibtex", "reuters21578"):
-        epochs = pd.read_csv(ROOT / "results" / name / "full" / "leakage_epochs.csv").groupby("epoch")
-        tables[name] = epochs[["macro_f1_released", "macro_f1_withheld", "difference"]].mean()
-
-    def at(name, epoch):
-        return [f"{value:.3f}" for value in tables[name].loc[epoch]]
-
-    early = {name: at(name, 17)[2] for name in tables}
-    eurlex, pyapi, bibtex, reuters = (at(name, 400) for name in tables)
-    best = tables["eurlex57k"]["macro_f1_released"].idxmax()
-    peak = at("eurlex57k", best)
-    late = tables["eurlex57k"].loc[80:]
-    assert (late["difference"] > late["macro_f1_released"] / 2).all()
-    return (
-        f"are worth {early['eurlex57k']} macro-F1 after 17 epochs and more than half of the figure from "
-        f"about 80 on: {peak[0]} is reported after {best} epochs, of which {peak[1]} is left without them, "
-        f"and {eurlex[0]} and {eurlex[1]} after 400. On the embedded corpus they are worth {early['pyapi']} "
-        f"after 17 epochs and {pyapi[2]} after 400, where {pyapi[0]} is reported and {pyapi[1]} left; on "
-        f"bibtex {early['bibtex']} and {bibtex[2]}, with {bibtex[0]} reported and {bibtex[1]} left; on "
-        f"reuters21578 only {early['reuters21578']} and {reuters[2]} (three seeds"
-    )
+def test_the_readme_is_short():
+    assert len(read("README.md").split()) <= 1_000
 
 
-def calibration_claim():
-    """Compare the fused probabilities with isotonic regression, set by set."""
-    files = sorted((ROOT / "results").glob("*/calibration_differences.csv"))
-    found = pd.concat(pd.read_csv(file).assign(dataset=file.parent.name) for file in files)
-    found = found.query("labels == 'all' and b == 'isotonic'").set_index("metric")
-    brier, ece = found.loc["brier"], found.loc["ece"]
-    better, worse = ece.query("high < 0")["dataset"], ece.query("low > 0")["dataset"].item()
-    shown = pd.read_csv(ROOT / "results" / worse / "calibration.csv").query("labels == 'all'")
-    shown = shown.groupby("probabilities")["ece"].mean()
-    return (
-        f"the fused probabilities have a clearly lower Brier score on {(brier['high'] < 0).sum()} of "
-        f"{len(brier)} sets; their ECE is clearly lower on {', '.join(better)}, level on "
-        f"{len(ece) - len(better) - 1} sets and clearly higher on {worse} "
-        f"({shown['fused (adathresh)']:.4f} against {shown['isotonic']:.4f})"
-    )
+def test_every_published_claim_follows_from_its_tables():
+    assert verify() == 0
 
 
-def gap_claim():
-    """Say what part of the embedded corpus's gap is the model, what part the cut."""
-    gap, parts = (pd.read_csv(ROOT / "results" / "pyapi" / f"{name}.csv") for name in ("gap", "gap_parts"))
-    parts, strongest = parts.mean(), gap.groupby("base")["adaptive"].mean().max()
-    model, cut, fusion = (
-        f"{100 * parts[f'gain_{name}'] / parts['gain_both']:.0f} %" for name in ("model", "cut", "fusion")
-    )
-    return (
-        f"On the embedded corpus these families lie {parts['spread_fixed']:.3f} macro-F1 apart at 0.5 and "
-        f"{parts['spread_adaptive']:.3f} with `adaptive`. From the weakest at 0.5 "
-        f"({parts['weakest_fixed']:.3f}) to the strongest with `adaptive` ({strongest:.3f}), the best model "
-        f"alone covers {model} of the way, the best rival cut of the weakest one's own scores {cut}, "
-        f"`adaptive` on them {fusion}"
-    )
+def test_no_two_results_differ_by_one_letter():
+    for folder in {path.parent for path in (ROOT / "results").rglob("*.csv")}:
+        names = sorted(path.stem for path in folder.glob("*.csv"))
+        for one, other in combinations(names, 2):
+            assert not one_letter_apart(one, other), f"{folder}: {one}, {other}"
 
 
-def eurlex_claim():
-    """Say how far the families lie apart on eurlex57k, and which one leads."""
-    gap = pd.read_csv(ROOT / "results" / "eurlex57k" / "gap.csv")
-    gap = gap.drop(columns="seed").groupby("base").mean()
-    assert len(gap) == 8
-    assert (gap.loc["linear SVM"] == gap.max()).all()
-    spread, svm = gap.max() - gap.min(), gap.loc["linear SVM"]
-    return (
-        f"On eurlex57k eight families lie {spread['fixed']:.3f} apart at 0.5 and {spread['adaptive']:.3f} "
-        f"with `adaptive`; LIBLINEAR's SVM leads throughout ({svm['fixed']:.3f}, then {svm['adaptive']:.3f})."
-    )
-
-
-def tuned_claim():
-    """Say what three epochs of fine-tuning are worth, against the other families' best."""
-    tuned, others = {}, {}
-    for name in ("goemotions", "reuters21578"):
-        gap = pd.read_csv(ROOT / "results" / name / "full" / "gap.csv").groupby("base")
-        gap = gap[["fixed", "best_rival", "adaptive"]].mean()
-        tuned[name], others[name] = gap.loc["MiniLM, fine-tuned"], gap.drop("MiniLM, fine-tuned")
-        assert (tuned[name] > others[name].max()).all()
-    one, two, rest = tuned["goemotions"], tuned["reuters21578"], others["reuters21578"]
-    assert list(rest[["fixed", "adaptive"]].idxmax()) == ["MiniLM, frozen", "label tree"]
-    return (
-        f"MiniLM leads on goemotions whatever the cut: {one['fixed']:.3f} at 0.5, {one['best_rival']:.3f} "
-        f"under the best rival rule and {one['adaptive']:.3f} with `adaptive`, where the next family has "
-        f"{others['goemotions']['adaptive'].max():.3f}: there the model is what matters. On reuters21578 it "
-        f"leads at 0.5 ({two['fixed']:.3f}; the next one, frozen MiniLM, has {rest['fixed'].max():.3f}) and "
-        f"by little in the end ({two['adaptive']:.3f} with `adaptive`, label trees "
-        f"{rest['adaptive'].max():.3f})."
-    )
+def one_letter_apart(one, other):
+    """Whether one letter more, less or other makes one word of the other."""
+    short, long = sorted((one, other), key=len)
+    if len(long) - len(short) > 1:
+        return False
+    if len(long) == len(short):
+        return sum(a != b for a, b in zip(one, other, strict=True)) == 1
+    return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
 
 
 @pytest.mark.parametrize(
-    "claim",
+    ("one", "other", "close"),
     [
-        rules_claim,
-        together_claim,
-        ranks_claim,
-        gap_claim,
-        eurlex_claim,
-        long_training_claim,
-        calibration_claim,
-        tuned_claim,
+        ("rule_differences", "rules_differences", True),
+        ("gap", "gaps", True),
+        ("gap", "map", True),
+        ("gap", "headline", False),
+        ("rules", "rule_differences", False),
     ],
 )
-def test_readme_claims_follow_from_the_committed_results(claim):
-    assert claim() in " ".join(read("README.md").split()), f"put this into README.md:\n{claim()}"
-
-
-def test_the_summary_is_that_of_the_committed_results():
-    pd.testing.assert_frame_equal(summary(), summary_table(ROOT / "results"), rtol=0, atol=1e-6)
-    models = summary("summary_models")
-    pd.testing.assert_frame_equal(models, models_table(ROOT / "results"), rtol=0, atol=1e-6)
+def test_close_names_are_recognised(one, other, close):
+    assert one_letter_apart(one, other) == close
 
 
 # The notebooks
@@ -471,16 +263,21 @@ def test_notebook_is_thin(code):
                 assert node.end_lineno - node.lineno < 5, cell.source
 
 
-def test_notebook_compares_every_table_before_it_replaces_the_published_one(code):
-    calls = [
-        (node.func.id, node.args[1].value)
-        for cell in code
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("compare_table", "write_table")
-    ]
-    for i, (function, name) in enumerate(calls):
-        if function == "write_table":
-            assert ("compare_table", name) in calls[:i], name
+def test_notebook_keeps_its_tables_and_declares_its_claims(path, notebook):
+    """All that it computes goes through its results; what it finds is claimed last, read off the tables."""
+    source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert source.count(f'start("{path.stem}", globals())') == 1
+    assert "results.table(" in source
+    assert source.count("results.claims(claims)") == 1
+    assert source.rindex("results.table(") < source.index("results.claims(claims)")
+
+
+def test_notebook_outputs_say_that_everything_came_out_as_published(path, code):
+    """The committed outputs were made from the committed results."""
+    outputs = "".join(output.get("text", "") for cell in code for output in cell.outputs)
+    found = re.findall(r"(\d+) of (\d+) (?:values agree|claims come out)", outputs)
+    assert len(found) >= 2
+    assert all(one == other for one, other in found)
 
 
 @pytest.mark.parametrize("text", ["read /home/me/data", "'/opt/x'", r"C:\data", "(/mnt/x)"])

@@ -11,7 +11,7 @@ from adathresh.calibration import (
     TemperatureScaling,
 )
 from adathresh.experiments.core.base_models import base_model_names
-from adathresh.experiments.core.claims import interval_claims
+from adathresh.experiments.core.claims import METRICS, best_claims, interval_claims
 from adathresh.experiments.core.crossfit import crossfitted, fitting_labels, fitting_rows
 from adathresh.experiments.core.evaluation import label_frequency
 from adathresh.experiments.core.rules import OURS, adaptive_rules, main_predictions
@@ -168,7 +168,20 @@ def claims(tables):
     """
     every = tables["calibration_differences"].query("labels == 'all'")
     methods = tables["method_differences"].query("labels == 'all'")
+    of_all = tables["calibration"].query("labels == 'all'")
     return [
+        *(
+            claim
+            for column in ("ece", "brier")
+            for claim in best_claims(
+                of_all,
+                FUSED,
+                of=("base", "probabilities"),
+                column=column,
+                claim=f"The fused probabilities have the least {METRICS[column]}, {{}}",
+                least=True,
+            )
+        ),
         *interval_claims(every, "{metric} of the fused probabilities minus that of {b}"),
         *interval_claims(methods, "{metric} of {a} minus that of {b}"),
     ]

@@ -99,21 +99,34 @@ def rule_finding():
 
 
 def state():
-    """Say which data sets the results of this version cover, and which are older."""
+    """Say in one sentence which version computed the results of which data sets."""
+    sets = {version: sorted(found) for version, found in _versions().items()}
+    parts = [
+        f"of {', '.join(names)} by {version}"
+        if len(names) < 5
+        else f"of {len(names)} other sets by {version}"
+        for version, names in sets.items()
+    ]
+    return f"The results {' and '.join(parts)} (what differs: docs/results.md)."
+
+
+def state_page():
+    """List which version computed the results of which notebooks, set by set."""
+    lines = []
+    for version, sets in _versions().items():
+        named = "; ".join(f"{name} ({', '.join(sorted(found))})" for name, found in sorted(sets.items()))
+        lines.append(f"- by {version}: {named}")
+    return "\n".join(["Results by the version that computed them (notebooks in brackets):", "", *lines])
+
+
+def _versions():
+    """Return the notebooks by version of adathresh, the newest first, and data set."""
     versions = {}
     for path in sorted(_results().glob(f"**/{RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        versions.setdefault(record["adathresh"], {}).setdefault(record["dataset"], set()).add(
-            record["notebook"][:2]
-        )
-    lines = []
-    for version in sorted(versions, reverse=True):
-        sets = versions[version]
-        named = "; ".join(
-            f"{name} ({', '.join(sorted(notebooks))})" for name, notebooks in sorted(sets.items())
-        )
-        lines.append(f"- by {version}: {named}")
-    return "\n".join(["Results by the version that computed them (notebooks in brackets):", "", *lines])
+        sets = versions.setdefault(record["adathresh"], {})
+        sets.setdefault(record["dataset"], set()).add(record["notebook"][:2])
+    return dict(sorted(versions.items(), reverse=True))
 
 
 def rules_page():
@@ -247,7 +260,7 @@ def abstract_entries():
             "; ".join(f"{row['claim']}: {row['figures']}" for _, row in method.iterrows()),
             "pyapi/05_calibration/method_differences.csv",
             reproduce("05"),
-            REPRODUCED if (method["outcome"] == "below 0").all() else NOT_REPRODUCED,
+            REPRODUCED if set(method["outcome"]) == {"below 0"} else NOT_REPRODUCED,
         ),
         Entry(
             "The architecture is lightweight, interpretable and modular",
@@ -352,7 +365,10 @@ def _outcomes(claims):
 def _claims(folder, words):
     """Return the published claims of a notebook that hold some words."""
     claims = read_table(_results() / folder / "claims.csv")
-    return claims[claims["claim"].str.contains(words, regex=False)]
+    found = claims[claims["claim"].str.contains(words, regex=False)]
+    if found.empty:
+        raise ValueError(f"{folder}/claims.csv holds no claim with {words!r}")
+    return found
 
 
 def _results():

@@ -72,7 +72,7 @@ def reproduce(config, *, only=None, notebooks_dir=None, progress=True, update_re
             file=sys.stderr,
         )
         return 130 if status == "interrupted" else 1
-    same, verdict = _verdict([folder / notebook.stem for notebook in notebooks])
+    same, verdict = _verdict([folder / notebook.stem for notebook in notebooks], config.reference_folder)
     print(verdict)
     if update_reference:
         _replace_reference(config, notebooks)
@@ -145,15 +145,17 @@ def _write_json(path, content):
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _verdict(places):
+def _verdict(places, reference):
     """Return whether all came out as published, and the line that says so."""
     n_agree = n_values = n_hold = n_claims = 0
     problems = []
     for place in places:
         path = place / AGREEMENT
-        if not path.is_file():
-            continue
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = {"tables": {}, "n_claims": None, "claims_differ": None}
+        if path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8"))
+        if reference is not None:
+            problems += _not_made(place.name, found, reference / place.name)
         for name, table in found["tables"].items():
             n_agree, n_values = n_agree + table["n_agree"], n_values + table["n_compared"]
             if table["problem"]:
@@ -162,10 +164,21 @@ def _verdict(places):
             n_claims += found["n_claims"]
             n_hold += found["n_claims"] - len(found["claims_differ"])
             problems += [f"{place.name}: {claim}" for claim in found["claims_differ"]]
-    if not n_values and not n_claims:
+    if not n_values and not n_claims and not problems:
         return True, "Nothing is published to compare with."
     line = f"{n_hold} of {n_claims} claims hold, {n_agree} of {n_values} values agree."
     return not problems, "\n".join([*problems, line])
+
+
+def _not_made(notebook, found, published):
+    """Name what is published of a notebook but was not made again."""
+    if not (published / RECORD).is_file():
+        return []
+    tables = json.loads((published / RECORD).read_text(encoding="utf-8"))["tables"]
+    missing = [name for name in tables if name not in found["tables"]]
+    if (published / "claims.csv").is_file() and found["claims_differ"] is None:
+        missing.append("claims")
+    return [f"{notebook}/{name}: published, but not made here" for name in missing]
 
 
 @contextmanager

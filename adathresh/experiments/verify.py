@@ -46,5 +46,8 @@ def verify_notebook(folder):
     if problems or not (folder / "claims.csv").is_file():
         return 0, problems or ["claims.csv is missing"]
     claims = importlib.import_module(f"adathresh.experiments.nb{record['notebook']}").claims
-    found = as_table(claims(read_tables(folder)))
+    try:
+        found = as_table(claims(read_tables(folder)))
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        return 0, [f"its claims cannot be read off its tables: {error!r}"]
     return len(found), claims_differ(found, read_table(folder / "claims.csv"))

@@ -48,7 +48,9 @@ def agreement(here, there, *, unseeded=None):
         return Agreement(0, here.shape[0] * max(len(numeric), 1), mismatch)
     allowed = _tolerances(there, numeric, unseeded)
     ours, theirs = here[numeric].to_numpy(float), there[numeric].to_numpy(float)
-    difference = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
+    equal = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(equal, 0.0, np.abs(ours - theirs))
     difference = np.where(np.isnan(difference), np.inf, difference)  # a number on one side only
     n_agree = int((difference <= allowed).sum())
     if n_agree == ours.size:
@@ -80,7 +82,11 @@ def _tolerances(published, numeric, unseeded):
 
 def _is_numeric(frame, column):
     """Whether a column is there and holds numbers only."""
-    return column in frame and pd.api.types.is_numeric_dtype(frame[column])
+    return (
+        column in frame
+        and pd.api.types.is_numeric_dtype(frame[column])
+        and not pd.api.types.is_bool_dtype(frame[column])
+    )
 
 
 def _mismatch(here, there, numeric):

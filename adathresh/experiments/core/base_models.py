@@ -149,7 +149,7 @@ BASE_MODELS = {
         make=_frozen,
         strength="head__learning_rate",
         grid=(1e-2, 3e-2),
-        suits=lambda config, ds: ds.train.texts is not None,
+        suits=lambda config, ds: ds.train.texts is not None and config.numbers.text_tokens > 0,
     ),
     "MiniLM, fine-tuned": BaseModel(
         what="all-MiniLM-L6-v2 tuned for three epochs.",

@@ -52,6 +52,24 @@ def order_claim(claim, values, *, digits=3):
     return {"claim": claim, "outcome": outcome, "figures": figures}
 
 
+def best_claims(frame, name, *, of, column="macro_f1", claim, least=False):
+    """Claim, for each group of rows, whether one of them has the greatest (or least) value of a column.
+
+    ``of`` names the column of the groups and the one of the rows' names; ``claim`` words it with the group in
+    braces. Repetitions are averaged; a tie is no.
+    """
+    found = []
+    group, row = of
+    for key, values in frame.groupby(group, sort=False):
+        means = values.groupby(row)[column].mean()
+        others = means.drop(name)
+        rival = others.min() if least else others.max()
+        holds = means[name] < rival if least else means[name] > rival
+        figures = f"{means[name]:.4f}, the next {rival:.4f}"
+        found.append(yes_claim(claim.format(key), bool(holds), figures))
+    return found
+
+
 def yes_claim(claim, holds, figures):
     """Claim that something is so, with the figures behind it: the outcome is "yes" or "no"."""
     return {"claim": claim, "outcome": "yes" if holds else "no", "figures": figures}

@@ -61,7 +61,7 @@ PROFILES = {
         n_bootstrap=1_000,
         network_labels=5_000,
         first_words=0,
-        text_tokens=64,
+        text_tokens=0,
         tuning_steps=0,
     ),
     "full": Profile(

@@ -60,5 +60,5 @@ def rows_key(ds):
             for part in (matrix.indptr, matrix.indices, matrix.data):
                 digest.update(np.ascontiguousarray(part).data)
         groups = None if rows.groups is None else [str(group) for group in rows.groups]
-        digest.update(json.dumps(groups).encode())
+        digest.update(json.dumps([rows.X.shape, rows.texts, groups]).encode())
     return _KEYS.setdefault(ds, digest.hexdigest())

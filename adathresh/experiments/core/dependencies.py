@@ -13,24 +13,37 @@ PACKAGE = "adathresh"
 
 
 def source_digests(module):
-    """Hash the sources of a module and of every module of this package that it imports, however far away.
+    """Hash what a module and all modules of this package that it imports, however far away, do.
 
-    SHA-256 by the module's name, sorted; imports inside functions count.
+    SHA-256 by the module's name, sorted; imports inside functions count, comments and docstrings do not.
     """
     found, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        if name in found:
-            continue
-        source = _source(name)
-        found[name] = hashlib.sha256(source).hexdigest()
-        waiting += _imports(name, source)
+        if name not in found:
+            path = _file(name)
+            found[name], imports = _read(name, path, path.stat().st_mtime_ns)
+            waiting += imports
     return dict(sorted(found.items()))
 
 
-def _source(name):
-    """Return the source of a module; that of a package is its __init__."""
-    return _file(name).read_bytes()
+@cache
+def _read(name, path, changed):
+    """Return the digest of a module and the modules it imports; ``changed`` is when its file last did."""
+    source = path.read_bytes()
+    return hashlib.sha256(_program(source).encode()).hexdigest(), tuple(_imports(name, source))
+
+
+def _program(source):
+    """Return what a source does: its syntax without comments, layout and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 def _file(name):

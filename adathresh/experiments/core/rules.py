@@ -117,7 +117,8 @@ def main_predictions(config, ds, base, *, seed):
     Computed once. ``base`` is a base model or "all together". Predictions come by the names of
     :data:`MAIN_RULES`.
     """
-    return _predictions(config, ds, base, "main", seed=seed)
+    found = _predictions(config, ds, base, "main", seed=seed)
+    return {name: found[name] for name in MAIN_RULES}
 
 
 def all_predictions(config, ds, base, *, seed):
@@ -128,7 +129,7 @@ def all_predictions(config, ds, base, *, seed):
     """
     main, more = (_predictions(config, ds, base, part, seed=seed) for part in ("main", "more"))
     found = {**main, **more}
-    rivals = list(rival_rules(fitting_labels(ds)))
+    rivals = rival_rules(fitting_labels(ds))
     return {name: found[name] for name in (*rivals, *(name for name in found if name not in rivals))}
 
 
@@ -151,23 +152,25 @@ def _predictions(config, ds, base, part, *, seed):
 
 
 def _predict(ds, seen, part, seed):
-    """Return the predictions of some rules as arrays."""
+    """Return the predictions of the main rules, or of all others, as arrays."""
     rows, folds = fitting_rows(ds, seed=seed)
-    wanted = lambda name: (name in MAIN_RULES) == (part == "main")  # noqa: E731
-    found = {}
     fitting, test = seen.mean_scores()
-    for name, (rule, mode) in rival_rules(rows.Y).items():
-        if wanted(name):
-            start = time.perf_counter()
-            predicted = rule.fit(fitting, rows.Y).predict(test)
-            found[name] = {"sets": predicted, "mode": mode, "seconds": time.perf_counter() - start}
-    ours = adaptive_rules(ds, seen, seed=seed)
-    if part == "main":
-        ours = {OURS: ours[OURS]}
-    return _as_arrays(found | _predict_ours(ours, rows.Y, folds, seen.scores, transductive=part == "more"))
+    found = {}
+    for name, (rule, mode) in _part_of(rival_rules(rows.Y), part).items():
+        start = time.perf_counter()
+        predicted = rule.fit(fitting, rows.Y).predict(test)
+        found[name] = {"sets": predicted, "mode": mode, "seconds": time.perf_counter() - start}
+    ours = _part_of(adaptive_rules(ds, seen, seed=seed), part)
+    return _as_arrays(found | _predict_ours(ours, rows.Y, folds, seen.scores))
 
 
-def _predict_ours(rules, Y, folds, scores, *, transductive):
+def _part_of(rules, part):
+    """Keep the main rules, and what shares their fusion, or all others."""
+    main = (*MAIN_RULES, OURS + FOR_BOTH)
+    return {name: rule for name, rule in rules.items() if (name in main) == (part == "main")}
+
+
+def _predict_ours(rules, Y, folds, scores):
     """Fit our rules, those that differ in their target only with one fusion, and predict the test rows."""
     found = {}
     for name, (rule, signals) in rules.items():
@@ -179,18 +182,23 @@ def _predict_ours(rules, Y, folds, scores, *, transductive):
         fitted = rule.fit_targets(dict.fromkeys(targets), scores[0], Y, folds=folds, **at_fitting)
         for target, of_target in fitted.items():
             shown = name + (FOR_BOTH if target == BOTH else "")
-            found[shown] = _predicted(of_target, scores[1], at_test, start)
-        if transductive and name == OURS:
+            found[shown] = _decided(of_target, scores[1], at_test, start)
+        if name == OURS:
             batch = copy(fitted[rule.target]).set_params(transductive=True)
-            found[f"{OURS}, transductive"] = _predicted(batch, scores[1], at_test, start, "transductive")
+            found[f"{OURS}, transductive"] = _decided(batch, scores[1], at_test, start, "transductive")
     return found
 
 
-def _predicted(rule, scores, signals, start, mode="inductive"):
+def _decided(rule, scores, signals, start, mode="inductive"):
     """Return what a fitted rule of ours says of the test rows."""
-    sets, probabilities = rule.predict(scores, **signals), rule.predict_proba(scores, **signals)
+    decision = rule.decide(scores, **signals)
     seconds = time.perf_counter() - start
-    return {"sets": sets, "probabilities": probabilities, "mode": mode, "seconds": seconds}
+    return {
+        "sets": decision.label_sets,
+        "probabilities": decision.probabilities,
+        "mode": mode,
+        "seconds": seconds,
+    }
 
 
 def _as_arrays(found):

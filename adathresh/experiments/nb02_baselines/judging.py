@@ -35,6 +35,7 @@ class Judged(NamedTuple):
 def embed_texts(config, ds):
     """Embed all texts of a data set, so that the transformers find their vectors in the cache."""
     texts = [text for rows in ds.splits.values() for text in rows.texts or ()]
+    texts = texts if config.numbers.text_tokens else []
     parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
     side_by_side(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
 
