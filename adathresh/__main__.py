@@ -58,8 +58,8 @@ def _add_reproduce_parser(commands):
     parser = commands.add_parser(
         "reproduce",
         help="run the numbered notebooks and compare what they find with what is published",
-        description="Run the numbered notebooks in order, write all tables and figures into a folder of their "
-        "own, and say whether the published claims and values came out again.",
+        description="Run the numbered notebooks in order, write all tables and figures into a folder of "
+        "their own, and say whether the published claims and values came out again.",
         allow_abbrev=False,
     )
     parser.add_argument(

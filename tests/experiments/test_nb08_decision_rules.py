@@ -104,7 +104,14 @@ def test_claims_leave_models_without_a_seed_out():
     row = {"a": "adaptive", "b": "SCut", "metric": "macro_f1", "difference": 0.2, "low": 0.1, "high": 0.3}
     bases = ("linear", "label tree", TOGETHER)
     table = pd.DataFrame([row | {"base": base} for base in bases] + [row | {"base": "linear", "b": "RCut"}])
-    found = study.claims({"rules": pd.DataFrame(), "rule_differences": table})
+    rules = [
+        {"base": "label tree", "rule": "adaptive", "mode": "inductive", "macro_f1": 0.3},
+        {"base": "label tree", "rule": "SCut", "mode": "inductive", "macro_f1": 0.2},
+        {"base": "label tree", "rule": "block coordinate", "mode": "transductive", "macro_f1": 0.9},
+        {"base": "label tree", "rule": "adaptive, linear", "mode": "inductive", "macro_f1": 0.9},
+    ]
+    greatest, *found = study.claims({"rules": pd.DataFrame(rules), "rule_differences": table})
+    assert greatest["outcome"] == "yes"  # of the inductive rivals, whatever the base model
     assert [claim["outcome"] for claim in found] == ["above 0", "above 0"]
     assert all("linear" in claim["claim"] and "adaptive" in claim["claim"] for claim in found)
     assert ["SCut" in claim["claim"] for claim in found] == [True, False]

@@ -6,7 +6,7 @@ import pytest
 from adathresh.experiments.nb02_baselines.findings import claims
 
 
-def tables(*, spread=0.3):
+def tables(*, spread=0.3, best=0.4):
     gap = [
         {"base": "linear", "seed": 0, "fixed": 0.1, "best_rival": 0.3, "adaptive": 0.4},
         {"base": "network", "seed": 0, "fixed": 0.1 + spread, "best_rival": 0.5, "adaptive": 0.5},
@@ -19,7 +19,13 @@ def tables(*, spread=0.3):
         row | {"base": "label tree", "b": "SCut"},  # takes no seed
     ]
     return {
-        "headline": pd.DataFrame({"base": ["linear"], "rule": ["adaptive"], "macro_f1": [0.4]}),
+        "headline": pd.DataFrame(
+            {
+                "base": ["linear"] * 2 + ["label tree"] * 2,
+                "rule": ["adaptive", "SCut"] * 2,
+                "macro_f1": [0.4, 0.3, best, 0.3],
+            }
+        ),
         "gap": pd.DataFrame(gap),
         "differences": pd.DataFrame(differences),
     }
@@ -31,7 +37,14 @@ def test_base_models_lie_farther_apart_at_one_half_or_not(spread, outcome):
 
 
 def test_macro_f1_is_compared_on_every_base_model_that_takes_a_seed():
-    _, *compared = claims(tables())
+    compared = [claim for claim in claims(tables()) if "minus" in claim["claim"]]
     found = {name: [c["outcome"] for c in compared if name in c["claim"]] for name in ("linear", "network")}
     assert found == {"linear": ["above 0"], "network": ["level"]}
     assert not any("label tree" in claim["claim"] for claim in compared)
+
+
+@pytest.mark.parametrize(("best", "outcome"), [(0.4, "yes"), (0.3, "no"), (0.2, "no")])
+def test_the_greatest_macro_f1_is_claimed_of_every_base_model(best, outcome):
+    found = [claim for claim in claims(tables(best=best)) if "greatest" in claim["claim"]]
+    assert [claim["outcome"] for claim in found] == ["yes", outcome]
+    assert ["label tree" in claim["claim"] for claim in found] == [False, True]
