@@ -16,30 +16,22 @@ from lower ones, or from its own):
 - ``experiments``: what the notebooks run.
 """
 
-import importlib
+from adathresh.utils.lazy import lazy_names
 
 __version__ = "0.2.0"
 
 # Loaded on first use, so that the command line does not wait for torch or scikit-learn.
 MODULES = {
-    "AdaptiveThreshold": "posthoc.threshold",
-    "AdaptiveThresholdClassifier": "classifier",
-    "AdaptiveThresholdLoss": "paper.losses",
-    "AdaptiveThresholdNetwork": "paper.classifier",
-    "LabelAffinity": "signals.label_text",
-    "LabelIDF": "signals.idf",
-    "NeighborLabels": "signals.knn",
-    "ThresholdFusion": "paper.threshold_layer",
+    "AdaptiveThreshold": "adathresh.posthoc.threshold",
+    "AdaptiveThresholdClassifier": "adathresh.classifier",
+    "AdaptiveThresholdLoss": "adathresh.paper.losses",
+    "AdaptiveThresholdNetwork": "adathresh.paper.classifier",
+    "LabelAffinity": "adathresh.signals.label_text",
+    "LabelIDF": "adathresh.signals.idf",
+    "NeighborLabels": "adathresh.signals.knn",
+    "ThresholdFusion": "adathresh.paper.threshold_layer",
 }
 
 __all__ = sorted(MODULES)
 
-
-def __getattr__(name):
-    if name not in MODULES:
-        raise AttributeError(f"module 'adathresh' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"adathresh.{MODULES[name]}"), name)
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(__name__, MODULES)

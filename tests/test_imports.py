@@ -99,7 +99,7 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(code, absent):
 def test_type_checkers_see_what_is_loaded_on_first_use():
     stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     seen = {
-        alias.name: node.module.removeprefix("adathresh.")
+        alias.name: node.module
         for node in stub.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
@@ -131,7 +131,7 @@ def imported_rooms(path, package):
             continue
         for top, *rest in names:
             if top == "adathresh" and rest and not rest[0].startswith("__"):
-                found.add(adathresh.MODULES.get(rest[0], rest[0]).split(".")[0])
+                found.add(adathresh.MODULES.get(rest[0], f"adathresh.{rest[0]}").split(".")[1])
     return {SAME_ROOM.get(room, room) for room in found}
 
 

@@ -95,6 +95,19 @@ def test_the_docstring_check_can_fail(tmp_path):
         run_clean("numpydoc", "lint", str(tmp_path / "module.py"), "--config", str(ROOT))
 
 
+def test_every_public_function_and_class_of_the_library_has_an_example():
+    missing = []
+    for path in sorted((ROOT / "adathresh").rglob("*.py")):
+        module = path.relative_to(ROOT)
+        if "experiments" in module.parts or path.name.startswith("_"):
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if public and ">>>" not in (ast.get_docstring(node) or ""):
+                missing.append(f"{module}: {node.name}")
+    assert not missing
+
+
 def run_clean(module, *arguments):
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True

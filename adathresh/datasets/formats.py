@@ -48,7 +48,13 @@ _VALUE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class DatasetError(ValueError):
-    """A data file or folder that cannot be used; the message names the place and the mend."""
+    """A data file or folder that cannot be used; the message names the place and the mend.
+
+    Examples
+    --------
+    >>> issubclass(DatasetError, ValueError)  # so that whoever expects a ValueError catches it, too
+    True
+    """
 
 
 def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.csr_array]:

@@ -12,11 +12,11 @@ texts are equal, ``adathresh.posthoc.in_sample`` which scores cannot come from h
 write a function that returns a finding and call it in auditing.py.
 """
 
-import importlib
+from adathresh.utils.lazy import lazy_names
 
 # Loaded on first use: the threshold rule looks for signs in scores and the data sets count equal rows, and
 # neither needs the audit, which loads every check.
-_MODULES = {
+MODULES = {
     "Finding": "adathresh.leakage.report",
     "InSampleSigns": "adathresh.posthoc.in_sample",
     "LeakageReport": "adathresh.leakage.report",
@@ -25,14 +25,6 @@ _MODULES = {
     "only_words": "adathresh.utils.equality",
 }
 
-__all__ = sorted(_MODULES)
+__all__ = sorted(MODULES)
 
-
-def __getattr__(name):
-    if name not in _MODULES:
-        raise AttributeError(f"module 'adathresh.leakage' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(__name__, MODULES)

@@ -22,29 +22,21 @@ The main strength is the parameter to choose on validation rows; that of ``Extra
 torch only with ``LogisticHead`` and the transformers.
 """
 
-import importlib
+from adathresh.utils.lazy import lazy_names
 
-_MODULES = {
-    "BagOfWords": "words",
-    "ExtraTrees": "forest",
-    "FineTunedTransformer": "transformer",
-    "FrozenTransformer": "transformer",
-    "LabelTree": "tree",
-    "LinearOneVsRest": "linear",
-    "LogisticHead": "logistic",
-    "MLkNN": "neighbors",
-    "NeighborShares": "neighbors",
-    "SentenceEmbedder": "transformer",
+MODULES = {
+    "BagOfWords": "adathresh.models.words",
+    "ExtraTrees": "adathresh.models.forest",
+    "FineTunedTransformer": "adathresh.models.transformer",
+    "FrozenTransformer": "adathresh.models.transformer",
+    "LabelTree": "adathresh.models.tree",
+    "LinearOneVsRest": "adathresh.models.linear",
+    "LogisticHead": "adathresh.models.logistic",
+    "MLkNN": "adathresh.models.neighbors",
+    "NeighborShares": "adathresh.models.neighbors",
+    "SentenceEmbedder": "adathresh.models.transformer",
 }
 
-__all__ = sorted(_MODULES)
+__all__ = sorted(MODULES)
 
-
-def __getattr__(name):
-    if name not in _MODULES:
-        raise AttributeError(f"module 'adathresh.models' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"adathresh.models.{_MODULES[name]}"), name)
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(__name__, MODULES)

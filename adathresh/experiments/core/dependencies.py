@@ -2,12 +2,11 @@
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
-
-import adathresh
 
 PACKAGE = "adathresh"
 
@@ -75,10 +74,13 @@ def _absolute(name, node):
 
 
 def _imported(parent, name):
-    """Return the module that a name comes from: a submodule, a lazily loaded class, or the parent itself."""
-    if parent == PACKAGE and name in adathresh.MODULES:
-        return f"{PACKAGE}.{adathresh.MODULES[name]}"
-    return f"{parent}.{name}" if parent.startswith(PACKAGE) and _is_module(f"{parent}.{name}") else parent
+    """Return the module that a name comes from: a submodule, one loaded on first use, or the parent itself."""
+    if not parent.startswith(PACKAGE) or _file(parent).name != "__init__.py":
+        return parent
+    lazily = getattr(importlib.import_module(parent), "MODULES", {})
+    if name in lazily:
+        return lazily[name]
+    return f"{parent}.{name}" if _is_module(f"{parent}.{name}") else parent
 
 
 @cache

@@ -26,6 +26,8 @@ def test_the_network_depends_on_what_decides_its_early_stopping():
         ("from adathresh import AdaptiveThreshold", "adathresh.posthoc.threshold"),
         ("from adathresh.rules import SCut", "adathresh.rules"),
         ("from adathresh.signals import knn", "adathresh.signals.knn"),
+        ("from adathresh.leakage import only_words", "adathresh.utils.equality"),
+        ("from adathresh.models import LabelTree", "adathresh.models.tree"),
         ("def f():\n    from adathresh.models.tree import LabelTree", "adathresh.models.tree"),
         ("from ..utils import files", "adathresh.utils.files"),
         ("from .knn import row_softmax", "adathresh.signals.knn"),
