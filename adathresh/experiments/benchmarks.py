@@ -63,7 +63,7 @@ HEADLINE_SIZE = Size(45_000, 4_271, 50)  # the training rows of EURLEX57K
 LARGE_SIZE = Size(1_000_000, 13_330, 20)  # nearly the training rows of AmazonCat-13K
 BENCHMARKS = (
     Benchmark("SCut", "scikit-learn precision_recall_curve, label by label"),
-    Benchmark("GlobalThreshold", "scikit-learn f1_score at 99 cuts"),
+    Benchmark("GlobalThreshold", "scikit-learn f1_score at 99 thresholds"),
     Benchmark("ExpectedF1Threshold", "xCOLUMNs Frank-Wolfe macro-F1"),
     Benchmark("ExpectedF1Threshold", "xCOLUMNs block coordinate macro-F1, 5 labels a row"),
     Benchmark("MicroMacroThreshold", None),
@@ -111,38 +111,38 @@ def _make_block(rng, n_rows, size, cumulative):
     return block
 
 
-def precision_recall_cuts(scores, Y):
+def precision_recall_thresholds(scores, Y):
     """Choose each label's threshold of greatest F1 by :func:`sklearn.metrics.precision_recall_curve`.
 
     It is the lowest score that is predicted, ``inf`` for a label without positives. Every true pair has to
     have a score.
     """
-    cuts = np.full(scores.shape[1], np.inf)
+    thresholds = np.full(scores.shape[1], np.inf)
     for label, truth, values in _iter_labels(scores, Y):
         if truth.any():
-            cuts[label] = _best_f1_score(truth, values)
-    return cuts
+            thresholds[label] = _best_f1_score(truth, values)
+    return thresholds
 
 
-def isotonic_cuts(scores, Y):
-    """Calibrate each label by isotonic regression, then choose as :func:`precision_recall_cuts` does.
+def isotonic_thresholds(scores, Y):
+    """Calibrate each label by isotonic regression, then choose as :func:`precision_recall_thresholds` does.
 
     A label's threshold is the lowest calibrated probability that is predicted.
     """
-    cuts = np.full(scores.shape[1], np.inf)
+    thresholds = np.full(scores.shape[1], np.inf)
     for label, truth, values in _iter_labels(scores, Y):
         if truth.any():
             calibrated = IsotonicRegression(out_of_bounds="clip").fit(values, truth).predict(values)
-            cuts[label] = _best_f1_score(truth, calibrated)
-    return cuts
+            thresholds[label] = _best_f1_score(truth, calibrated)
+    return thresholds
 
 
 def _best_f1_score(truth, values):
     """Return the lowest predicted score at the best F1 of one label."""
-    precision, recall, cuts = precision_recall_curve(truth, values)
+    precision, recall, thresholds = precision_recall_curve(truth, values)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
-    return cuts[np.argmax(f1[:-1])]
+    return thresholds[np.argmax(f1[:-1])]
 
 
 def _iter_labels(scores, Y):
@@ -154,17 +154,17 @@ def _iter_labels(scores, Y):
         yield label, np.isin(scores.indices[part], positives), scores.data[part]
 
 
-def grid_cut(scores, Y):
+def grid_threshold(scores, Y):
     """Choose the threshold, 0.01 to 0.99, with the greatest macro-F1 by :func:`sklearn.metrics.f1_score`."""
-    truth, cuts = sp.csr_matrix(Y, dtype=np.int8), np.arange(1, 100) / 100
+    truth, thresholds = sp.csr_matrix(Y, dtype=np.int8), np.arange(1, 100) / 100
     reached = [
-        f1_score(truth, sp.csr_matrix(scores > cut, dtype=np.int8), average="macro", zero_division=0)
-        for cut in cuts
+        f1_score(truth, sp.csr_matrix(scores > threshold, dtype=np.int8), average="macro", zero_division=0)
+        for threshold in thresholds
     ]
-    return float(cuts[np.argmax(reached)])
+    return float(thresholds[np.argmax(reached)])
 
 
-def libmultilabel_cuts(scores, Y):
+def libmultilabel_thresholds(scores, Y):
     """Choose LibMultiLabel's micro and macro threshold of each label, on the rows scored for it.
 
     A label with fewer than 3 scores gets ``inf``. Every true pair has to have a score.
@@ -172,14 +172,14 @@ def libmultilabel_cuts(scores, Y):
     linear = libmultilabel_linear()
     linear._do_train = lambda y, x, options: np.asmatrix([[1.0]])  # the score is the decision value
     stats = {"tp": 0, "fp": 0, "fn": 0, "labels": 0}
-    cuts = np.full(scores.shape[1], np.inf)
+    thresholds = np.full(scores.shape[1], np.inf)
     labels = sorted(_iter_labels(scores, Y), key=lambda item: item[1].sum(), reverse=True)
     for label, truth, values in labels:
         if len(values) >= 3:  # its folds
             column = sp.csr_matrix(values.astype(np.float64)[:, np.newaxis])
             _, threshold, stats = linear._micromacro_one_label(2 * truth.astype(int) - 1, column, "", stats)
-            cuts[label] = -threshold
-    return cuts
+            thresholds[label] = -threshold
+    return thresholds
 
 
 def libmultilabel_linear():
@@ -216,14 +216,14 @@ METHODS = {
     "ExpectedF1Threshold": lambda scores, Y: ExpectedF1Threshold().fit(scores),
     "MicroMacroThreshold": lambda scores, Y: MicroMacroThreshold().fit(scores, Y),
     "AdaptiveThreshold": lambda scores, Y: AdaptiveThreshold().fit(scores, Y),
-    "scikit-learn precision_recall_curve, label by label": precision_recall_cuts,
-    "scikit-learn f1_score at 99 cuts": grid_cut,
-    "scikit-learn IsotonicRegression and precision_recall_curve, label by label": isotonic_cuts,
+    "scikit-learn precision_recall_curve, label by label": precision_recall_thresholds,
+    "scikit-learn f1_score at 99 thresholds": grid_threshold,
+    "scikit-learn IsotonicRegression and precision_recall_curve, label by label": isotonic_thresholds,
     "xCOLUMNs Frank-Wolfe macro-F1": lambda scores, Y: FrankWolfeMacroF1().fit(scores, Y),
     "xCOLUMNs block coordinate macro-F1, 5 labels a row": lambda scores, Y: (
         BlockCoordinateMacroF1(5).fit(scores).predict(scores)
     ),
-    "LibMultiLabel micromacro, label by label": libmultilabel_cuts,
+    "LibMultiLabel micromacro, label by label": libmultilabel_thresholds,
 }
 
 

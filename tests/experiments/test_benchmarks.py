@@ -14,11 +14,11 @@ from adathresh.experiments.benchmarks import (
     METHODS,
     Benchmark,
     Size,
-    grid_cut,
-    isotonic_cuts,
-    libmultilabel_cuts,
+    grid_threshold,
+    isotonic_thresholds,
+    libmultilabel_thresholds,
     make_scores,
-    precision_recall_cuts,
+    precision_recall_thresholds,
 )
 from adathresh.metrics import macro_f1
 from adathresh.rules import FixedThreshold, GlobalThreshold, MicroMacroThreshold, SCut
@@ -62,20 +62,20 @@ def test_scores_are_calibrated_and_follow_the_seed():
 def test_the_peer_of_the_label_cuts_reaches_the_same_f1():
     scores, Y = make_scores(SMALL)
     rule = SCut().fit(scores, Y)
-    rule.thresholds_ = np.nextafter(precision_recall_cuts(scores, Y), -np.inf)  # its cuts are predicted
+    rule.thresholds_ = np.nextafter(precision_recall_thresholds(scores, Y), -np.inf)  # its cuts are predicted
     assert macro_f1(Y, rule.predict(scores)) == pytest.approx(rule.f1_.mean())
 
 
 def test_isotonic_calibration_lets_no_label_lose():
     scores, Y = make_scores(SMALL)
-    cuts = isotonic_cuts(scores, Y)
+    cuts = isotonic_thresholds(scores, Y)
     assert (np.isinf(cuts) == (Y.sum(axis=0) == 0)).all()
     assert (cuts[np.isfinite(cuts)] <= 1).all()
 
 
 def test_the_grid_finds_no_better_cut_than_the_sweep():
     scores, Y = make_scores(SMALL)
-    cut = grid_cut(scores, Y)
+    cut = grid_threshold(scores, Y)
     reached = [macro_f1(Y, FixedThreshold(c).fit(scores).predict(scores)) for c in np.arange(1, 100) / 100]
     best = macro_f1(Y, GlobalThreshold().fit(scores, Y).predict(scores))
     assert macro_f1(Y, FixedThreshold(cut).fit(scores).predict(scores)) == pytest.approx(max(reached))
@@ -90,7 +90,7 @@ def test_the_cuts_of_libmultilabel_are_near_ours():
         pytest.skip(str(error))
     scores, Y = make_scores(SMALL)
     np.random.seed(0)  # noqa: NPY002 (the generator that the package shuffles by)
-    theirs, ours = libmultilabel_cuts(scores, Y), MicroMacroThreshold().fit(scores, Y).thresholds_
+    theirs, ours = libmultilabel_thresholds(scores, Y), MicroMacroThreshold().fit(scores, Y).thresholds_
     rule = FixedThreshold().fit(scores)
     reached = []
     for rule.thresholds_ in (theirs, ours):
