@@ -74,7 +74,7 @@ def _absolute(name, node):
 
 
 def _imported(parent, name):
-    """Return the module that a name comes from: a submodule, one loaded on first use, or the parent itself."""
+    """Return the module of a name: a submodule, one that is loaded on first use, or the parent itself."""
     if not parent.startswith(PACKAGE) or _file(parent).name != "__init__.py":
         return parent
     lazily = getattr(importlib.import_module(parent), "MODULES", {})
