@@ -61,18 +61,18 @@ class Results:
         folder = None if reference is None else reference / self.notebook
         return folder if folder is not None and folder.is_dir() else None
 
-    def table(self, name, rows, *, unseeded=None):
+    def table(self, name, rows, *, unseeded=None, one_measure=False):
         """Keep a table, and print in one line that does not change how it agrees with the published one.
 
         Numbers are rounded to six decimals. Seconds and memory differ between two equal runs: they belong
         into the columns of :data:`adathresh.experiments.core.costs.COSTS`, or to :meth:`timings`. For
-        ``unseeded`` see :func:`adathresh.experiments.core.agreement.agreement`.
+        ``unseeded`` and ``one_measure`` see :func:`adathresh.experiments.core.agreement.agreement`.
         """
         text = as_csv(rows)
         # Read back as verifying reads it, so that types and rounding cannot differ.
         self.tables[name] = read_table(io.StringIO(text))
         self._write(f"{name}.csv", text)
-        print(self._compare(name, unseeded))
+        print(self._compare(name, unseeded, one_measure))
 
     def figure(self, name, figure):
         """Keep a figure; equal figures give equal files."""
@@ -105,13 +105,16 @@ class Results:
         self._write_record(n_claims=len(table))
         return table
 
-    def _compare(self, name, unseeded):
+    def _compare(self, name, unseeded, one_measure):
         """Return the line that says how a table agrees with the published one."""
         path = None if self.published is None else self.published / f"{name}.csv"
         if path is None or not path.is_file():
             return f"{name}: {NO_REFERENCE}"
         found = agreement(
-            _without_costs(self.tables[name]), _without_costs(read_table(path)), unseeded=unseeded
+            _without_costs(self.tables[name]),
+            _without_costs(read_table(path)),
+            unseeded=unseeded,
+            one_measure=one_measure,
         )
         self.agreements[name] = found
         self._write_record()

@@ -134,6 +134,25 @@ def test_the_effect_of_rows_without_a_seed_cannot_be_removed_either():
     assert not agreement(here, PUBLISHED, unseeded="base == 'linear'").holds
 
 
+def test_what_the_order_of_unseeded_scores_decides_is_not_compared():
+    published = PUBLISHED.assign(precision_at_1=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    here = published.assign(precision_at_1=0.0)
+    found = agreement(here, published, unseeded="base == 'linear'")
+    assert (found.n_agree, found.n_compared) == (12, 15)  # those of the tree are compared, and off
+    assert agreement(here, published, unseeded="base in ['linear', 'tree']").holds
+    assert not agreement(here.assign(macro_f1=0.0), published, unseeded="base in ['linear', 'tree']").holds
+
+
+def test_the_effect_of_one_measure_is_the_distance_over_all_columns():
+    published = pd.DataFrame({"base": ["a", "b"], "fixed": [0.1, 0.2], "ours": [0.5, 0.3]})
+    here = published.copy()
+    here.loc[0, "ours"] += 0.9 * SHARE * 0.4
+    assert not agreement(here, published).holds  # a column of one row a base model shows no effect
+    assert agreement(here, published, one_measure=True).holds
+    here.loc[0, "ours"] += 0.2 * SHARE * 0.4
+    assert not agreement(here, published, one_measure=True).holds
+
+
 # --- missing and infinite values, other rows ---
 
 
