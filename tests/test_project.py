@@ -118,6 +118,7 @@ def run_clean(module, *arguments):
 # What the pages say
 
 
+@pytest.mark.slow
 def test_readme_example_prints_what_it_says(tmp_path, monkeypatch, capsys):
     """The figures in the comments after a block's last print are those that it prints."""
     readme = read("README.md")
@@ -142,11 +143,13 @@ def cog(root, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_every_generated_figure_is_that_of_the_results():
     done = cog(ROOT, "--check", "--diff")
     assert done.returncode == 0, f"run `cog -r {' '.join(PAGES)}`:\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.slow
 def test_a_wrong_figure_on_a_page_is_found(tmp_path):
     for page in PAGES:
         (tmp_path / page).parent.mkdir(exist_ok=True)

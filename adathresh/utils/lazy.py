@@ -26,12 +26,14 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable, Call
     (3.0, ['sqrt'])
     """
 
-    def find(name):
+    def _find(name):
+        """Import what a name stands for."""
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(modules[name]), name)
 
-    def names():
+    def _names():
+        """Name what can be imported."""
         return sorted(modules)
 
-    return find, names
+    return _find, _names

@@ -141,6 +141,7 @@ def test_seed_of_the_iterative_split_decides():
     assert first == again != other
 
 
+@pytest.mark.slow
 def test_iterative_split_of_many_labels_stays_sparse():
     """The dense label matrix would hold 8 billion entries."""
     rng = np.random.default_rng(0)

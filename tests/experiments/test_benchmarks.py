@@ -108,6 +108,7 @@ def test_every_benchmark_names_methods_that_exist():
     assert {name for b in BENCHMARKS for name in (b.rule, b.peer) if name} == set(METHODS)
 
 
+@pytest.mark.slow
 def test_measurements_run_apart_and_are_written_as_a_table(monkeypatch, tmp_path, capfd):
     pairs = [Benchmark("SCut", "scikit-learn precision_recall_curve, label by label", step=4)]
     monkeypatch.setattr(benchmarks, "HEADLINE_SIZE", SMALL)

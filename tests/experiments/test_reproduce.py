@@ -95,6 +95,7 @@ def tree(folder):
 # --- in kernels, as it is ---
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_summarised(config, write_notebook, capsys):
     write_notebook("01_first", HEADLINE)
     notebook = write_notebook("02_second", FIGURE)
@@ -408,6 +409,7 @@ def test_notebooks_run_in_their_own_order(config, write_notebook, in_process, ca
 # --- interruptions ---
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent differently on Windows")
 def test_interruption_says_what_is_done_and_ends_the_kernel(config, write_notebook, tmp_path):
     write_notebook("01_first", "1")

@@ -209,6 +209,7 @@ def test_a_parallel_fit_is_the_same(monkeypatch):
     np.testing.assert_array_equal(one.intercept_, two.intercept_)
 
 
+@pytest.mark.slow
 def test_jobs_never_share_the_random_state_of_liblinear():
     """Threads would: joblib takes them inside a worker, and where its user asks for them."""
     rng = np.random.default_rng(0)

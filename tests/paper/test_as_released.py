@@ -633,6 +633,7 @@ def test_method_modules_never_reach_the_released_protocol(path):
     assert AS_RELEASED not in reachable(path)
 
 
+@pytest.mark.slow
 def test_the_search_for_imports_finds_the_audit():
     audits = (PACKAGE / "experiments").rglob("*.py")
     assert any(AS_RELEASED in reachable(path) for path in audits)

@@ -96,6 +96,7 @@ cached_arrays({"a": 1}, compute)
 """
 
 
+@pytest.mark.slow
 def test_a_change_at_the_far_end_of_the_imports_is_never_served_stale(tmp_path):
     package = Path(adathresh.__file__).parent
     shutil.copytree(package, tmp_path / "adathresh", ignore=shutil.ignore_patterns("__pycache__"))

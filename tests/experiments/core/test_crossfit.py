@@ -239,6 +239,7 @@ def test_parts_of_together_are_those_that_a_data_set_has(config, make_dataset):
     assert set(PARTS_OF_TOGETHER) <= set(BASE_MODELS)
 
 
+@pytest.mark.slow
 def test_all_together_are_the_scores_of_each_and_their_mean(config, ds):
     together = crossfitted(config, ds, TOGETHER, seed=0)
     alone = [crossfitted(config, ds, name, seed=0) for name in ("linear", "network")]

@@ -63,6 +63,7 @@ def test_cells_are_counted_with_the_injected_one(tmp_path, write_notebook):
     )  # parameters, injected, configuration, 1, 2
 
 
+@pytest.mark.slow
 def test_the_kernel_is_the_running_interpreter_whatever_kernels_the_user_has(
     tmp_path, write_notebook, monkeypatch
 ):

@@ -93,6 +93,7 @@ def test_a_third_of_the_labels_at_10_000_rows_of_amazoncat():
     assert plain["head_labels"] > 3_000  # there are 635
 
 
+@pytest.mark.slow
 def test_ceilings_of_amazoncat_and_of_the_data_set_itself():
     X, Y = make_longtail(150, 60, 20, labels_per_row=2, features_per_row=12, random_state=3)
     parts = {
