@@ -1,7 +1,7 @@
 """The sentences and tables with figures in README.md and docs/, read off the published results.
 
-cogapp puts them between their markers (``cog -r README.md docs/*.md``), and a test fails where a page says
-something else. No figure is written by hand.
+cogapp puts them between their markers (``cog -r README.md docs/results.md docs/claims.md``), and a test fails
+where a page says something else. No figure is written by hand.
 """
 
 import json
