@@ -1,0 +1,49 @@
+"""A heading of the README is refused once the tables say otherwise."""
+
+import pandas as pd
+import pytest
+
+from adathresh.experiments import report
+
+
+def test_no_leak_no_heading(monkeypatch):
+    row = {"epoch": 400, "seed": 0, "macro_f1_released": 0.2, "macro_f1_withheld": 0.1, "difference": 0.1}
+    monkeypatch.setattr(report, "_table", lambda name: pd.DataFrame([row]))
+    assert "**0.20**, of which **0.10**" in report.released_finding()
+    same = row | {"macro_f1_withheld": 0.2, "difference": 0.0}
+    monkeypatch.setattr(report, "_table", lambda name: pd.DataFrame([row, same | {"seed": 1}]))
+    with pytest.raises(ValueError, match="no longer show that the labels leak"):
+        report.released_finding()
+
+
+@pytest.mark.parametrize(
+    ("rows", "holds"),
+    [
+        ([[0.001, -0.002, 0.004], [-0.002, -0.004, 0.001]], True),
+        ([[0.02, -0.002, 0.04], [-0.002, -0.004, 0.001]], False),  # a large effect
+        ([[0.004, 0.002, 0.006], [0.003, 0.001, 0.005]], False),  # small, but clear everywhere
+    ],
+)
+def test_thresholds_that_add_much_have_another_heading(monkeypatch, rows, holds):
+    table = pd.DataFrame(rows, columns=["difference", "low", "high"])
+    monkeypatch.setattr(report, "training_differences", lambda: table)
+    if holds:
+        assert "holds 0 on 2 of them" in report.method_finding()
+    else:
+        with pytest.raises(ValueError, match="no longer show that the paper's thresholds add little"):
+            report.method_finding()
+
+
+@pytest.mark.parametrize(("verdicts", "holds"), [("bbl", True), ("bll", False), ("bww", False)])
+def test_signals_that_do_not_pay_have_another_heading(monkeypatch, verdicts, holds):
+    names = {"b": "better", "l": "level", "w": "worse"}
+    rows = [
+        {"dataset": "a", "base": "linear", "rule": str(i), "mode": "inductive", "adaptive_is": names[letter]}
+        for i, letter in enumerate(verdicts)
+    ]
+    monkeypatch.setattr(report, "_rules", lambda: pd.DataFrame(rows))
+    if holds:
+        assert "clearly better in 2 of 3 comparisons" in report.rule_finding()
+    else:
+        with pytest.raises(ValueError, match="no longer show that the signals pay"):
+            report.rule_finding()
