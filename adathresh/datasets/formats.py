@@ -2,17 +2,21 @@
 
 Both are read in blocks of a megabyte. A block is parsed as a whole with array operations; only a block that
 does not parse is read again line by line, to name the line at fault.
+
+Files may come from anywhere, so what they can ask for is bounded: see the constants of this module. A file
+beyond a limit is refused with an error that names it; the constants can be raised where a limit is too low.
 """
 
 import bz2
 import contextlib
 import gzip
+import io
 import itertools
 import os
 import re
 import sys
-import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -31,12 +35,23 @@ PROGRESS_ENTRIES = 2_000_000
 PROGRESS_BYTES = 1 << 23  # smaller files load before a progress bar could be read
 LARGEST_INDEX = np.iinfo(np.int32).max
 
-# Every byte is a digit, another character of a number, a separator, or foreign.
-DIGIT, NUMERIC, FOREIGN, COMMA, COLON, SPACE, NEWLINE = range(7)
+HEADER_BYTES = 128
+"""Length at most of the header line of an Extreme Classification file."""
+LINE_BYTES = 1 << 24
+"""Length at most of a line: 16 MiB, which is a million features and more in one row."""
+FREE_BYTES, EXPANSION = 1 << 26, 100
+"""A compressed file may hold 64 MiB and, beyond those, 100 times its own size; usual are 3 to 10."""
+FREE_WIDTH, WIDTH_PER_BYTE = 1 << 22, 64
+"""A file may have 4,194,304 features and as many labels and, beyond those, 64 for each of its bytes."""
+
+# Every byte is a digit, another character of a number, foreign, or a separator.
+DIGIT, SIGN, POINT, EXPONENT, FOREIGN, COMMA, COLON, SPACE, NEWLINE = range(9)
 _KIND = np.full(256, FOREIGN, dtype=np.uint8)
 for _characters, _kind in (
     (b"0123456789", DIGIT),
-    (b"+-.eE", NUMERIC),
+    (b"+-", SIGN),
+    (b".", POINT),
+    (b"eE", EXPONENT),
     (b",", COMMA),
     (b":", COLON),
     (b" \t\r", SPACE),
@@ -44,7 +59,8 @@ for _characters, _kind in (
 ):
     _KIND[list(_characters)] = _kind
 _ONLY_SPACES = bytes.maketrans(b",:\t\r\n", b"     ")
-_VALUE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# No digit can be matched in two ways: where it could, a long value that is malformed takes hours to refuse.
+_VALUE = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class DatasetError(ValueError):
@@ -80,8 +96,8 @@ def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.
     Raises
     ------
     DatasetError
-        If the file is empty, truncated or malformed, or disagrees with its header. The message names the file
-        and, where there is one, the line.
+        If the file is empty, truncated or malformed, disagrees with its header, does not end with a newline,
+        or goes beyond a limit of this module. The message names the file and, where there is one, the line.
 
     See Also
     --------
@@ -90,6 +106,9 @@ def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.
     Notes
     -----
     http://manikvarma.org/downloads/XC/XMLRepository.html describes the format.
+
+    The number of rows and the last newline show that nothing is missing at the end; a file that lacks the
+    newline may have been cut within its last number, and is refused.
 
     Examples
     --------
@@ -103,10 +122,12 @@ def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.
                                                      [1., 1.]], dtype=float32))
     """
     with _open_blocks(path, progress) as (blocks, read_line):
-        header = read_line().decode("ascii", "replace").split()
+        first = read_line()
+        header = first.decode("ascii", "replace").split()
         if not header:
             raise DatasetError(f"{path}, line 1: the file is empty; expected the header 'n d L'.")
-        if len(header) != 3 or not all(re.fullmatch("[0-9]{1,18}", word) for word in header):
+        fits = len(first) < HEADER_BYTES or first.endswith(b"\n")
+        if not fits or len(header) != 3 or not all(re.fullmatch("[0-9]{1,18}", word) for word in header):
             raise DatasetError(
                 f"{path}, line 1: expected the header 'n d L' (rows, features, labels), "
                 f"found {' '.join(header)[:60]!r}. "
@@ -115,6 +136,9 @@ def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.
         n_samples, n_features, n_labels = map(int, header)
         if max(n_features, n_labels) > LARGEST_INDEX:
             raise DatasetError(f"{path}, line 1: at most {LARGEST_INDEX} features and labels are supported.")
+        if not first.endswith(b"\n"):
+            raise _unended(path, 1)
+        _check_header(path, n_samples, n_features, n_labels)
         reader = _RowReader(path, n_features=n_features, n_labels=n_labels, n_samples=n_samples, first_line=2)
         for block in blocks:
             reader.feed(block)
@@ -158,8 +182,9 @@ def load_svmlight_multilabel(
     Raises
     ------
     DatasetError
-        If the file is empty, truncated or malformed, or holds an index beyond `n_features` or `n_labels`. The
-        message names the file and, where there is one, the line.
+        If the file is empty, truncated or malformed, holds an index beyond `n_features` or `n_labels`, does
+        not end with a newline, or goes beyond a limit of this module. The message names the file and, where
+        there is one, the line.
 
     See Also
     --------
@@ -169,6 +194,11 @@ def load_svmlight_multilabel(
     -----
     https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multilabel.html holds such files. A blank line is
     a row without labels and features, except at the end of the file.
+
+    The format has no count of rows: a file that was cut exactly at the end of a line cannot be told from a
+    whole one, here or by any other reader (:func:`~adathresh.datasets.downloads.fetch` compares size, rows
+    and checksum with what is known of the file). Cut anywhere else it does not end with a newline, as every
+    program writes it, and is refused.
 
     Examples
     --------
@@ -399,7 +429,14 @@ def decompressed(path: PathLike, raw: BinaryIO) -> BinaryIO:
     Returns
     -------
     binary file object
-        The content.
+        The content. Reading it raises a DatasetError where it grows beyond :data:`FREE_BYTES` and
+        :data:`EXPANSION` times the compressed size, and another error where anything but a whole compressed
+        stream follows the first; use it within :func:`read_errors`.
+
+    Notes
+    -----
+    Files of several compressed streams one after the other, as pbzip2 writes them, are read to their end. A
+    file that was cut exactly between two streams cannot be told from a whole one.
 
     Examples
     --------
@@ -408,9 +445,98 @@ def decompressed(path: PathLike, raw: BinaryIO) -> BinaryIO:
     b'text'
     """
     suffix = Path(path).suffix
-    if suffix == ".gz":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    return cast(BinaryIO, bz2.BZ2File(raw)) if suffix == ".bz2" else raw
+    if suffix not in (".gz", ".bz2"):
+        return raw
+    source = gzip.GzipFile(fileobj=raw) if suffix == ".gz" else _Bz2Streams(raw)
+    return cast(BinaryIO, io.BufferedReader(_Bounded(path, source, _most_bytes(path, _size(raw)))))
+
+
+class _Bz2Streams(io.RawIOBase):
+    """Compressed streams one after the other; Python's own reader takes a damaged one for the end."""
+
+    def __init__(self, raw):
+        super().__init__()
+        self._raw, self._stream = raw, bz2.BZ2Decompressor()
+
+    def readable(self):
+        """Tell that this can be read."""
+        return True
+
+    def readinto(self, buffer):
+        """Fill a part of the buffer; 0 only where the file ends with the end of a stream."""
+        while True:
+            data = b""
+            if self._stream.eof:
+                data = self._stream.unused_data or self._raw.read(io.DEFAULT_BUFFER_SIZE)
+                if not data:
+                    return 0
+                self._stream = bz2.BZ2Decompressor()
+            elif self._stream.needs_input:
+                data = self._raw.read(io.DEFAULT_BUFFER_SIZE)
+                if not data:
+                    raise EOFError
+            found = self._stream.decompress(data, len(buffer))
+            if found:
+                buffer[: len(found)] = found
+                return len(found)
+
+
+class _Bounded(io.RawIOBase):
+    """What another stream gives, up to a number of bytes: a kilobyte can hold gigabytes of nothing."""
+
+    def __init__(self, path, source, limit):
+        super().__init__()
+        self._path, self._source, self._limit, self._left = path, source, limit, limit
+
+    def readable(self):
+        """Tell that this can be read."""
+        return True
+
+    def readinto(self, buffer):
+        """Fill a part of the buffer."""
+        count = self._source.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise DatasetError(
+                f"{self._path}: holds more than {self._limit:,} bytes, out of all proportion to its "
+                "compressed size; if that is meant, decompress it first."
+            )
+        return count
+
+
+def _size(raw):
+    """Return the size of an open file and leave it at its start."""
+    size = raw.seek(0, os.SEEK_END)
+    raw.seek(0)
+    return size
+
+
+def _most_bytes(path, size):
+    """Return how many bytes of text a file of some size may hold."""
+    return size if Path(path).suffix not in (".gz", ".bz2") else FREE_BYTES + EXPANSION * size
+
+
+def _check_header(path, n_samples, n_features, n_labels):
+    """Raise where the numbers of a header cannot be true of a file of this size."""
+    size = os.path.getsize(path)
+    if n_samples > _most_bytes(path, size):
+        raise DatasetError(
+            f"{path}, line 1: the header promises {n_samples} rows, more than a file of {size} bytes holds."
+        )
+    for width, kind in ((n_features, "features"), (n_labels, "labels")):
+        if width > FREE_WIDTH + WIDTH_PER_BYTE * size:
+            raise DatasetError(
+                f"{path}, line 1: the header promises {width} {kind}, out of all proportion to a file of "
+                f"{size} bytes; correct it, or raise adathresh.datasets.formats.FREE_WIDTH if it is meant."
+            )
+
+
+def _unended(path, line):
+    """Return the error for a last line without a newline."""
+    return DatasetError(
+        f"{path}, line {line}: the last line does not end with a newline, so the file may have been cut off "
+        "within it; fetch or copy it again, or add the newline if it is whole."
+    )
 
 
 @contextlib.contextmanager
@@ -429,21 +555,35 @@ def _open_blocks(path, progress):
         ) as bar,
         read_errors(path),
     ):
+        lines = 0
+
+        def read_line():
+            nonlocal lines
+            lines += 1
+            return stream.readline(HEADER_BYTES)
 
         def blocks():
-            rest = b""
+            nonlocal lines
+            parts, length = [], 0  # of a line that is not yet whole
             while data := stream.read(BLOCK_BYTES):
                 bar.update(raw.tell() - bar.n)
                 whole, newline, tail = data.rpartition(b"\n")
                 if newline:
-                    yield rest + whole + newline
-                    rest = tail
-                else:
-                    rest += data
-            if rest:
-                yield rest + b"\n"
+                    block = b"".join((*parts, whole, newline))
+                    yield block
+                    lines += block.count(b"\n")
+                    parts, length = [], 0
+                parts.append(tail)
+                length += len(tail)
+                if length > LINE_BYTES:
+                    raise DatasetError(
+                        f"{path}, line {lines + 1}: the line is longer than {LINE_BYTES:,} bytes; write "
+                        "each row on a line of its own, or raise adathresh.datasets.formats.LINE_BYTES."
+                    )
+            if length:
+                raise _unended(path, lines + 1)
 
-        yield blocks(), stream.readline
+        yield blocks(), read_line
 
 
 class _RowReader:
@@ -482,13 +622,13 @@ class _RowReader:
 
     def _without_blank_tail(self, block):
         """Cut blank lines beyond the promised number of rows: an editor's last newline is no row."""
-        surplus = self.n_rows + block.count(b"\n") - self.n_samples
-        while surplus > 0 and block:
-            end = block.rfind(b"\n", 0, len(block) - 1) + 1
-            if block[end:].strip():
-                break
-            block, surplus = block[:end], surplus - 1
-        return block
+        wanted = self.n_samples - self.n_rows
+        if block.count(b"\n") <= wanted:
+            return block
+        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n")) + 1
+        filled = np.searchsorted(ends, len(block.rstrip()))  # lines before the one with the last character
+        keep = max(wanted, filled + 1 if block.strip() else 0)
+        return block[: ends[keep - 1]] if keep else b""
 
     def _checked(self, labels, label_counts, features, feature_counts, values):
         """Return the arrays of a block with sorted 32-bit indices, or None if a row breaks a rule."""
@@ -532,7 +672,8 @@ class _RowReader:
             _check_value(value, word)
         for kind, indices in (("label", labels), ("feature", features)):
             if len(set(indices)) < len(indices):
-                twice = next(index for index in indices if indices.count(index) > 1)
+                count = Counter(indices)
+                twice = next(index for index in indices if count[index] > 1)
                 raise DatasetError(f"{kind} {twice} is given more than once.")
 
     def drop_blank_tail(self):
@@ -552,8 +693,11 @@ class _RowReader:
         """Return all rows as X and Y."""
         features, labels = _join(self.features, np.int32), _join(self.labels, np.int32)
         widths = [
-            known if known is not None else int(found.max(initial=-1)) + 1
-            for known, found in ((self.n_features, features), (self.n_labels, labels))
+            known if known is not None else self._width(kind, int(found.max(initial=-1)) + 1)
+            for known, found, kind in (
+                (self.n_features, features, "features"),
+                (self.n_labels, labels, "labels"),
+            )
         ]
         values = _join(self.values, np.float32)
         X = sp.csr_array(
@@ -568,6 +712,16 @@ class _RowReader:
             matrix.has_sorted_indices = True
             matrix.has_canonical_format = True
         return X, Y
+
+    def _width(self, kind, width):
+        """Return a width that an index of the file asks for, if it is not absurd."""
+        size = os.path.getsize(self.path)
+        if width > FREE_WIDTH + WIDTH_PER_BYTE * size:
+            raise DatasetError(
+                f"{self.path}: its largest index asks for {width} {kind}, out of all proportion to a file of "
+                f"{size} bytes; correct it, or give n_{kind} if it is meant."
+            )
+        return width
 
 
 def _join(parts, dtype):
@@ -621,8 +775,9 @@ def _parse_block(block):
     is_label = filled & ((previous == NEWLINE) | (previous == COMMA)) & ((next_ == COMMA) | (next_ >= SPACE))
     if not (is_value | is_feature | is_label | (~filled & between_spaces)).all():
         return None
-    whole_number = ~np.logical_or.reduceat(kind == NUMERIC, start)
-    if not (whole_number | is_value | ~filled).all():
+    in_fractions = np.flatnonzero((kind >= SIGN) & (kind <= EXPONENT))
+    token = np.searchsorted(after, in_fractions)
+    if not is_value[token].all() or not _well_formed(kind, in_fractions, token):
         return None
 
     numbers = _numbers(block)
@@ -641,18 +796,36 @@ def _parse_block(block):
     )
 
 
+def _well_formed(kind, at, token):
+    """Tell whether signs, points and exponents stand where a number may have them.
+
+    Parameters are the kind of each byte of a block, and place and token of these characters. Checked here,
+    a number cannot fail to be read, so that no warning of the reading must be caught: to make warnings errors
+    for a while is to make them errors in all threads.
+    """
+    what, before, next_ = kind[at], kind[at - 1], kind[at + 1]  # a block ends with a newline
+    first, last = before >= COMMA, next_ >= COMMA
+    sign = (first & ((next_ == DIGIT) | (next_ == POINT))) | ((before == EXPONENT) & (next_ == DIGIT))
+    point = (before == DIGIT) | ((next_ == DIGIT) & (first | (before == SIGN)))
+    point &= last | (next_ == DIGIT) | (next_ == EXPONENT)
+    exponent = ((before == DIGIT) | (before == POINT)) & ((next_ == DIGIT) | (next_ == SIGN))
+    if not np.where(what == SIGN, sign, np.where(what == POINT, point, exponent)).all():
+        return False
+    split = what != SIGN
+    what, token = what[split], token[split]
+    together = token[1:] == token[:-1]  # one point, then one exponent
+    return not (together & ((what[:-1] != POINT) | (what[1:] != EXPONENT))).any()
+
+
 def _numbers(block):
-    """Read all numbers of a block in order, or return None if one is malformed."""
+    """Read all numbers of a block in order, or return None if one cannot be read."""
     text = block.translate(_ONLY_SPACES)
     if text.isspace():
         return np.empty(0)
-    with warnings.catch_warnings():
-        # Before numpy 2.4 text that is no number ended the reading with a DeprecationWarning.
-        warnings.simplefilter("error")
-        try:
-            return np.fromstring(text, sep=" ")
-        except (ValueError, DeprecationWarning):
-            return None
+    try:
+        return np.fromstring(text, sep=" ")
+    except ValueError:
+        return None
 
 
 def _index(word, kind, first, width):

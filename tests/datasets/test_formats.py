@@ -1,8 +1,13 @@
 import bz2
+import contextlib
+import functools
 import gzip
 import os
 import re
 import stat
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -81,8 +86,8 @@ def test_block_size_changes_nothing(tmp_path, monkeypatch, block_bytes):
     np.testing.assert_array_equal(Y.toarray(), expected_Y)
 
 
-def test_last_line_needs_no_newline_and_blank_lines_may_follow(tmp_path):
-    for end in ("", "\n", "\n\n \n"):
+def test_blank_lines_may_follow_the_last_row(tmp_path):
+    for end in ("\n", "\n\n", "\n\n \n"):
         X, _ = load_xc(write(tmp_path / "a.txt", "2 2 2\n0 0:1\n1 1:2" + end))
         assert X.toarray().tolist() == [[1, 0], [0, 2]]
 
@@ -177,6 +182,202 @@ def test_truncated_and_foreign_files(tmp_path, suffix):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.txt"):
         load_xc(tmp_path / "nothing.txt")
+
+
+# Files that were cut, damaged, or made to hurt.
+
+
+@pytest.mark.parametrize("reader", [load_xc, load_svmlight_multilabel])
+def test_a_file_cut_anywhere_but_at_the_end_of_a_line_is_refused(tmp_path, reader):
+    header = "3 4 3\n" if reader is load_xc else ""
+    whole = header + "0,2 1:0.5 3:-2e-1\n 1:1\n1 2:12.75 3:10\n"
+    path = tmp_path / "cut.txt"
+    accepted = []
+    for length in range(len(whole)):
+        write(path, whole[:length])
+        with contextlib.suppress(DatasetError):
+            reader(path)
+            accepted.append(length)
+    ends = [i + 1 for i, character in enumerate(whole) if character == "\n"][:-1]
+    assert accepted == ([] if reader is load_xc else ends)  # without a header, nobody can tell
+
+
+def test_a_missing_newline_is_named_with_its_line(tmp_path):
+    for reader, text, line in (
+        (load_xc, "2 3 4\n0 0:1\n1 1:1", 3),
+        (load_xc, "0 3 4", 1),
+        (load_svmlight_multilabel, "0 1:1\n1 2:12", 2),
+        (load_svmlight_multilabel, "0 1:1\n ", 2),
+    ):
+        with pytest.raises(DatasetError, match=f"line {line}: the last line does not end with a newline"):
+            reader(write(tmp_path / "a.txt", text))
+
+
+def streams(text, size, compress):
+    """The text in compressed streams one after the other, as parallel compressors write them."""
+    return [compress(text[start : start + size].encode()) for start in range(0, len(text), size)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".bz2", bz2.compress), (".gz", functools.partial(gzip.compress, mtime=0))]
+)
+def test_streams_one_after_the_other_are_read_to_the_end_or_refused(tmp_path, suffix, compress):
+    text = "".join(f"{i % 7} {i % 50 + 1}:{i}\n" for i in range(400))
+    parts = streams(text, 700, compress)
+    assert len(parts) > 4
+    whole, path = b"".join(parts), tmp_path / f"a.svm{suffix}"
+
+    def rows():
+        X, _ = load_svmlight_multilabel(path)
+        return X.shape[0], X.sum()
+
+    path.write_bytes(whole)
+    assert rows() == (400, sum(range(400)))
+    # One bit, in the header and the middle of every stream but the first.
+    starts = np.cumsum([len(part) for part in parts])[:-1]
+    places = [start + at for start in starts for at in (0, 1, 2, 3, 4, 9, 12, 20, 60)]
+    for at in places:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1
+        path.write_bytes(damaged)
+        found = None
+        with contextlib.suppress(DatasetError):
+            found = rows()
+        assert found in (None, (400, sum(range(400))))  # a time stamp may be any
+    # Cut within a later stream, or followed by something else.
+    for damaged in (
+        whole[: starts[2] + 1],
+        whole[: starts[2] + 9],
+        whole[:-1],
+        whole + b"<html>",
+        whole + b"B",
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match=f"a.svm{suffix}: .*fetch or copy it again"):
+            rows()
+    # Cut between streams, which hold parts of lines.
+    path.write_bytes(b"".join(parts[:2]))
+    with pytest.raises(DatasetError, match="does not end with a newline"):
+        rows()
+
+
+def test_a_compressed_file_may_not_grow_without_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "FREE_BYTES", 10_000)
+    for suffix in (".gz", ".bz2"):
+        path = write(tmp_path / f"bomb.svm{suffix}", b"\n" * 3_000_000)
+        with pytest.raises(
+            DatasetError, match=r"bomb\.svm.*holds more than [0-9,]+ bytes.*decompress it first"
+        ):
+            load_svmlight_multilabel(path)
+        within = write(tmp_path / f"within.svm{suffix}", b"0 1:1\n" * 1600)
+        assert load_svmlight_multilabel(within)[0].shape == (1600, 1)
+
+
+def test_a_line_may_not_be_longer_than_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "LINE_BYTES", 1000)
+    monkeypatch.setattr(formats, "BLOCK_BYTES", 64)
+    long = "0 " + " ".join(f"{j}:1" for j in range(1, 150)) + "\n"
+    assert load_svmlight_multilabel(write(tmp_path / "a.svm", "0 1:1\n" + long))[0].shape == (2, 149)
+    with pytest.raises(DatasetError, match=r"a\.svm, line 2: the line is longer than 1,000 bytes"):
+        load_svmlight_multilabel(write(tmp_path / "a.svm", "0 1:1\n" + long[:-1] + " 9999:1" * 100 + "\n"))
+    with pytest.raises(DatasetError, match="line 3: the line is longer"):
+        load_xc(write(tmp_path / "a.txt", "2 3 4\n0 0:1\n" + "1" * 2000 + "\n"))
+
+
+def test_a_first_line_without_end_is_no_header(tmp_path):
+    text = "1 " * 2_000_000
+    with pytest.raises(DatasetError, match=r"line 1: expected the header .* found '1 1 1 "):
+        load_xc(write(tmp_path / "a.txt", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 3 2147483647\n0 0:1\n", "line 1: the header promises 2147483647 labels, out of all proportion"),
+        ("1 2147483647 3\n0 0:1\n", "line 1: the header promises 2147483647 features, out of all"),
+        ("100 3 4\n0 0:1\n", "line 1: the header promises 100 rows, more than a file of 14 bytes holds"),
+    ],
+)
+def test_a_header_must_fit_the_size_of_the_file(tmp_path, text, message):
+    with pytest.raises(DatasetError, match=message):
+        load_xc(write(tmp_path / "a.txt", text))
+
+
+def test_wide_data_in_a_small_file_are_welcome(tmp_path):
+    X, Y = load_xc(write(tmp_path / "a.txt", "1 3000000 4000000\n3999999 2999999:1\n"))
+    assert (X.shape, Y.shape) == ((1, 3_000_000), (1, 4_000_000))
+
+
+def test_an_index_may_not_ask_for_an_absurd_width(tmp_path):
+    path = write(tmp_path / "a.svm", "2147483646 1:1\n")
+    with pytest.raises(DatasetError, match="largest index asks for 2147483647 labels, out of all"):
+        load_svmlight_multilabel(path)
+    assert load_svmlight_multilabel(path, n_labels=2**31 - 1)[1].shape == (1, 2**31 - 1)
+    with pytest.raises(DatasetError, match=r"asks for 2147483647 features.*or give n_features"):
+        load_svmlight_multilabel(write(tmp_path / "b.svm", "1 2147483647:1\n"))
+
+
+LONG = 400_000  # the time of a quadratic reading would be days
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 3 4\n0 0:" + "1" * LONG + "x\n", "line 2: '0:1111.* has a malformed value"),
+        ("1 3 4\n0 0:" + "1" * LONG + "-1\n", "line 2: '0:1111.* has a malformed value"),
+        ("1 3 4\n0 0:." + "1" * LONG + ".\n", r"line 2: '0:\.1111.* has a malformed value"),
+        ("1 3 4\n" + "1" * LONG + " 0:1\n", "line 2: label 1111.* lies outside"),
+        (
+            f"1 3 {LONG}\n" + ",".join(map(str, range(LONG))) + f",{LONG - 1} 0:1\n",
+            f"line 2: label {LONG - 1} is given more than once",
+        ),
+        ("1 3 4\n0 0:1\n" + "\n" * LONG + "0 0:1\n", "line 3: the header promises 1 rows, but more follow"),
+    ],
+    ids=["digits", "sign", "point", "label", "labels", "newlines"],
+)
+def test_refusing_takes_time_in_proportion_to_the_file(tmp_path, text, message):
+    with pytest.raises(DatasetError, match=message):
+        load_xc(write(tmp_path / "a.txt", text))
+
+
+@pytest.mark.parametrize("blank", ["\n", " \n", "\t\r\n"])
+def test_a_million_blank_lines_after_the_last_row(tmp_path, blank):
+    X, _ = load_xc(write(tmp_path / "a.txt", "2 3 4\n0 0:1\n\n" + blank * 1_000_000))
+    assert X.shape == (2, 3)
+
+
+def test_reading_in_threads_leaves_warnings_as_they_are(tmp_path):
+    path = write(tmp_path / "a.svm", "0,1 1:0.5 2:2e-1\n" * 200)
+    bad = write(tmp_path / "bad.svm", "0,1 1:0.5 2:2e-1\n" * 200 + "0 1:1e\n")
+
+    def read(_):
+        for _ in range(20):
+            load_svmlight_multilabel(path, progress=False)
+            with pytest.raises(DatasetError, match="line 201: '1:1e' has a malformed value"):
+                load_svmlight_multilabel(bad, progress=False)
+
+    interval = sys.getswitchinterval()
+    before = list(warnings.filters)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(read, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+        after, warnings.filters[:] = list(warnings.filters), before
+    assert after == before
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.text(alphabet="01.+-eE", min_size=1, max_size=6), min_size=1, max_size=3))
+def test_numbers_are_taken_exactly_where_the_grammar_says_so(words):
+    block = ("".join(f"{j}:{word} " for j, word in enumerate(words)) + "\n").encode()
+    grammar = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+    expected = [float(word) for word in words] if all(re.fullmatch(grammar, w) for w in words) else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # where the reading itself would warn, it was asked for too much
+        parsed = formats._parse_block(block)
+    assert (parsed and parsed[4].tolist()) == expected
 
 
 # A row that is almost right, often enough to be right.
