@@ -4,7 +4,8 @@ What can be imported from here stands in ``__all__``. Behind it, from the bottom
 from lower ones, or from its own):
 
 - ``utils``: checks, files and other things that several rooms share;
-- ``signals``: what a threshold looks at: how rare a label is, the neighbours' labels, the label's own text;
+- ``signals``: what a threshold looks at: how rare a label is, the neighbours' labels, the label's own text
+  and what else is known of it;
 - ``metrics``, ``calibration``: F1, ranking and calibration measures; calibrators of scores;
 - ``datasets``: data sets, their formats and splits;
 - ``posthoc``: the recommended rule, from held-out scores to label sets;
@@ -28,6 +29,7 @@ MODULES = {
     "AdaptiveThresholdNetwork": "adathresh.paper.classifier",
     "LabelAffinity": "adathresh.signals.label_text",
     "LabelIDF": "adathresh.signals.idf",
+    "LabelKnowledge": "adathresh.signals.label_knowledge",
     "NeighborLabels": "adathresh.signals.knn",
     "ThresholdFusion": "adathresh.paper.threshold_layer",
 }

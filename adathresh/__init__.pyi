@@ -7,6 +7,7 @@ from adathresh.paper.threshold_layer import ThresholdFusion as ThresholdFusion
 from adathresh.posthoc.threshold import AdaptiveThreshold as AdaptiveThreshold
 from adathresh.signals.idf import LabelIDF as LabelIDF
 from adathresh.signals.knn import NeighborLabels as NeighborLabels
+from adathresh.signals.label_knowledge import LabelKnowledge as LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity as LabelAffinity
 
 __version__: str
