@@ -10,26 +10,32 @@ writes ``_decide(scores)``, too.
 """
 
 from adathresh.rules.base import DecisionRule
+from adathresh.rules.cross_validated_scut import CrossValidatedSCut
 from adathresh.rules.expected_f1 import ExpectedF1Threshold
 from adathresh.rules.fixed import FixedThreshold
 from adathresh.rules.global_threshold import GlobalThreshold
 from adathresh.rules.mcut import MCut
+from adathresh.rules.meta_labeler import MetaLabeler
 from adathresh.rules.micro_macro import MicroMacroThreshold
 from adathresh.rules.pcut import PCut
 from adathresh.rules.rcut import RCut
 from adathresh.rules.scut import SCut
+from adathresh.rules.threshold_regression import ThresholdRegression
 from adathresh.rules.xcolumns import BlockCoordinateMacroF1, FrankWolfeMacroF1
 
 __all__ = [
     "BlockCoordinateMacroF1",
+    "CrossValidatedSCut",
     "DecisionRule",
     "ExpectedF1Threshold",
     "FixedThreshold",
     "FrankWolfeMacroF1",
     "GlobalThreshold",
     "MCut",
+    "MetaLabeler",
     "MicroMacroThreshold",
     "PCut",
     "RCut",
     "SCut",
+    "ThresholdRegression",
 ]

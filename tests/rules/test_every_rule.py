@@ -13,16 +13,19 @@ from sklearn.exceptions import NotFittedError
 from adathresh import rules
 from adathresh.rules import (
     BlockCoordinateMacroF1,
+    CrossValidatedSCut,
     DecisionRule,
     ExpectedF1Threshold,
     FixedThreshold,
     FrankWolfeMacroF1,
     GlobalThreshold,
     MCut,
+    MetaLabeler,
     MicroMacroThreshold,
     PCut,
     RCut,
     SCut,
+    ThresholdRegression,
 )
 
 THRESHOLD_RULES = [
@@ -36,8 +39,17 @@ THRESHOLD_RULES = [
     PCut(),
     MicroMacroThreshold(),
     MicroMacroThreshold(1),
+    CrossValidatedSCut(),
+    CrossValidatedSCut("fbr", per_label=True),
 ]
-OWN_RULES = [*THRESHOLD_RULES, RCut(2), MCut()]
+OWN_RULES = [
+    *THRESHOLD_RULES,
+    RCut(2),
+    MCut(),
+    MetaLabeler(),
+    ThresholdRegression(),
+    ThresholdRegression("errors"),
+]
 WRAPPED_RULES = [BlockCoordinateMacroF1(2), FrankWolfeMacroF1(n_steps=5), FrankWolfeMacroF1(2, n_steps=5)]
 NOT_INSTALLED = pytest.mark.skipif(
     importlib.util.find_spec("xcolumns") is None, reason="the package xcolumns is not installed"
@@ -255,6 +267,17 @@ def test_common_errors(make_case, rule):
         (RCut(0), "k must be at least 1; got 0"),
         (SCut("zero"), "fallback must be .*; got 'zero'"),
         (SCut("top", fbr=1.5), r"fbr must be in \[0, 1\]; got 1.5"),
+        (CrossValidatedSCut("none"), "remedy must be .*; got 'none'"),
+        (CrossValidatedSCut(strengths=[]), r"must be finite numbers of at least 0; got \[\]"),
+        (CrossValidatedSCut(strengths=[1, -1]), r'strengths of "smoothing" must be .*; got \[1, -1\]'),
+        (CrossValidatedSCut(strengths=[np.nan]), r"must be finite numbers of at least 0; got \[nan\]"),
+        (CrossValidatedSCut(strengths=[np.inf]), r"must be finite numbers of at least 0; got \[inf\]"),
+        (CrossValidatedSCut("fbr", strengths=[1.5]), r'strengths of "fbr" must be numbers in \[0, 1\]; got'),
+        (CrossValidatedSCut(), "n_folds must be from 2 to the number of rows, 2; got 3. A single strength"),
+        (CrossValidatedSCut(n_folds=1), "n_folds must be from 2 to the number of rows, 2; got 1"),
+        (MetaLabeler(0), "n_scores must be at least 1; got 0"),
+        (ThresholdRegression("accuracy"), "criterion must be .*; got 'accuracy'"),
+        (ThresholdRegression(n_scores=0), "n_scores must be at least 1; got 0"),
         (MicroMacroThreshold(0), "n_folds must be from 1 to the number of rows, 2; got 0"),
         (MicroMacroThreshold(3), "n_folds must be from 1 to the number of rows, 2; got 3"),
         (BlockCoordinateMacroF1(0), "k must be at least 1; got 0. Without a budget, fit ExpectedF1Threshold"),
