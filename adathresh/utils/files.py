@@ -1,12 +1,17 @@
 """Where data and recomputable files are kept, and how a file is put in place whole."""
 
 import contextlib
+import errno
+import glob
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 PathLike = str | os.PathLike[str]
+
+# Writing fails with these, and the system does not say which file it was.
+DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EIO} | {getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def data_folder(data_dir: PathLike | None = None) -> Path:
@@ -78,6 +83,15 @@ def whole_file(path: PathLike) -> Iterator[Path]:
     pathlib.Path
         A path in the same folder, with the same suffix, to write to.
 
+    Raises
+    ------
+    OSError
+        If the disk is full or fails; the error names the file.
+
+    See Also
+    --------
+    remove_temporaries : Clean up after a process that was killed while it wrote.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -91,5 +105,33 @@ def whole_file(path: PathLike) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in DISK_ERRORS and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(path: PathLike) -> None:
+    """Remove what processes that were killed within :func:`whole_file` have left of a file.
+
+    Call it only where no other process can be writing the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file that was to be written; it is left as it is.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/.table-0123abcd.csv").write_text("a,")
+    ...     remove_temporaries(f"{folder}/table.csv"), os.listdir(folder)
+    (None, [])
+    """
+    path = Path(path)
+    digits = "[0-9a-f]" * 8
+    for left in path.parent.glob(f".{glob.escape(path.stem)}-{digits}{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
