@@ -17,6 +17,7 @@ from adathresh.rules.global_threshold import GlobalThreshold
 from adathresh.rules.mcut import MCut
 from adathresh.rules.meta_labeler import MetaLabeler
 from adathresh.rules.micro_macro import MicroMacroThreshold
+from adathresh.rules.online import OnlineF1Threshold
 from adathresh.rules.pcut import PCut
 from adathresh.rules.rcut import RCut
 from adathresh.rules.scut import SCut
@@ -34,6 +35,7 @@ __all__ = [
     "MCut",
     "MetaLabeler",
     "MicroMacroThreshold",
+    "OnlineF1Threshold",
     "PCut",
     "RCut",
     "SCut",

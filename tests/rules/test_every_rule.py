@@ -22,6 +22,7 @@ from adathresh.rules import (
     MCut,
     MetaLabeler,
     MicroMacroThreshold,
+    OnlineF1Threshold,
     PCut,
     RCut,
     SCut,
@@ -41,6 +42,7 @@ THRESHOLD_RULES = [
     MicroMacroThreshold(1),
     CrossValidatedSCut(),
     CrossValidatedSCut("fbr", per_label=True),
+    OnlineF1Threshold(1),
 ]
 OWN_RULES = [
     *THRESHOLD_RULES,
@@ -56,8 +58,16 @@ NOT_INSTALLED = pytest.mark.skipif(
 )
 RULES = [*OWN_RULES, *(pytest.param(rule, marks=NOT_INSTALLED) for rule in WRAPPED_RULES)]
 # the others deal rows into folds, visit them in some order or draw for them one after the other
-ORDER_FREE = [rule for rule in OWN_RULES if rule.get_params().get("n_folds", 1) == 1]
-SCALE_FREE = [rule for rule in OWN_RULES if not isinstance(rule, (FixedThreshold, ExpectedF1Threshold))]
+ORDER_FREE = [
+    rule
+    for rule in OWN_RULES
+    if rule.get_params().get("n_folds", 1) == 1 and not isinstance(rule, OnlineF1Threshold)
+]
+SCALE_FREE = [
+    rule
+    for rule in OWN_RULES
+    if not isinstance(rule, (FixedThreshold, ExpectedF1Threshold, OnlineF1Threshold))
+]
 
 
 def test_every_rule_is_tested_here():
@@ -275,6 +285,7 @@ def test_common_errors(make_case, rule):
         (CrossValidatedSCut("fbr", strengths=[1.5]), r'strengths of "fbr" must be numbers in \[0, 1\]; got'),
         (CrossValidatedSCut(), "n_folds must be from 2 to the number of rows, 2; got 3. A single strength"),
         (CrossValidatedSCut(n_folds=1), "n_folds must be from 2 to the number of rows, 2; got 1"),
+        (OnlineF1Threshold(0), "n_passes must be at least 1; got 0"),
         (MetaLabeler(0), "n_scores must be at least 1; got 0"),
         (ThresholdRegression("accuracy"), "criterion must be .*; got 'accuracy'"),
         (ThresholdRegression(n_scores=0), "n_scores must be at least 1; got 0"),
