@@ -8,7 +8,7 @@ from adathresh.datasets.downloads import SOURCES, description_of, fetch
 from adathresh.datasets.folders import available
 from adathresh.datasets.pyapi import CORPORA
 from adathresh.datasets.registry import check, known_names, load_dataset
-from adathresh.datasets.summary import statistics
+from adathresh.datasets.summary import statistics, text_statistics
 from adathresh.utils.files import data_folder
 
 
@@ -80,7 +80,7 @@ def _info(args):
         "fingerprint": ds.fingerprint,
         "validation": ds.validation_source,
     }
-    _print_table(facts | statistics(ds))
+    _print_table(facts | statistics(ds) | text_statistics(ds.splits, ds.label_knowledge))
 
 
 def _fetch(args):

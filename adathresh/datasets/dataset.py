@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse as sp
 
+from adathresh.signals.label_knowledge import LabelKnowledge
+
 SPLITS = ("train", "dev", "test")  # as files and tables call them
 
 
@@ -22,6 +24,8 @@ class Split:
         Labels, stored ones in float32.
     texts : list of str or None
         The rows as text, where the data set has it.
+    titles : list of str or None
+        The title of each text, with which it begins; empty where a text has none.
     groups : numpy.ndarray of shape (n_samples,) or None
         Rows of one group (such as the functions of one source file) must not be parted by cross-fitting.
 
@@ -34,6 +38,7 @@ class Split:
     X: sp.csr_array
     Y: sp.csr_array
     texts: list[str] | None = None
+    titles: list[str] | None = None
     groups: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Split":
@@ -59,6 +64,7 @@ class Split:
             X=self.X[rows],
             Y=self.Y[rows],
             texts=None if self.texts is None else [self.texts[row] for row in rows],
+            titles=None if self.titles is None else [self.titles[row] for row in rows],
             groups=None if self.groups is None else self.groups[rows],
         )
 
@@ -72,7 +78,7 @@ class Dataset:
     name : str
         Name of the data set.
     train, validation, test : Split
-        Features, labels and, where the data set has them, texts and groups of the rows.
+        Features, labels and, where the data set has them, texts, titles and groups of the rows.
     label_names, feature_names : list of str
         Names of the columns of Y and X; invented from their numbers where the data set has none.
     fingerprint : str
@@ -81,6 +87,9 @@ class Dataset:
         Where the validation split comes from.
     description : str
         What the rows are, in a sentence or two.
+    label_knowledge : LabelKnowledge or None
+        Names, synonyms and parents of the labels; None where no more is known than their numbers, or where
+        the rows are no texts, in which names could occur.
 
     Examples
     --------
@@ -100,6 +109,7 @@ class Dataset:
     fingerprint: str
     validation_source: str
     description: str = ""
+    label_knowledge: LabelKnowledge | None = None
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -4,17 +4,44 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from adathresh.datasets.dataset import SPLITS, Split
 from adathresh.datasets.formats import DatasetError, decompressed, load_xc, read_errors
+from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.files import PathLike, data_folder
 
 SUFFIXES = (".gz", ".bz2", "")
+NOT_TEXT = {"uid", "type", "labels"}  # what else a row of a file of whole texts may hold
 
 
-def read_folder(folder: Path, *, progress: bool = True) -> tuple[dict[str, Split], list[str], list[str]]:
+class Folder(NamedTuple):
+    """What a folder of split files holds.
+
+    Attributes
+    ----------
+    splits : dict of str to Split
+        The splits train and test, and dev where there is one.
+    label_names, feature_names : list of str
+        Names of the columns of Y and X.
+    label_knowledge : LabelKnowledge or None
+        What is known about the labels.
+
+    Examples
+    --------
+    >>> Folder({}, ["a"], ["x"], LabelKnowledge(["a"])).label_knowledge
+    LabelKnowledge(1 label, 0 synonyms, 0 parents)
+    """
+
+    splits: dict[str, Split]
+    label_names: list[str]
+    feature_names: list[str]
+    label_knowledge: LabelKnowledge | None
+
+
+def read_folder(folder: Path, *, progress: bool = True) -> Folder:
     r"""Read the files of a data set as they are, without drawing a validation split.
 
     Parameters
@@ -26,10 +53,8 @@ def read_folder(folder: Path, *, progress: bool = True) -> tuple[dict[str, Split
 
     Returns
     -------
-    splits : dict of str to Split
-        The splits train and test, and dev where there is one.
-    label_names, feature_names : list of str
-        Names of the columns of Y and X.
+    Folder
+        Splits, names of the columns, and what is known about the labels.
 
     Raises
     ------
@@ -42,8 +67,8 @@ def read_folder(folder: Path, *, progress: bool = True) -> tuple[dict[str, Split
     >>> with TemporaryDirectory() as folder:
     ...     for split in ("train", "test"):
     ...         _ = Path(f"{folder}/{split}.txt").write_text("1 2 3\n0,2 1:0.5\n")
-    ...     splits, label_names, _ = read_folder(Path(folder))
-    >>> list(splits), label_names
+    ...     found = read_folder(Path(folder))
+    >>> list(found.splits), found.label_names
     (['train', 'test'], ['label_0', 'label_1', 'label_2'])
     """
     paths = {split: find_file(folder, f"{split}.txt") for split in SPLITS}
@@ -53,6 +78,14 @@ def read_folder(folder: Path, *, progress: bool = True) -> tuple[dict[str, Split
                 f"{folder / split}.txt.gz: the {split} split is missing; put it there "
                 "(`adathresh data list` shows what can be fetched instead)."
             )
+    whole = {split: find_file(folder, f"{split}.full.jsonl") for split, path in paths.items() if path}
+    if any(whole.values()) and not all(whole.values()):
+        there = next(path for path in whole.values() if path)
+        missing = next(split for split, path in whole.items() if not path)
+        raise DatasetError(
+            f"{folder}: {there.name} is there, but {missing}.full.jsonl.gz is not, so that some texts would "
+            "be whole and others not; add it, or remove the other."
+        )
     splits = {split: _read_split(folder, split, path, progress) for split, path in paths.items() if path}
     n_features, n_labels = splits["train"].X.shape[1], splits["train"].Y.shape[1]
     for split, rows in splits.items():
@@ -64,7 +97,17 @@ def read_folder(folder: Path, *, progress: bool = True) -> tuple[dict[str, Split
         if not rows.X.shape[0]:
             raise DatasetError(f"{paths[split]}: the split has no rows.")
     label_names = _read_names(folder / "labels.txt", n_labels, "label")
-    return splits, label_names, _read_names(folder / "features.txt", n_features, "feature")
+    feature_names = _read_names(folder / "features.txt", n_features, "feature")
+    path = find_file(folder, "labels.jsonl")
+    if path:
+        knowledge = _read_knowledge(path, n_labels)
+        if not (folder / "labels.txt").exists():
+            pairs = zip(knowledge.names, label_names, strict=True)
+            label_names = [known if known.strip() else invented for known, invented in pairs]
+    else:
+        with_names = splits["train"].texts is not None and (folder / "labels.txt").exists()
+        knowledge = _knowledge_of_names(label_names) if with_names else None
+    return Folder(splits, label_names, feature_names, knowledge)
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -159,13 +202,16 @@ def available(data_dir: PathLike | None = None) -> list[str]:
 def _read_split(folder, split, path, progress):
     """Read the matrices, texts and groups of one split."""
     X, Y = load_xc(path, progress=progress)
-    texts, groups = find_file(folder, f"{split}.jsonl"), find_file(folder, f"{split}.groups.txt")
-    text = texts and _read_texts(texts)
+    whole, cut = find_file(folder, f"{split}.full.jsonl"), find_file(folder, f"{split}.jsonl")
+    texts = titles = None
+    if whole or cut:
+        texts, titles = _read_texts(whole or cut, _whole_text if whole else _text)
+    groups = find_file(folder, f"{split}.groups.txt")
     names = groups and _read_lines(groups)
-    for extra, content in ((texts, text), (groups, names)):
+    for extra, content in ((whole or cut, texts), (groups, names)):
         if extra and len(content) != X.shape[0]:
             raise DatasetError(f"{extra} has {len(content)} rows, but {path} has {X.shape[0]}.")
-    return Split(X=X, Y=Y, texts=text, groups=None if names is None else np.array(names))
+    return Split(X=X, Y=Y, texts=texts, titles=titles, groups=None if names is None else np.array(names))
 
 
 def _read_lines(path):
@@ -179,18 +225,78 @@ def _read_lines(path):
     return lines
 
 
-def _read_texts(path):
-    """Read the texts of a JSON-lines file."""
-    texts = []
+def _read_objects(path):
+    """Yield the place and the content of each line of a JSON-lines file."""
     for number, line in enumerate(iter_lines(path), 1):
+        where = f"{path}, line {number}"
         try:
-            text = json.loads(line)["text"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{path}, line {number}: not a JSON object with the key 'text'.") from error
-        if not isinstance(text, str):
-            raise DatasetError(f"{path}, line {number}: 'text' is not a string.")
-        texts.append(text)
-    return texts
+            content = json.loads(line)
+        except ValueError as error:
+            raise DatasetError(f"{where}: not a JSON object.") from error
+        if not isinstance(content, dict):
+            raise DatasetError(f"{where}: not a JSON object.")
+        yield where, content
+
+
+def _read_texts(path, text_of):
+    """Read the texts of a JSON-lines file, and their titles where it has any."""
+    texts, titles, titled = [], [], False
+    for where, row in _read_objects(path):
+        titled |= "title" in row
+        title = row.get("title", "")
+        if not isinstance(title, str):
+            raise DatasetError(f"{where}: 'title' is not a string.")
+        titles.append(title)
+        texts.append(text_of(row, where))
+    return texts, titles if titled else None
+
+
+def _text(row, where):
+    """Return the text of a row that has it in one piece."""
+    if "text" not in row:
+        raise DatasetError(f"{where}: not a JSON object with the key 'text'.")
+    if not isinstance(row["text"], str):
+        raise DatasetError(f"{where}: 'text' is not a string.")
+    return row["text"]
+
+
+def _whole_text(row, where):
+    """Put the text of a row together: its title, and its other parts in the order of the file."""
+    parts = [row.get("title", "")]
+    for key, part in row.items():
+        if key not in NOT_TEXT and key != "title":
+            pieces = part if isinstance(part, list) else [part]
+            if not all(isinstance(piece, str) for piece in pieces):
+                raise DatasetError(f"{where}: {key!r} is neither a string nor a list of strings.")
+            parts += pieces
+    return "\n".join(part for part in parts if part.strip())
+
+
+def _read_knowledge(path, n_labels):
+    """Read what a JSON-lines file says about labels, one object a label."""
+    names, synonyms, parents = [], [], []
+    for number, (where, label) in enumerate(_read_objects(path)):
+        if label.get("label", number) != number:
+            raise DatasetError(
+                f"{where}: says label {label['label']!r}, but labels are numbered from 0 in order."
+            )
+        if not isinstance(label.get("name"), str):
+            raise DatasetError(f"{where}: not a JSON object with the text 'name'.")
+        names.append(label["name"])
+        synonyms.append(label.get("alt_names", []))
+        parents.append(label["parent_labels"] if "parent_labels" in label else label.get("parents", []))
+    if len(names) != n_labels:
+        raise DatasetError(f"{path} describes {len(names)} labels, but the matrices have {n_labels}.")
+    try:
+        return LabelKnowledge(names, synonyms=synonyms, parents=parents, allow_repeated_names=True)
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _knowledge_of_names(label_names):
+    """Return what the names of the columns say, or None where they are only numbers."""
+    names = [name if any(map(str.isalpha, name)) else "" for name in label_names]
+    return LabelKnowledge(names, allow_repeated_names=True) if any(names) else None
 
 
 def _read_names(path, width, kind):

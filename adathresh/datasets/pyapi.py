@@ -25,6 +25,7 @@ import pooch
 
 from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.texts import TextRow, write_text_folder
+from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.files import PathLike, cache_folder, whole_file
 from adathresh.utils.progress import tqdm
 
@@ -34,7 +35,7 @@ CORPORA = {
     "pyapi-large": ("matplotlib", "numpy", "scipy", "sklearn", "torch"),
 }
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where pip knows a package by another name
-LAYOUT = 1  # to be raised when the same packages should give another corpus
+LAYOUT = 2  # to be raised when the same packages should give another corpus
 MIN_FILES = 3
 SHARES = {"train": 0.70, "dev": 0.15, "test": 0.15}
 # Written when a package is built or installed, so that they differ between machines.
@@ -148,11 +149,11 @@ def corpus_versions(packages: Sequence[str]) -> dict[str, str]:
 def build_corpus(packages: Sequence[str] = CORPORA["pyapi"], *, progress: bool = True) -> Corpus:
     """Read a corpus from the sources of installed packages.
 
-    Each function with a docstring is a row. Its text is its qualified name, split into words, and the
-    docstring up to the first section header; its labels are the names of the functions and classes that its
-    body calls, as far as they are called in at least three files. Of rows with the same text only the first
-    is kept, rows without labels are left out. A hash of the path of its file, relative to the package,
-    decides the split of a row.
+    Each function with a docstring is a row. Its title is its qualified name, split into words; its text is
+    the title and the docstring up to the first section header; its labels are the names of the functions and
+    classes that its body calls, as far as they are called in at least three files. Of rows with the same text
+    only the first is kept, rows without labels are left out. A hash of the path of its file, relative to the
+    package, decides the split of a row.
 
     Parameters
     ----------
@@ -196,7 +197,8 @@ def build_corpus(packages: Sequence[str] = CORPORA["pyapi"], *, progress: bool =
         module = [package, *Path(file).with_suffix("").parts]
         for names, function in _functions(tree, module[:-1] if module[-1] == "__init__" else module):
             docstring = ast.get_docstring(function)
-            text = docstring and " ".join([*_words(names), *prose(docstring).split()])
+            title = " ".join(_words(names))
+            text = docstring and " ".join([title, *prose(docstring).split()]).strip()
             if not text or text in texts:
                 continue
             texts.add(text)
@@ -204,7 +206,8 @@ def build_corpus(packages: Sequence[str] = CORPORA["pyapi"], *, progress: bool =
             for label in labels:
                 files_of_label.setdefault(label, set()).add(f"{package}/{file}")
             uid = f"{'.'.join(names)}:{function.lineno}"
-            rows.append(TextRow(uid=uid, text=text, labels=labels, group=f"{package}/{file}"))
+            group = f"{package}/{file}"
+            rows.append(TextRow(uid=uid, title=title, text=text, labels=labels, group=group))
     label_names = sorted(label for label, where in files_of_label.items() if len(where) >= MIN_FILES)
     kept = set(label_names)
     splits: dict[str, list[TextRow]] = {split: [] for split in SHARES}
@@ -369,7 +372,12 @@ def _build_folder(folder, packages, progress):
         raise DatasetError(f"{', '.join(packages)}: no rows for {', '.join(empty)}; name larger packages.")
     building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        write_text_folder(building, corpus.splits, corpus.label_names, progress=progress)
+        # names may become one when they are split, such as ones_like and OnesLike
+        words = [" ".join(_words([name])) for name in corpus.label_names]
+        known = LabelKnowledge(words, allow_repeated_names=True)
+        write_text_folder(
+            building, corpus.splits, corpus.label_names, label_knowledge=known, progress=progress
+        )
         about = {
             "versions": corpus.versions,
             "fingerprint": corpus.fingerprint,

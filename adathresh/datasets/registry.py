@@ -10,7 +10,7 @@ from adathresh.datasets.folders import available, read_folder
 from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.pyapi import CORPORA, cached_corpus
 from adathresh.datasets.splits import group_split
-from adathresh.datasets.summary import describe
+from adathresh.datasets.summary import describe, text_statistics
 from adathresh.utils.files import PathLike, data_folder
 from adathresh.utils.suggest import did_you_mean
 
@@ -27,10 +27,15 @@ def load_dataset(
 
     Any folder ``<data_dir>/<name>`` that holds ``train.txt.gz`` and ``test.txt.gz`` in the Extreme
     Classification format is a data set (``.txt.bz2`` and ``.txt`` do as well). ``dev.txt.gz``, texts
-    (``<split>.jsonl.gz``, one object with the key "text" per row), groups (``<split>.groups.txt.gz``, one
-    name per row), ``labels.txt`` and ``features.txt`` (one name per column) are optional. The names "pyapi"
-    and "pyapi-large" are the embedded corpora, which are built from the sources of installed packages and
-    need no folder (see :mod:`adathresh.datasets.pyapi`).
+    (``<split>.jsonl.gz``, one object with the key "text", and perhaps "title", per row), groups
+    (``<split>.groups.txt.gz``, one name per row), ``labels.txt`` and ``features.txt`` (one name per column)
+    are optional. So are two files for rare labels: ``<split>.full.jsonl.gz`` (one object per row: "title" and
+    further parts of the text, each a string or a list of strings; "uid", "type" and "labels" are no text)
+    takes the place of the shorter texts, and ``labels.jsonl.gz`` (one object per label, in order: "name", and
+    perhaps "alt_names" and "parents", by name, or "parent_labels", by number) gives the label knowledge,
+    which otherwise are the names in ``labels.txt`` where the rows are texts. The names "pyapi" and
+    "pyapi-large" are the embedded corpora, which are built from the sources of installed packages and need no
+    folder (see :mod:`adathresh.datasets.pyapi`).
 
     Parameters
     ----------
@@ -72,7 +77,7 @@ def load_dataset(
     if not 0 < validation_fraction < 1:
         raise ValueError(f"validation_fraction must lie between 0 and 1; got {validation_fraction}.")
     folder, description = locate(name, data_dir, progress=progress)
-    splits, label_names, feature_names = read_folder(folder, progress=progress)
+    splits, label_names, feature_names, label_knowledge = read_folder(folder, progress=progress)
     validation_source = "official"
     if "dev" not in splits:
         train, validation_source = splits["train"], "drawn from train"
@@ -96,6 +101,7 @@ def load_dataset(
         fingerprint=fingerprint(splits),
         validation_source=validation_source,
         description=description,
+        label_knowledge=label_knowledge,
     )
 
 
@@ -187,7 +193,8 @@ def check(name: str, data_dir: PathLike | None = None, *, progress: bool = True)
     Returns
     -------
     dict of str to int or float
-        What :func:`~adathresh.datasets.summary.statistics` says.
+        What :func:`~adathresh.datasets.summary.statistics` and
+        :func:`~adathresh.datasets.summary.text_statistics` say.
 
     Raises
     ------
@@ -205,4 +212,5 @@ def check(name: str, data_dir: PathLike | None = None, *, progress: bool = True)
     1
     """
     folder, _ = locate(name, data_dir, progress=progress)
-    return describe(read_folder(folder, progress=progress)[0])
+    found = read_folder(folder, progress=progress)
+    return describe(found.splits) | text_statistics(found.splits, found.label_knowledge)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from adathresh.datasets.dataset import Dataset, Split
+from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.equality import digest, folded, row_contents
 
 
@@ -77,7 +78,7 @@ def describe(splits: Mapping[str, Split]) -> dict[str, float]:
         "macro_f1_ceiling": float(in_test.mean()) if in_test.size else 0.0,
     }
     keys = {digest(content) for content in row_contents(train.X)}
-    texts = {folded(text) for text in train.texts or ()}
+    texts = {_text_digest(text) for text in train.texts or ()}
     for split, rows in splits.items():
         numbers[f"unlabelled_{split}"] = int((np.diff(rows.Y.indptr) == 0).sum())
         numbers[f"featureless_{split}"] = int((np.diff(rows.X.indptr) == 0).sum())
@@ -85,5 +86,47 @@ def describe(splits: Mapping[str, Split]) -> dict[str, float]:
             seen = (digest(content) in keys for content in row_contents(rows.X))
             numbers[f"{split}_rows_seen_in_train"] = sum(seen)
             if texts and rows.texts:
-                numbers[f"{split}_texts_seen_in_train"] = sum(folded(text) in texts for text in rows.texts)
+                numbers[f"{split}_texts_seen_in_train"] = sum(
+                    _text_digest(text) in texts for text in rows.texts
+                )
     return numbers
+
+
+def text_statistics(
+    splits: Mapping[str, Split], label_knowledge: LabelKnowledge | None = None
+) -> dict[str, float]:
+    """Count titles of the rows, and names, synonyms and parents of the labels.
+
+    Parameters
+    ----------
+    splits : dict of str to Split
+        Some splits.
+    label_knowledge : LabelKnowledge, optional
+        What is known about the labels.
+
+    Returns
+    -------
+    dict of str to int
+        Titles of each split, labels with a name, synonyms of all labels, and labels with a parent; without
+        what the data set does not have.
+
+    Examples
+    --------
+    >>> from adathresh import LabelKnowledge
+    >>> text_statistics({}, LabelKnowledge(["aid", ""], synonyms=[["help"], []]))
+    {'labels_with_a_name': 1, 'synonyms_of_labels': 1, 'labels_with_parents': 0}
+    """
+    titles = {split: rows.titles for split, rows in splits.items() if rows.titles is not None}
+    numbers: dict[str, float] = {f"titles_{split}": sum(map(bool, rows)) for split, rows in titles.items()}
+    if label_knowledge is not None:
+        numbers |= {
+            "labels_with_a_name": sum(bool(name.strip()) for name in label_knowledge.names),
+            "synonyms_of_labels": sum(map(len, label_knowledge.synonyms)),
+            "labels_with_parents": sum(map(bool, label_knowledge.parents)),
+        }
+    return numbers
+
+
+def _text_digest(text):
+    """Return a number in place of a text up to case and white space: whole texts need not be kept twice."""
+    return digest(folded(text).encode("utf-8", "surrogatepass"))

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from adathresh.datasets.formats import open_compressed, save_xc
+from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.progress import tqdm
 
 DECIMALS = 4  # the last bits of a logarithm depend on the processor, four decimals of it do not
@@ -29,6 +30,8 @@ class TextRow:
         Names of its labels, sorted.
     group : str or None
         The group that must not be parted by a split.
+    title : str or None
+        What the text begins with, where it has a title.
 
     Examples
     --------
@@ -40,6 +43,7 @@ class TextRow:
     text: str
     labels: tuple[str, ...]
     group: str | None = None
+    title: str | None = None
 
 
 def write_text_folder(
@@ -47,6 +51,7 @@ def write_text_folder(
     splits: Mapping[str, Sequence[TextRow]],
     label_names: Sequence[str],
     *,
+    label_knowledge: LabelKnowledge | None = None,
     min_df: int = 2,
     max_features: int | None = None,
     progress: bool = True,
@@ -64,6 +69,8 @@ def write_text_folder(
         The rows of each split, among them "train".
     label_names : list of str
         Names of the columns of Y.
+    label_knowledge : LabelKnowledge, optional
+        What else is known about the labels.
     min_df : int, default=2
         Number of training rows in which a term must occur.
     max_features : int, optional
@@ -91,6 +98,12 @@ def write_text_folder(
     column = {name: number for number, name in enumerate(label_names)}
     _write_lines(folder / "labels.txt", label_names)
     _write_lines(folder / "features.txt", vectorizer.get_feature_names_out().tolist())
+    if label_knowledge is not None:
+        label_knowledge.check_n_labels(len(label_names))
+        known = zip(label_knowledge.names, label_knowledge.synonyms, label_knowledge.parents, strict=True)
+        keys = ("label", "name", "alt_names", "parent_labels")
+        labels = (dict(zip(keys, (number, *label), strict=True)) for number, label in enumerate(known))
+        _write_lines(folder / "labels.jsonl.gz", map(json.dumps, labels))
     for split, rows in splits.items():
         X = vectorizer.transform(
             row.text for row in tqdm(rows, desc=f"{split} features", disable=not progress)
@@ -101,7 +114,10 @@ def write_text_folder(
         Y = sp.csr_array((np.ones(len(indices)), indices, indptr), shape=(len(rows), len(label_names)))
         save_xc(folder / f"{split}.txt.gz", X, Y, progress=progress)
         records = (
-            {"uid": row.uid, "text": row.text, "labels": [column[x] for x in row.labels]} for row in rows
+            {"uid": row.uid}
+            | ({} if row.title is None else {"title": row.title})
+            | {"text": row.text, "labels": [column[x] for x in row.labels]}
+            for row in rows
         )
         _write_lines(
             folder / f"{split}.jsonl.gz", (json.dumps(record, ensure_ascii=True) for record in records)

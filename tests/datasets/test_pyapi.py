@@ -127,6 +127,13 @@ def test_rows_labels_and_groups(package):
         "toypackage b late Wait for it.": ("len", "shared"),
         "toypackage c same Text.": ("len",),  # the first of two rows with one text
     }
+    assert {row.title for row in rows.values()} == {
+        "toypackage top",
+        "toypackage sub HTTP Server Web Handler parse URL",
+        "toypackage sub HTTP Server Web Handler parse URL inner",
+        "toypackage b late",
+        "toypackage c same",
+    }
     assert corpus.label_names == ["len", "shared"]
     assert corpus.skipped_files == 1
     assert rows["toypackage b late Wait for it."].group == "toypackage/b.py"
@@ -258,6 +265,23 @@ def test_cached_corpus_loads_as_a_data_set(cache, monkeypatch):
     assert found["n_train"] > 800
     assert found["test_texts_seen_in_train"] == found["dev_texts_seen_in_train"] == 0
     assert all(name.isalpha() and len(name) > 1 for name in ds.feature_names)
+
+
+def test_titles_and_names_of_labels_in_words(dealt, tmp_path, monkeypatch):
+    """Names that are one in words are not one; a name without letters is not known."""
+    source = "\n".join(
+        f'def f{i}():\n    """Text {i}."""\n    return ones_like(onesLike(_2(LogisticRegression(x))))'
+        for i in range(2)
+    )
+    for name in ("d.py", "b.py", "c.py", "__init__.py"):
+        (dealt / name).write_text(source)
+    folder, _ = cached_corpus("toy", cache_dir=tmp_path, progress=False)
+    monkeypatch.setattr(registry, "cached_corpus", lambda name, progress: (folder, ""))
+    ds = load_dataset("pyapi", progress=False)
+    assert ds.label_names == ["LogisticRegression", "_2", "onesLike", "ones_like"]
+    assert ds.label_knowledge.names == ("Logistic Regression", "", "ones Like", "ones like")
+    assert ds.test.titles == ["toypackage c f", "toypackage c f"]
+    assert ds.test.texts == ["toypackage c f Text 0.", "toypackage c f Text 1."]
 
 
 def test_features_are_fitted_on_train_only(cache, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from adathresh import LabelKnowledge
 from adathresh.datasets import DatasetError, downloads, load_dataset, make_longtail, save_xc, statistics
 from adathresh.datasets.cli import add_data_parser
 from adathresh.datasets.downloads import fetch
@@ -475,3 +476,218 @@ def test_command_errors_are_one_line(tmp_path, capsys, command):
     assert captured.err.count("\n") == 1
     assert "nothing" in captured.err
     assert not captured.out
+
+
+# Titles, whole texts and what is known about labels
+
+
+def write_json_lines(path, rows):
+    with gzip.open(path, "wt") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+LABELS = [
+    {"label": 0, "name": "aid", "alt_names": ["help", "support"], "id": "x"},
+    {"name": "state aid", "parents": ["aid"], "parent_labels": [0]},
+    {"name": "tax", "parents": ["no label"], "parent_labels": []},
+    *({"name": name} for name in ["levy", "", "tax", "vat", "duty"]),
+]
+
+
+def whole_row(number):
+    return {
+        "uid": f"u{number}",
+        "body": ["first part", "", f"second {number}"],
+        "type": "Decision",
+        "title": f"title {number}" if number % 3 else "",
+        "annex": "the end",
+        "labels": [1, 2],
+    }
+
+
+def add_whole_texts(folder):
+    for split, rows in {"train": range(60), "dev": range(60, 80), "test": range(80, 100)}.items():
+        write_json_lines(folder / f"{split}.full.jsonl.gz", map(whole_row, rows))
+
+
+def test_names_and_no_titles_where_there_are_only_texts(folder):
+    ds = load(folder)
+    assert ds.train.titles is ds.test.titles is None
+    assert ds.label_knowledge == LabelKnowledge([f"name {i}" for i in range(8)])
+
+
+def test_whole_texts_take_the_place_of_short_ones(folder):
+    short = load(folder)
+    add_whole_texts(folder)
+    ds = load(folder)
+    assert ds.test.titles[:3] == ["title 80", "", "title 82"]
+    assert ds.test.texts[0] == "title 80\nfirst part\nsecond 80\nthe end"
+    assert ds.test.texts[1] == "first part\nsecond 81\nthe end"
+    assert ds.train.texts[59] == "title 59\nfirst part\nsecond 59\nthe end"
+    assert ds.fingerprint != short.fingerprint
+
+
+def test_whole_texts_need_no_short_ones(folder):
+    for path in folder.glob("*.jsonl.gz"):
+        path.unlink()
+    add_whole_texts(folder)
+    assert load(folder).train.texts[1].startswith("title 1\nfirst part")
+
+
+def test_titles_of_short_texts(folder):
+    write_json_lines(
+        folder / "dev.jsonl.gz", [{"text": f"a title: {i}", "title": "a title"} for i in range(20)]
+    )
+    write_json_lines(folder / "test.jsonl.gz", [{"text": "b"}, {"text": "c", "title": "d"}] * 10)
+    ds = load(folder)
+    assert ds.validation.titles == ["a title"] * 20
+    assert ds.validation.texts[3] == "a title: 3"
+    assert ds.test.titles == ["", "d"] * 10
+    assert ds.train.titles is None
+
+
+def test_a_drawn_validation_split_keeps_titles_and_texts_together(folder):
+    for path in folder.glob("dev.*"):
+        path.unlink()
+    write_json_lines(folder / "train.jsonl.gz", [{"text": f"{i} text", "title": f"{i}"} for i in range(60)])
+    ds = load(folder, validation_fraction=0.3)
+    assert len(ds.validation.titles) == ds.validation.X.shape[0]
+    for rows in (ds.train, ds.validation):
+        assert rows.texts == [f"{title} text" for title in rows.titles]
+
+
+def test_label_knowledge_of_a_folder(folder):
+    write_json_lines(folder / "labels.jsonl.gz", LABELS)
+    ds = load(folder)
+    assert ds.label_knowledge == LabelKnowledge(
+        ["aid", "state aid", "tax", "levy", "", "tax", "vat", "duty"],
+        synonyms={"aid": ["help", "support"]},
+        parents={"state aid": ["aid"]},
+        allow_repeated_names=True,
+    )
+    assert ds.label_names[7] == "name 7"
+    (folder / "labels.txt").unlink()
+    assert load(folder).label_names == ["aid", "state aid", "tax", "levy", "label_4", "tax", "vat", "duty"]
+
+
+def test_parents_by_name(folder):
+    rows = [{"name": f"n{i}", "parents": ["n7"] if i < 2 else []} for i in range(8)]
+    write_json_lines(folder / "labels.jsonl.gz", rows)
+    assert load(folder).label_knowledge.parents == ((7,), (7,), (), (), (), (), (), ())
+
+
+def test_label_knowledge_of_rows_that_are_no_texts(folder):
+    for path in folder.glob("*.jsonl.gz"):
+        path.unlink()
+    assert load(folder).label_knowledge is None
+    write_json_lines(folder / "labels.jsonl.gz", LABELS)
+    assert load(folder).label_knowledge.names[0] == "aid"
+
+
+def test_numbers_and_invented_names_say_nothing(folder):
+    (folder / "labels.txt").write_text("100\n2.1\n" + "aid 7\n" * 6)
+    assert load(folder).label_knowledge.names == ("", "", *["aid 7"] * 6)
+    (folder / "labels.txt").write_text("".join(f"{i}\n" for i in range(8)))
+    assert load(folder).label_knowledge is None
+    (folder / "labels.txt").unlink()
+    assert load(folder).label_knowledge is None
+
+
+def put_labels(*rows):
+    return lambda folder: write_json_lines(folder / "labels.jsonl.gz", rows)
+
+
+def put_whole(*rows):
+    def damage(folder):
+        add_whole_texts(folder)
+        write_json_lines(folder / "dev.full.jsonl.gz", rows)
+
+    return damage
+
+
+def whole_texts_of_train_only(folder):
+    add_whole_texts(folder)
+    for split in ("dev", "test"):
+        (folder / f"{split}.full.jsonl.gz").unlink()
+
+
+BROKEN_KNOWLEDGE = {
+    "few labels": (put_labels(*LABELS[:3]), r"labels\.jsonl\.gz describes 3 labels, but the matrices have 8"),
+    "no name": (
+        put_labels({"name": "a"}, {"nam": "b"}),
+        r"labels\.jsonl\.gz, line 2: not a JSON .* text 'name'",
+    ),
+    "null name": (put_labels({"name": None}), r"labels\.jsonl\.gz, line 1: not a JSON object with the text"),
+    "list": (put_labels(["a"]), r"labels\.jsonl\.gz, line 1: not a JSON object\."),
+    "order": (put_labels({"label": 1, "name": "a"}), r"line 1: says label 1, but labels are numbered from 0"),
+    "synonyms": (
+        put_labels({"name": "a", "alt_names": "b"}, *LABELS[1:]),
+        r"labels\.jsonl\.gz: synonyms of label 0 \('a'\) must be a list; got 'b'",
+    ),
+    "parent": (
+        put_labels({"name": "a", "parents": ["taxx"]}, *LABELS[1:]),
+        r"labels\.jsonl\.gz: parents of label 0 .*no label is named 'taxx'\. Did you mean 'tax'",
+    ),
+    "whole and short": (
+        whole_texts_of_train_only,
+        r"toy: train\.full\.jsonl\.gz is there, but dev\.full\.jsonl\.gz is not, .*; add it, or remove",
+    ),
+    "short whole text": (
+        put_whole({"title": "a"}),
+        r"dev\.full\.jsonl\.gz has 1 rows, but .*dev\.txt\.gz has 20",
+    ),
+    "title": (put_whole({"title": 3}), r"dev\.full\.jsonl\.gz, line 1: 'title' is not a string"),
+    "part": (
+        put_whole({"title": "a"}, {"body": ["a", 3]}),
+        r"dev\.full\.jsonl\.gz, line 2: 'body' is neither a string nor a list of strings",
+    ),
+    "year": (put_whole({"year": 1999}), r"line 1: 'year' is neither a string nor a list of strings"),
+    "two": (
+        lambda folder: (put_labels(*LABELS)(folder), put("labels.jsonl", "")(folder)),
+        r"both labels\.jsonl\.gz and labels\.jsonl exist; remove one",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_KNOWLEDGE)
+def test_broken_knowledge(folder, case):
+    damage, message = BROKEN_KNOWLEDGE[case]
+    damage(folder)
+    with pytest.raises(DatasetError, match=message):
+        load(folder)
+
+
+def test_commands_mention_titles_and_label_knowledge(folder, capsys):
+    words = ("titles_", "labels_with_a_name", "synonyms_of_labels", "labels_with_parents")
+    for path in (*folder.glob("*.jsonl.gz"), folder / "labels.txt"):
+        path.unlink()
+    for command in ("info", "check"):
+        assert run(command, "toy", "--data-dir", folder.parent) == 0
+        out = capsys.readouterr().out
+        assert not any(word in out for word in words)
+    add_whole_texts(folder)
+    write_json_lines(folder / "labels.jsonl.gz", LABELS)
+    for command in ("info", "check"):
+        assert run(command, "toy", "--data-dir", folder.parent) == 0
+        facts = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(words))
+        assert facts == {
+            "titles_train": "40",
+            "titles_dev": "13",
+            "titles_test": "13",
+            "labels_with_a_name": "7",
+            "synonyms_of_labels": "2",
+            "labels_with_parents": "1",
+        }
+
+
+@pytest.mark.slow
+def test_whole_texts_and_label_knowledge_of_a_real_set(data_dir):
+    if not (data_dir / "eurlex57k" / "labels.jsonl.gz").exists():
+        pytest.skip("eurlex57k has no labels.jsonl.gz here")
+    ds = load_dataset("eurlex57k", data_dir=data_dir, progress=False)
+    with gzip.open(data_dir / "eurlex57k" / "labels.jsonl.gz", "rt") as stream:
+        labels = [json.loads(line) for line in stream]
+    assert list(ds.label_knowledge.names) == [label["name"] for label in labels]
+    assert [list(own) for own in ds.label_knowledge.parents] == [label["parent_labels"] for label in labels]
+    assert all(text.startswith(title) for text, title in zip(ds.test.texts, ds.test.titles, strict=True))
+    assert max(map(len, ds.test.texts)) > 4_000

@@ -6,7 +6,24 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adathresh.datasets import Split
 from adathresh.datasets.splits import group_split, iterative_split
+
+
+def test_some_rows_of_a_split_keep_all_that_belongs_to_them():
+    numbers = np.arange(4)
+    rows = Split(
+        X=sp.csr_array(numbers[:, None] + 1.0),
+        Y=sp.csr_array(numbers[:, None] % 2),
+        texts=[f"text {i}" for i in numbers],
+        titles=[f"title {i}" for i in numbers],
+        groups=numbers * 10,
+    ).take(np.array([3, 0]))
+    assert rows.X.toarray().tolist() == [[4], [1]]
+    assert rows.Y.toarray().tolist() == [[1], [0]]
+    assert rows.texts == ["text 3", "text 0"]
+    assert rows.titles == ["title 3", "title 0"]
+    assert rows.groups.tolist() == [30, 0]
 
 
 @given(st.lists(st.integers(1, 5), min_size=30, max_size=60), st.integers(0, 9))
