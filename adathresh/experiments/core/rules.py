@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import clone
 
+from adathresh.calibration import IsotonicCalibration
 from adathresh.experiments.core.base_models import make_base_model
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.crossfit import (
@@ -23,15 +25,19 @@ from adathresh.experiments.core.data import rows_key
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
+    CrossValidatedSCut,
     ExpectedF1Threshold,
     FixedThreshold,
     FrankWolfeMacroF1,
     GlobalThreshold,
     MCut,
+    MetaLabeler,
     MicroMacroThreshold,
+    OnlineF1Threshold,
     PCut,
     RCut,
     SCut,
+    ThresholdRegression,
 )
 
 FIXED = "fixed 0.5"
@@ -45,6 +51,9 @@ WITH_TEXTS = "adaptive + label texts"
 
 BOTH, FOR_BOTH = "macro_micro_f1", ", macro + micro"
 """The target of the rules that aim at macro-F1 and micro-F1 at once, and the end of their names."""
+
+FUSED = ", fused"
+"""The end of the names of rival rules that are given our fused probabilities in place of the scores."""
 
 MAIN_RIVALS = (FIXED, "global threshold", "global threshold, micro", "RCut", "SCut", "SCutFBR", "F*/2")
 """The rival rules that notebook 02 tries on every base model."""
@@ -66,6 +75,26 @@ class Prediction(NamedTuple):
     """What fitting and predicting took, where it was measured."""
 
 
+class CalibratedRule:
+    """A rule that is given calibrated probabilities in place of the scores."""
+
+    def __init__(self, calibrator, rule):
+        self.calibrator, self.rule = calibrator, rule
+
+    def fit(self, scores, Y):
+        """Fit the calibrator on the scores, and the rule on what it makes of them."""
+        self.rule.fit(self.calibrator.fit(scores, Y).transform(scores), Y)
+        return self
+
+    def probabilities(self, scores):
+        """Return the calibrated probabilities."""
+        return self.calibrator.transform(scores)
+
+    def predict(self, scores):
+        """Decide which labels each row gets."""
+        return self.rule.predict(self.probabilities(scores))
+
+
 def rival_rules(Y):
     """Return the rival rules, unfitted, by name, each with "inductive" or "transductive".
 
@@ -81,14 +110,37 @@ def rival_rules(Y):
         "MCut": MCut(),
         "SCut": SCut(),
         "SCutFBR": SCut(fallback="top"),
+        "SCutFBR, cross-validated": CrossValidatedSCut("fbr", random_state=0),
+        "SCut, smoothed F1": CrossValidatedSCut("smoothing", random_state=0),
         "micro + macro": MicroMacroThreshold(),
+        "MetaLabeler": MetaLabeler(random_state=0),
+        "threshold regression": ThresholdRegression(random_state=0),
         "F*/2": ExpectedF1Threshold(),
+        "isotonic + F*/2": CalibratedRule(IsotonicCalibration(), ExpectedF1Threshold()),
+        "isotonic per label + F*/2": CalibratedRule(
+            IsotonicCalibration(per_label=True), ExpectedF1Threshold()
+        ),
+        "online F1": OnlineF1Threshold(random_state=0),
         "Frank–Wolfe": FrankWolfeMacroF1(random_state=0),
     }
     rules = {name: (rule, "inductive") for name, rule in inductive.items()}
     if k < Y.shape[1]:
         rules["block coordinate"] = BlockCoordinateMacroF1(k, random_state=0), "transductive"
     return rules
+
+
+def fused_rules():
+    """Return the rival rules, unfitted, by name, that are given the fused probabilities of ``adaptive``.
+
+    They tell how much of ours is due to its thresholds: all else is the same.
+    """
+    rules = {
+        "global threshold": GlobalThreshold("macro_f1"),
+        "global threshold, micro": GlobalThreshold("micro_f1"),
+        "PCut": PCut(),
+        "F*/2": ExpectedF1Threshold(),
+    }
+    return {name + FUSED: rule for name, rule in rules.items()}
 
 
 def adaptive_rules(ds, seen, *, seed):
@@ -125,11 +177,11 @@ def all_predictions(config, ds, base, *, seed):
     """Predict the test rows by every rule, fitted on one base model's cross-fitted scores, once.
 
     ``base`` is a base model or "all together", whose scores our rule fuses and the rivals average. Rivals
-    come in the order of :func:`rival_rules`, then ours.
+    come in the order of :func:`rival_rules` and :func:`fused_rules`, then ours.
     """
     main, more = (_predictions(config, ds, base, part, seed=seed) for part in ("main", "more"))
     found = {**main, **more}
-    rivals = rival_rules(fitting_labels(ds))
+    rivals = [*rival_rules(fitting_labels(ds)), *fused_rules()]
     return {name: found[name] for name in (*rivals, *(name for name in found if name not in rivals))}
 
 
@@ -160,6 +212,8 @@ def _predict(ds, seen, part, seed):
         start = time.perf_counter()
         predicted = rule.fit(fitting, rows.Y).predict(test)
         found[name] = {"sets": predicted, "mode": mode, "seconds": time.perf_counter() - start}
+        if isinstance(rule, CalibratedRule):
+            found[name]["probabilities"] = rule.probabilities(test)
     ours = _part_of(adaptive_rules(ds, seen, seed=seed), part)
     return _as_arrays(found | _predict_ours(ours, rows.Y, folds, seen.scores))
 
@@ -186,6 +240,33 @@ def _predict_ours(rules, Y, folds, scores):
         if name == OURS:
             batch = copy(fitted[rule.target]).set_params(transductive=True)
             found[f"{OURS}, transductive"] = _decided(batch, scores[1], at_test, start, "transductive")
+            fused = fused_at_fitting(fitted[rule.target], scores[0], Y, folds=folds, **at_fitting)
+            found |= _predict_fused(fused, Y, found[OURS])
+    return found
+
+
+def fused_at_fitting(rule, scores, Y, *, folds, local=None, affinity=None):
+    """Return the fused probabilities of the fitting rows that a fitted rule of ours has its thresholds from.
+
+    The other arguments are those that the rule was fitted on.
+    """
+    if hasattr(rule, "fitted_probabilities_"):
+        return rule.fitted_probabilities_
+    pairs, fused = clone(rule)._fit_fused(scores, Y, local, affinity, None, folds)
+    return pairs.matrix(fused)
+
+
+def _predict_fused(fitting, Y, ours):
+    """Fit the rules on fused probabilities, and predict the test rows from those that ours has of them.
+
+    What the fusion took is counted for each of them.
+    """
+    found, test = {}, ours["probabilities"]
+    for name, rule in fused_rules().items():
+        start = time.perf_counter()
+        predicted = rule.fit(fitting, Y).predict(test)
+        seconds = ours["seconds"] + time.perf_counter() - start
+        found[name] = {"sets": predicted, "probabilities": test, "mode": "inductive", "seconds": seconds}
     return found
 
 

@@ -5,22 +5,26 @@ import pytest
 import scipy.sparse as sp
 from helpers import replaced
 
+from adathresh.calibration import IsotonicCalibration
 from adathresh.experiments.core import rules as module
 from adathresh.experiments.core.crossfit import TOGETHER, Signals, crossfitted, fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import (
     FIXED,
+    FUSED,
     MAIN_RIVALS,
     MAIN_RULES,
     OURS,
     WITH_TEXTS,
     adaptive_rules,
     all_predictions,
+    fused_at_fitting,
+    fused_rules,
     main_predictions,
     rival_rules,
 )
 from adathresh.metrics import macro_f1
 from adathresh.posthoc import AdaptiveThreshold
-from adathresh.rules import FixedThreshold, GlobalThreshold, RCut, SCut
+from adathresh.rules import ExpectedF1Threshold, FixedThreshold, GlobalThreshold, PCut, RCut, SCut
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -62,6 +66,10 @@ def test_rules_are_what_their_names_say(ds, seen):
     assert isinstance(rivals["SCut"], SCut)
     assert rivals["SCut"].fallback != "top"
     assert rivals["SCutFBR"].fallback == "top"
+    assert rivals["SCut, smoothed F1"].remedy == "smoothing"
+    assert rivals["SCutFBR, cross-validated"].remedy == "fbr"
+    assert not rivals["isotonic + F*/2"].calibrator.per_label
+    assert rivals["isotonic per label + F*/2"].calibrator.per_label
     ours = adaptive_rules(ds, seen, seed=3)
     assert {rule.evaluation_rows for rule, _ in ours.values()} == {50}
     assert {rule.random_state for rule, _ in ours.values()} == {3}
@@ -80,7 +88,8 @@ def test_rules_are_what_their_names_say(ds, seen):
 
 def test_names_say_whose_rule_it_is(ds, found):
     ours = {name for name in found if name.startswith(OURS)}
-    assert ours == set(found) - set(rival_rules(fitting_labels(ds)))
+    assert ours == set(found) - set(rival_rules(fitting_labels(ds))) - set(fused_rules())
+    assert {name for name in found if name.endswith(FUSED)} == set(fused_rules())
     assert set(MAIN_RULES) == {*MAIN_RIVALS, OURS}
     assert len(MAIN_RULES) == len(set(MAIN_RULES))
 
@@ -91,8 +100,9 @@ def test_main_rules_are_rules_of_all_and_every_name_stands_once(config, ds, foun
     parts = [list(module._predictions(config, ds, "linear", part, seed=0)) for part in ("main", "more")]
     assert set(parts[0]) & set(parts[1]) <= {OURS}  # fitted again with the fusion that its variants share
     assert set(found) == set(parts[0]) | set(parts[1])
-    assert list(found)[: len(rival_rules(fitting_labels(ds)))] == list(rival_rules(fitting_labels(ds)))
-    expected = {*rival_rules(fitting_labels(ds)), *adaptive_rules(ds, _with_texts(), seed=0)}
+    rivals = [*rival_rules(fitting_labels(ds)), *fused_rules()]
+    assert list(found)[: len(rivals)] == rivals
+    expected = {*rivals, *adaptive_rules(ds, _with_texts(), seed=0)}
     assert set(found) == expected | {f"{OURS}, transductive"}
 
 
@@ -116,11 +126,57 @@ def test_every_rival_is_fitted_on_the_out_of_fold_scores(ds, seen, found):
     for name, (rule, mode) in rival_rules(rows.Y).items():
         expected = rule.fit(seen.scores[0], rows.Y).predict(seen.scores[1])
         np.testing.assert_array_equal(found[name].label_sets.toarray(), expected.toarray(), err_msg=name)
-        assert (found[name].probabilities != seen.scores[1]).nnz == 0
+        if "isotonic" not in name:
+            assert (found[name].probabilities != seen.scores[1]).nnz == 0
         assert found[name].mode == mode
         assert found[name].seconds > 0
     np.testing.assert_array_equal(found[FIXED].label_sets.toarray(), seen.scores[1].toarray() > 0.5)
     assert len({entry.label_sets.toarray().tobytes() for entry in found.values()}) > 6
+
+
+@pytest.mark.parametrize(
+    ("name", "per_label"), [("isotonic + F*/2", False), ("isotonic per label + F*/2", True)]
+)
+def test_calibrated_rivals_are_thresholded_on_calibrated_probabilities(ds, seen, found, name, per_label):
+    Y = fitting_rows(ds, seed=0).rows.Y
+    calibrator = IsotonicCalibration(per_label=per_label).fit(seen.scores[0], Y)
+    test = calibrator.transform(seen.scores[1])
+    np.testing.assert_array_equal(found[name].probabilities.toarray(), test.toarray())
+    rule = ExpectedF1Threshold().fit(calibrator.transform(seen.scores[0]))
+    np.testing.assert_array_equal(found[name].label_sets.toarray(), rule.predict(test).toarray())
+    assert (found[name].label_sets != found["F*/2"].label_sets).nnz > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("PCut", PCut()),
+        ("global threshold", GlobalThreshold("macro_f1")),
+        ("global threshold, micro", GlobalThreshold("micro_f1")),
+        ("F*/2", ExpectedF1Threshold()),
+    ],
+)
+def test_fused_rivals_get_the_probabilities_of_ours(ds, seen, found, name, rule):
+    rows, folds = fitting_rows(ds, seed=0)
+    given = {"folds": folds, "local": seen.local[0]}
+    ours = AdaptiveThreshold(evaluation_rows=50, random_state=0).fit(seen.scores[0], rows.Y, **given)
+    fitting = fused_at_fitting(ours, seen.scores[0], rows.Y, **given)
+    expected = rule.fit(fitting, rows.Y).predict(found[OURS].probabilities)
+    np.testing.assert_array_equal(found[name + FUSED].label_sets.toarray(), expected.toarray())
+    assert (found[name + FUSED].probabilities != found[OURS].probabilities).nnz == 0
+    assert found[name + FUSED].mode == "inductive"
+    assert found[name + FUSED].seconds > found[OURS].seconds
+
+
+def test_fused_probabilities_of_fitting_rows_are_those_that_the_thresholds_come_from(ds, seen):
+    rows, folds = fitting_rows(ds, seed=0)
+    given = {"folds": folds, "local": seen.local[0]}
+    ours = AdaptiveThreshold("precision", target_value=0.7, random_state=0)
+    ours.fit(seen.scores[0], rows.Y, **given)
+    fitting = fused_at_fitting(ours, seen.scores[0], rows.Y, **given)
+    # the precision over all pairs that is expected with these thresholds is the one that was asked for
+    chosen = fitting.data[fitting.data > ours.label_thresholds_[fitting.indices]]
+    assert 0.7 <= chosen.mean() < 0.75
 
 
 @pytest.mark.parametrize(
