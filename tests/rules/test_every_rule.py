@@ -328,7 +328,15 @@ def test_a_new_rule_needs_one_method():
 # Size ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", OWN_RULES, ids=str)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(rule, marks=[pytest.mark.slow] * isinstance(rule, (MetaLabeler, ThresholdRegression)))
+        for rule in OWN_RULES
+        if not isinstance(rule, OnlineF1Threshold)  # it goes row by row, slowly where memory is traced
+    ],
+    ids=str,
+)
 def test_large_sparse_scores_are_never_densified(rule):
     """45,000 rows by 4,271 labels with 50 scores a row; an array would take 1.5 GB in float64."""
     rng = np.random.default_rng(0)
