@@ -13,8 +13,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
 
 from adathresh.experiments.core.config import repository_root
+from adathresh.utils.files import DISK_ERRORS, whole_file
 from adathresh.utils.suggest import did_you_mean
 
 
@@ -40,6 +42,9 @@ def find_notebooks(notebooks_dir=None):
 def run_notebook(notebook, *, output, parameters, on_cell=None):
     """Execute one notebook with the running interpreter; ``output`` is kept up to a cell that fails.
 
+    ``output`` is replaced after every cell as a whole: a full disk or a killed process leaves what the cell
+    before it left.
+
     A parameter that the notebook does not declare is an error here, where papermill only warns. ``on_cell``
     is called after every executed cell, with the keyword arguments of nbclient.
     """
@@ -50,6 +55,7 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
     # each other (spinning made training ten times slower on two cores of which one was busy elsewhere).
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _write_whole(output)
     papermill.execute_notebook(
         str(notebook),
         str(output),
@@ -78,6 +84,10 @@ def attempt(notebook, *, output, parameters, on_cell):
     except DeadKernelError:
         cell = next(n_executed)
         return "failed", f"{notebook.name} failed in cell In [{cell}]: Python was ended; out of memory?"
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        return "failed", f"{notebook.name} could not be written in cell In [{next(n_executed)}]: {error}"
     except KeyboardInterrupt:
         return "interrupted", f"{notebook.name} was interrupted in cell In [{next(n_executed)}]"
     return "done", None
@@ -88,6 +98,22 @@ def count_cells(notebook, parameters):
     _check_parameters(notebook, parameters)
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return 1 + sum(cell["cell_type"] == "code" and bool("".join(cell["source"]).strip()) for cell in cells)
+
+
+class _WholeFiles(LocalHandler):
+    """Writes a notebook as a whole or not at all, where papermill alone writes over the last one."""
+
+    def write(self, buf, path):
+        """Write text to a file."""
+        with whole_file(path) as temporary:
+            temporary.write_text(buf, encoding="utf-8")
+
+
+def _write_whole(output):
+    """Have papermill write this file as a whole; it chooses how by how the path begins."""
+    path = str(output)
+    if not isinstance(papermill_io.get_handler(path), _WholeFiles):
+        papermill_io.register(path, _WholeFiles())
 
 
 class _ThisKernelSpec(KernelSpecManager):

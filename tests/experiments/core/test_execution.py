@@ -1,6 +1,8 @@
 """One notebook in the running interpreter: parameters, cells, failures."""
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -103,3 +105,38 @@ def test_an_attempt_says_how_it_ended(tmp_path, write_notebook, cell, status, re
     assert found == (status, reason)
     assert "kept" in output.read_text()
     assert ("after\\n" in output.read_text()) == (status == "done")
+
+
+def test_a_full_disk_leaves_the_notebook_as_it_was_after_the_last_cell(tmp_path, write_notebook, monkeypatch):
+    notebook = write_notebook("01_first", "print('kept')", "print('x' * 100_000)", "print('after')")
+    output, write_text = tmp_path / "out" / "x.ipynb", Path.write_text
+
+    def full(path, text, **options):
+        if len(text) < 60_000:
+            return write_text(path, text, **options)
+        write_text(path, text[:57_000], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    status, reason = attempt(notebook, output=output, parameters={"seeds": 2}, on_cell=lambda **_: None)
+    assert status == "failed"
+    assert reason.startswith("01_first.ipynb could not be written in cell In [")
+    assert reason.endswith(f"No space left on device: '{output}'")
+    left = nbformat.read(output, as_version=4)  # whole
+    assert left.cells[3].outputs[0].text == "kept\n"
+    assert "after" not in str([cell.get("outputs") for cell in left.cells])
+    assert os.listdir(output.parent) == ["x.ipynb"]
+
+
+def test_no_reader_ever_sees_half_a_notebook(tmp_path, write_notebook, monkeypatch):
+    written, replace = [], os.replace
+
+    def recording(source, target):
+        if str(target).endswith("x.ipynb"):
+            written.append(nbformat.read(source, as_version=4))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", recording)
+    run_notebook(write_notebook("01_first", "1", "2"), output=tmp_path / "x.ipynb", parameters={})
+    assert len(written) >= 4  # after every cell
+    assert nbformat.read(tmp_path / "x.ipynb", as_version=4) == written[-1]
