@@ -1,20 +1,47 @@
 """Work that notebooks do side by side."""
 
+import os
+import threading
+import time
 import warnings
 
-from joblib import Parallel
+from joblib import Parallel, delayed
 
 N_PROCESSES = 2
 """Processes that train and judge side by side, each on its share of the cores, which takes less time than one
 after the other on all of them; the results differ by rounding, as between other numbers of threads."""
 
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How often a process looks whether the one that started it is still there."""
+
+_watched = set()
+
 
 def side_by_side(jobs):
     """Do jobs (``joblib.delayed``) in :data:`N_PROCESSES` processes and return their results in order.
 
-    The jobs are taken with a lock held: what makes them must not use processes itself.
+    The jobs are taken with a lock held: what makes them must not use processes itself. The processes end soon
+    after this one, even if it is killed (on Windows, only if it is not).
     """
     with warnings.catch_warnings():
         # joblib replaces a process whose memory has grown, as by torch and a corpus; every job is done
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
-        return Parallel(N_PROCESSES)(jobs)
+        return Parallel(N_PROCESSES)(delayed(_do)(os.getpid(), *job) for job in jobs)
+
+
+def _do(parent, function, args, kwargs):
+    """Do a job of a parent process, and end with it."""
+    if os.getpid() != parent and parent not in _watched:
+        _watched.add(parent)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return function(*args, **kwargs)
+
+
+def _end_with(parent):
+    """End this process when its parent is gone; nobody is left to take its results.
+
+    Not by Linux's signal for it, which comes when the parent's *thread* ends that started the process.
+    """
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
