@@ -1,4 +1,7 @@
-"""A threshold for every label that follows its F1 from row to row."""
+"""A threshold for every label that follows its F1 from row to row.
+
+Its authors' package, xCOLUMNs, does not have the online algorithm up to version 0.0.2, so it is written here.
+"""
 
 import numpy as np
 from sklearn.utils import check_random_state

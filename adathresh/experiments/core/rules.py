@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from adathresh.calibration import IsotonicCalibration
+from adathresh.calibration import IsotonicCalibration, PlattScaling
 from adathresh.experiments.core.base_models import make_base_model
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.crossfit import (
@@ -120,6 +120,7 @@ def rival_rules(Y):
         "isotonic per label + F*/2": CalibratedRule(
             IsotonicCalibration(per_label=True), ExpectedF1Threshold()
         ),
+        "Platt per label + F*/2": CalibratedRule(PlattScaling(per_label=True), ExpectedF1Threshold()),
         "online F1": OnlineF1Threshold(random_state=0),
         "Frank–Wolfe": FrankWolfeMacroF1(random_state=0),
     }
