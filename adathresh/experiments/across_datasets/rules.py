@@ -3,7 +3,7 @@
 import pandas as pd
 
 from adathresh.experiments.across_datasets.models import places_with
-from adathresh.experiments.core.rules import OURS, WITH_TEXTS
+from adathresh.experiments.core.rules import FUSED, OURS, WITH_TEXTS
 
 _ONE_LINE = ["dataset", "base", "rule", "mode"]
 
@@ -24,8 +24,19 @@ def rules_table(folder):
 
 
 def inductive_rivals(table):
-    """Select the rules that ``adaptive`` has to beat: rivals that have not seen the rows to be predicted."""
+    """Select the rules that ``adaptive`` has to beat: rivals that have not seen the rows to be predicted.
+
+    Those that are given its own fused probabilities are among them; :func:`fused_rivals` selects these alone.
+    """
     return table[(table["mode"] == "inductive") & ~table["rule"].str.startswith(OURS)]
+
+
+def fused_rivals(table):
+    """Select the rivals that are given the fused probabilities of ``adaptive`` in place of the scores.
+
+    Against them only its thresholds count, as all else is the same.
+    """
+    return table[table["rule"].str.endswith(FUSED)]
 
 
 def outcomes(table):

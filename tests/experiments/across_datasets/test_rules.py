@@ -1,10 +1,11 @@
 """How our rule compares with every rival over all data sets: averages over seeds, verdicts, counts."""
 
+import pandas as pd
 import pytest
 
-from adathresh.experiments.across_datasets.rules import inductive_rivals, outcomes, rules_table
+from adathresh.experiments.across_datasets.rules import fused_rivals, inductive_rivals, outcomes, rules_table
 from adathresh.experiments.core.plotting import plot_outcomes
-from adathresh.experiments.core.rules import OURS
+from adathresh.experiments.core.rules import OURS, fused_rules
 from adathresh.experiments.core.rules import WITH_TEXTS as TEXTS
 
 
@@ -61,6 +62,14 @@ def test_inductive_rivals_are_counted(folder):
 def test_rivals_are_neither_ours_nor_transductive(folder):
     rivals = inductive_rivals(rules_table(folder))
     assert rivals["rule"].tolist() == ["PCut", "SCut"] * 2
+
+
+def test_rivals_on_fused_probabilities_are_rivals_and_can_be_told_from_the_others():
+    rules = ["PCut", *fused_rules(), OURS, "adaptive, linear"]
+    table = pd.DataFrame({"rule": rules, "mode": "inductive", "adaptive_is": "level"})
+    assert fused_rivals(table)["rule"].tolist() == list(fused_rules())
+    assert inductive_rivals(table)["rule"].tolist() == ["PCut", *fused_rules()]
+    assert outcomes(table)["level"].to_dict() == dict.fromkeys(["PCut", *fused_rules()], 1)
 
 
 def test_without_results_the_command_that_makes_them_is_named(tmp_path):
