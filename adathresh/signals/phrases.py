@@ -49,7 +49,9 @@ class PhraseMatcher:
     Words are runs of letters and digits, and are compared as :func:`folded_words` gives them: without regard
     to case, accents and simple English plurals. Whatever stands between two words counts as one space.
     Overlapping matches are all counted: "national state aid" holds "national state aid", "state aid" and
-    "aid".
+    "aid". Only a phrase of one word in capitals, such as WHO, matches nothing but that word in capitals, with
+    or without a plural s; unless the text has no capitals, or all phrases have nothing else, so that case
+    says nothing.
 
     Parameters
     ----------
@@ -80,13 +82,28 @@ class PhraseMatcher:
         # A word becomes one character. So matches begin and end with words, and positions count words.
         self._characters: dict[str, str] = {}
         patterns: dict[str, int] = {}  # different ones, by number
-        owners, columns = [], []
+        case_matters = any(phrase != phrase.upper() for phrase in self.phrases)
+        found: list[tuple[int, str]] = []  # the pattern of each phrase with words, and its acronym
+        columns: list[int] = []
         for column, phrase in enumerate(self.phrases):
-            if pattern := "".join(map(self._character, folded_words(phrase))):
-                owners.append(patterns.setdefault(pattern, len(patterns)))
+            words = _WORD.findall(_plain(phrase))
+            if words:
+                pattern = "".join(self._character(_folded(word)) for word in words)
+                acronym = words[0] if case_matters and len(words) == 1 and _is_acronym(words[0]) else ""
+                found.append((patterns.setdefault(pattern, len(patterns)), acronym))
                 columns.append(column)
+        # Acronyms are numbered after the patterns; which of its acronyms a pattern is, the text will say.
+        self._acronyms: dict[int, dict[str, int]] = {}
+        n_rows, rows = len(patterns), []
+        for number, acronym in found:
+            if acronym:
+                numbers = self._acronyms.setdefault(number, {})
+                if acronym not in numbers:
+                    numbers[acronym], n_rows = n_rows, n_rows + 1
+                number = numbers[acronym]
+            rows.append(number)
         ones = np.ones(len(columns), dtype=np.int32)
-        self._spread = sp.csr_array((ones, (owners, columns)), shape=(len(patterns), len(self.phrases)))
+        self._spread = sp.csr_array((ones, (rows, columns)), shape=(n_rows, len(self.phrases)))
         self._automaton = ahocorasick_rs.AhoCorasick(list(patterns))
 
     def count(self, texts: Sequence[str]) -> sp.csr_array:
@@ -124,11 +141,14 @@ class PhraseMatcher:
         for row, text in enumerate(texts):
             if len(known) > WORDS_IN_MEMORY:
                 known.clear()
-            encoded = "".join(map(known.__getitem__, _WORD.findall(_plain(text))))
-            n_words[row] = len(encoded)
+            words = _WORD.findall(_plain(text))
+            encoded = "".join(map(known.__getitem__, words))
+            n_words[row] = len(words)
+            # matches come by where they end, so that those of one pattern come by where they begin
             matches = self._automaton.find_matches_as_indexes(encoded, overlapping=True)
+            if self._acronyms:
+                matches += self._matching_acronyms(matches, None if text.islower() else words)
             if matches:
-                # matches come by where they end, so that those of one pattern come by where they begin
                 found = np.array(matches, dtype=np.int32)
                 pattern, first, count = np.unique(found[:, 0], return_index=True, return_counts=True)
                 patterns.append(pattern)
@@ -144,8 +164,24 @@ class PhraseMatcher:
         )
         return PhraseMatches(counted, first, n_words)
 
+    def _matching_acronyms(self, matches, words):
+        """Return those matches that are acronyms, in capitals unless words is None, by their own numbers."""
+        found = []
+        for pattern, start, end in matches:
+            numbers = self._acronyms.get(pattern)
+            if numbers is None:
+                continue
+            if words is None:
+                found += [(number, start, end) for number in numbers.values()]
+            else:
+                word = words[start]
+                number = numbers.get(word, numbers.get(word.removesuffix("s")))
+                if number is not None:
+                    found.append((number, start, end))
+        return found
+
     def _of_phrases(self, found):
-        """Give each phrase the values of its pattern, of which every phrase has at most one."""
+        """Give each phrase the values of its pattern or acronym, of which every phrase has at most one."""
         spread = sp.csr_array(found @ self._spread)
         spread.sort_indices()
         return spread
@@ -217,7 +253,7 @@ def folded_words(text: str) -> list[str]:
     >>> folded_words("State-aid POLICIES, café_boxes")
     ['state', 'aid', 'policy', 'cafe', 'box']
     """
-    return [_singular(word) for word in _WORD.findall(_plain(text))]
+    return [_folded(word) for word in _WORD.findall(_plain(text))]
 
 
 class _Characters(dict):
@@ -227,16 +263,26 @@ class _Characters(dict):
         self._of_folded = characters
 
     def __missing__(self, word):
-        character = self[word] = self._of_folded.get(_singular(word), "\0")
+        character = self[word] = self._of_folded.get(_folded(word), "\0")
         return character
 
 
 def _plain(text):
-    """Return a text in lower case and without accents; characters that only look different become one."""
-    if not text.isascii():
-        text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
-        text = unicodedata.normalize("NFC", text)  # the marks of other scripts belong to their letters
-    return text.casefold()
+    """Return a text without accents; characters that only look different become one."""
+    if text.isascii():
+        return text
+    text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFC", text)  # the marks of other scripts belong to their letters
+
+
+def _is_acronym(word):
+    """Say whether a word is written in capitals, and not only because it is a letter."""
+    return len(word) > 1 and word.isupper()
+
+
+def _folded(word):
+    """Return a word without accents in the form in which it is compared."""
+    return _singular(word.casefold())
 
 
 def _singular(word):

@@ -12,24 +12,25 @@ from adathresh.signals import phrases as module
 from adathresh.signals.phrases import PhraseMatcher, count_phrases, folded_words
 
 
-def naive_matches(text, phrase):
+def naive_matches(text, phrase, *, case_matters=True):
     """The numbers of the words at which a phrase begins, by a regular expression over single words."""
     words, wanted = folded_words(text), folded_words(phrase)
     if not wanted:
         return []
+    if case_matters and len(wanted) == 1 and re.sub(r"\W|_", "", phrase) in CAPITALS and text != text.lower():
+        (capitals,) = re.findall(r"[^\W_]+", phrase)
+        written = re.findall(r"[^\W_]+", text)
+        return [i for i, word in enumerate(written, 1) if word in (capitals, f"{capitals}s")]
     joined = "".join(f" {word} " for word in words)
     pattern = "".join(re.escape(f" {word} ") for word in wanted)
-    return [joined[: found.start()].count("  ") + (found.start() > 0) + 1 for found in _all(pattern, joined)]
+    found = re.finditer(f"(?={pattern})", joined)
+    return [joined[: one.start()].count("  ") + (one.start() > 0) + 1 for one in found]
 
 
-def _all(pattern, text):
-    return re.finditer(f"(?={pattern})", text)
-
-
+CAPITALS = {"AID", "AIDS", "ÉTATS"}
 # Few words, so that they repeat, overlap and hold each other; separators of every kind; empty texts, too.
-WORDS = st.sampled_from(
-    ["a", "b", "ab", "aid", "aids", "Aid", "policy", "policies", "états", "etat", "é", "7"]
-)
+SMALL = ["a", "b", "ab", "aid", "aids", "policy", "policies", "états", "etat", "é", "7"]
+WORDS = st.sampled_from([*SMALL, "Aid", "AID", "AIDs", "AIDS", "AIDSs", "ÉTATS", "A"])
 GAPS = st.sampled_from([" ", "-", ", ", "\n", "_", "\u00a0", " – ", "'"])
 PHRASES = st.lists(st.tuples(WORDS, GAPS), max_size=3).map(lambda parts: "".join(map("".join, parts)))
 TEXTS = st.lists(st.tuples(WORDS, GAPS), max_size=12).map(lambda parts: "".join(map("".join, parts)))
@@ -38,10 +39,11 @@ TEXTS = st.lists(st.tuples(WORDS, GAPS), max_size=12).map(lambda parts: "".join(
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.lists(PHRASES, min_size=1, max_size=6))
 def test_matches_are_those_of_a_naive_loop(texts, phrases):
     found = PhraseMatcher(phrases).find(texts)
+    case_matters = any(phrase != phrase.upper() for phrase in phrases)
     for row, text in enumerate(texts):
         assert found.n_words[row] == len(folded_words(text))
         for column, phrase in enumerate(phrases):
-            expected = naive_matches(text, phrase)
+            expected = naive_matches(text, phrase, case_matters=case_matters)
             assert found.counts[row, column] == len(expected)
             assert found.first[row, column] == (expected or [0])[0]
     assert (count_phrases(texts, phrases) != found.counts).nnz == 0
@@ -50,6 +52,8 @@ def test_matches_are_those_of_a_naive_loop(texts, phrases):
 def test_the_naive_loop_by_hand():
     assert naive_matches("a a b a a a", "A a") == [1, 4, 5]
     assert naive_matches("b", "") == []
+    assert naive_matches("aid AID, AIDs AIDS", "-AID-") == [2, 3]
+    assert naive_matches("an aid", "AID") == naive_matches("An aid", "AID", case_matters=False) == [2]
 
 
 def test_counts_by_hand():
@@ -79,6 +83,32 @@ def test_first_positions_by_hand():
 def test_equal_phrases_have_equal_counts():
     found = count_phrases(["boxes", "a box"], ["box", "other", "Boxes!", "box"])
     assert found.toarray().tolist() == [[1, 0, 1, 1], [1, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Those who care", [0, 1, 0, 0]),
+        ("The WHO and two NGOs", [1, 1, 0, 1]),
+        ("WHO reports: who?", [1, 2, 1, 0]),
+        ("the who says that an ngo reports", [1, 1, 0, 1]),  # no capitals, so that case says nothing
+    ],
+)
+def test_acronyms_by_hand(text, expected):
+    assert count_phrases([text], ["WHO", "who", "who report", "NGO"]).toarray().tolist() == [expected]
+
+
+def test_case_says_nothing_where_all_phrases_are_in_capitals():
+    assert count_phrases(["The cocoa of Bahia"], ["COCOA", "BAHIA"]).toarray().tolist() == [[1, 1]]
+    assert count_phrases(["The cocoa of Bahia"], ["COCOA", "Bahia"]).toarray().tolist() == [[0, 1]]
+
+
+def test_acronyms_that_are_one_when_folded():
+    phrases = ["AIDS", "AID", "aid", "AIDS", "ÉTAT"]
+    texts = ["AIDS, AID, AIDs, aid, AIDS", "an aid", "ETAT État ÉTATs"]
+    found = PhraseMatcher(phrases).find(texts)
+    assert found.counts.toarray().tolist() == [[2, 2, 5, 2, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 2]]
+    assert found.first.toarray().tolist() == [[1, 2, 1, 1, 0], [2, 2, 2, 2, 0], [0, 0, 0, 0, 1]]
 
 
 def test_phrases_without_words_only():
