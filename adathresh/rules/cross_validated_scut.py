@@ -96,8 +96,7 @@ class CrossValidatedSCut(DecisionRule):
         else:
             f1 = np.full((1, self.n_labels_), np.nan)
         self.f1_ = f1 if self.per_label else f1.mean(axis=1)
-        # of equally good ones the greatest, and sums of the same numbers in another order are equally good
-        best = len(strengths) - 1 - np.argmax(np.round(self.f1_[::-1], 12), axis=0)
+        best = len(strengths) - 1 - np.argmax(self.f1_[::-1], axis=0)  # of equally good ones the greatest
         self.strength_ = strengths[best] if self.per_label else float(strengths[best])
         paths = _Paths(*pairs, np.bincount(Y.indices, minlength=self.n_labels_))
         self.thresholds_ = self._thresholds(paths, self.strength_)
@@ -182,8 +181,6 @@ class _Paths:
         labels = self._labels
         added = smoothing[labels]
         f1 = (self._doubled + added) / (self._sizes + added)
-        # predicting rows without one true among them is never worth it
-        f1[self._doubled == 0] = 0
         greatest = label_max(labels, f1, len(smoothing))
         best = np.flatnonzero(f1 == greatest[labels])
         best = best[opens_label(labels[best])]

@@ -74,7 +74,10 @@ def test_against_brute_force(make_case, seed, remedy, per_label):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_one_strength_is_scut_with_it(make_case, seed):
-    Y, scores, _, sparse = make_case(seed)
+    Y, scores, stored, _ = make_case(seed)
+    Y[:, 3] = np.arange(len(Y)) == 6
+    stored[:, 3] = np.arange(len(Y)) != 6  # the only positive has no score
+    sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=Y.shape)
     for given in (scores, sparse):
         for ours, theirs in [
             (CrossValidatedSCut(strengths=[0]), SCut()),
@@ -82,6 +85,13 @@ def test_one_strength_is_scut_with_it(make_case, seed):
         ]:
             np.testing.assert_array_equal(ours.fit(given, Y).thresholds_, theirs.fit(given, Y).thresholds_)
             assert np.isnan(ours.f1_).all()
+
+
+def test_a_label_whose_positive_has_no_score_takes_its_highest_score_if_it_is_smoothed():
+    scores, Y = sp.csr_array([[0.75, 0.0], [0.5, 0.0], [0.0, 0.25]]), [[0, 0], [0, 0], [1, 1]]
+    for strength, expected in ((0, np.inf), (1, 0.75)):
+        rule = CrossValidatedSCut(strengths=[strength]).fit(scores, Y)
+        np.testing.assert_array_equal(rule.thresholds_, [expected, np.nextafter(0.25, 0)])
 
 
 def test_smoothing_raises_the_threshold_of_a_rare_label_only():

@@ -43,3 +43,12 @@ def test_scores_of_any_range_are_scaled():
     assert not SortedScores(2).fit(equal).transform(equal).any()
     nothing = sp.csr_array((2, 3))
     assert not SortedScores(2).fit(nothing).transform(nothing).any()
+
+
+def test_which_labels_have_the_scores_makes_no_difference():
+    scores = np.random.default_rng(0).random((20, 40))
+    described = [
+        SortedScores(5).fit(given).transform(given)
+        for given in (sp.csr_array(scores), sp.csr_array(scores[:, ::-1]))
+    ]
+    np.testing.assert_array_equal(*described)
