@@ -11,6 +11,7 @@ method without the leak is :class:`adathresh.AdaptiveThresholdNetwork`.
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import nn
 
 from adathresh.metrics import macro_f1, micro_f1
 from adathresh.paper.losses import adaptive_threshold_loss
-from adathresh.paper.network import MultiLabelNetwork, SparseRows
+from adathresh.paper.network import MultiLabelNetwork, SparseRows, drawing_from, use_one_thread_after_fork
 from adathresh.utils.progress import tqdm
 
 BATCH_SIZE = 128
@@ -393,7 +394,7 @@ def train_released(
         Takes the label sets of the reported rows and returns a dict of str to float; None: macro-F1 and
         micro-F1.
     seed : int, default=0
-        Of the row order and dropout (released: none).
+        Of the row order and dropout (released: none), which draw from generators of their own.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -404,12 +405,23 @@ def train_released(
         (``macro_f1_released`` …) and with the signals withheld (``macro_f1_withheld`` …); with leak-free
         signals, one of each (``macro_f1_leak_free`` …).
 
+    Raises
+    ------
+    ValueError
+        If n_epochs, learning_rate or pos_weight is out of range, or if the training diverges, so that the
+        loss or a weight is NaN or infinite.
+
     Examples
     --------
     >>> X = sp.eye_array(4, dtype="float32").tocsr()
     >>> train_released(ReleasedModel(4, 4, hidden_layers=(8,)), X, X, X, X, n_epochs=2)[-1]["epoch"]
     2
     """
+    if not isinstance(n_epochs, Integral) or n_epochs < 1:
+        raise ValueError(f"n_epochs must be at least 1 and a whole number; got {n_epochs!r}.")
+    if not 0 <= learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be at least 0 and finite; got {learning_rate!r}.")
+    use_one_thread_after_fork()
     if measure is None:
 
         def measure(predicted):
@@ -419,19 +431,18 @@ def train_released(
     if leak_free is not None:
         training, reported = leak_free[0], {"leak_free": leak_free[1]}
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
-    rng = np.random.default_rng(seed)
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     history = []
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", LabelLeakageWarning)
-        torch.manual_seed(seed)
+    with drawing_from(model, generator):
         for epoch in tqdm(range(1, n_epochs + 1), desc="released", unit="epoch", disable=not verbose):
             order = rng.permutation(X.shape[0])
             entry = {
                 "epoch": epoch,
                 "train_loss": _train_epoch(model, X, Y, training, optimizer, order, pos_weight),
             }
+            _check_finite(model, entry)
             ways = [(signals, BATCH_SIZE) for signals in reported.values()]
-            predictions = predict_each_way(model, X_reported, Y_reported, ways)
+            predictions = _predict(model, X_reported, Y_reported, ways, warn=False)
             for name, predicted in zip(reported, predictions, strict=True):
                 measured = measure(predicted)
                 entry |= {f"{metric}_{name}": value for metric, value in measured.items()}
@@ -461,12 +472,24 @@ def reported_epoch(history: list[dict[str, float]]) -> dict[str, float]:
     return max(history, key=lambda entry: entry["macro_f1_released"])
 
 
-def _predict(model, X, Y, ways):
+def _check_finite(model, entry):
+    """Raise where an epoch has left a loss or weights that are no numbers."""
+    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
+    if broken or not math.isfinite(entry["train_loss"]):
+        what = broken[0] if broken else "the loss"
+        raise ValueError(
+            f"training diverged in epoch {entry['epoch']}: {what} is not finite; lower learning_rate, or see "
+            "that X holds no NaN and no very large numbers."
+        )
+
+
+def _predict(model, X, Y, ways, *, warn=True):
     """Predict as :func:`predict_each_way` says; the warning points at the caller's caller."""
+    use_one_thread_after_fork()
     for signals, _ in ways:
         if not isinstance(signals, LeakFreeSignals) and signals not in ("released", "withheld"):
             raise ValueError(f"signals must be 'released', 'withheld' or LeakFreeSignals; got {signals!r}.")
-    if any(signals == "released" for signals, _ in ways):
+    if warn and any(signals == "released" for signals, _ in ways):
         warnings.warn(
             "the released protocol reads the true labels of the rows that it predicts",
             LabelLeakageWarning,

@@ -1,7 +1,6 @@
 """The paper's method as a scikit-learn classifier: network and thresholds trained together."""
 
 import copy
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from adathresh.paper.losses import AdaptiveThresholdLoss
-from adathresh.paper.network import MultiLabelNetwork
+from adathresh.paper.network import MultiLabelNetwork, check_widths, use_one_thread_after_fork
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.paper.training import Rows, ThresholdedNetwork, TrainingPlan, predict_batches, train
 from adathresh.posthoc.explanation import Explanation
@@ -25,6 +24,8 @@ from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, check_scores, one_row
+
+_INFINITE = float(np.finfo(np.float32).max)  # the network computes in this precision
 
 
 class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
@@ -220,6 +221,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         >>> len(clf.fit(X[:40], Y[:40], validation=(X[40:], Y[40:])).history_)
         1
         """
+        use_one_thread_after_fork()
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
         Y = self._encode(Y, X.shape[0])
         self._check_parameters(Y.shape[1])
@@ -453,6 +455,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     def _batches(self, X):
         """Yield rows, logits and thresholds of consecutive batches of new rows, in the precision of X."""
         check_is_fitted(self, "model_")
+        use_one_thread_after_fork()  # also before the weights are copied
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         model = self.model_ if X.dtype == np.float32 else copy.deepcopy(self.model_).double()
         return predict_batches(
@@ -490,24 +493,25 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         bias = self.output_bias
         if bias == "prior":
             bias = torch.as_tensor(np.log((frequency + 1) / (n - frequency + 1)), dtype=torch.float32)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = MultiLabelNetwork(
-                n_features,
-                len(frequency),
-                hidden_layers=self.hidden_layers,
-                dropout=self.dropout,
-                output_bias=bias,
-                normalize_logits=self.normalize_logits,
-            )
-            fusion = ThresholdFusion(
-                self.idf_.idf_,
-                use_idf=self.use_idf,
-                use_knn=self.use_knn,
-                use_bias=self.use_threshold_bias,
-                fixed_threshold=self.fixed_threshold,
-                init_std=self.init_std,
-            )
+        generator = torch.Generator().manual_seed(seed)  # the global state is shared by all threads
+        network = MultiLabelNetwork(
+            n_features,
+            len(frequency),
+            hidden_layers=self.hidden_layers,
+            dropout=self.dropout,
+            output_bias=bias,
+            normalize_logits=self.normalize_logits,
+            generator=generator,
+        )
+        fusion = ThresholdFusion(
+            self.idf_.idf_,
+            use_idf=self.use_idf,
+            use_knn=self.use_knn,
+            use_bias=self.use_threshold_bias,
+            fixed_threshold=self.fixed_threshold,
+            init_std=self.init_std,
+            generator=generator,
+        )
         return ThresholdedNetwork(network, fusion)
 
     def _plan(self, seed):
@@ -533,18 +537,18 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"dropout must be in [0, 1); got {self.dropout!r}.")
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction must be in [0, 1); got {self.validation_fraction!r}.")
-        if not all(width >= 1 for width in self.hidden_layers):
-            raise ValueError(f"hidden_layers must hold positive widths; got {self.hidden_layers!r}.")
+        check_widths(self.hidden_layers)
         if isinstance(self.output_bias, str) and self.output_bias != "prior":
             raise ValueError(f"output_bias must be a number or 'prior'; got {self.output_bias!r}.")
-        if not 0 < self.pos_weight < math.inf:
+        if not 0 < self.pos_weight < _INFINITE:
             raise ValueError(f"pos_weight must be greater than 0 and finite; got {self.pos_weight!r}.")
         for name in ("margin", "margin_weight", "init_std"):
-            if not 0 <= getattr(self, name) < math.inf:
+            if not 0 <= getattr(self, name) < _INFINITE:
                 raise ValueError(f"{name} must be at least 0 and finite; got {getattr(self, name)!r}.")
         for name in ("fixed_threshold", "output_bias"):
             value = getattr(self, name)
-            if not (value is None or isinstance(value, str) or math.isfinite(value)):
+            if not (value is None or isinstance(value, str) or abs(value) < _INFINITE):
                 raise ValueError(f"{name} must be finite; got {value!r}.")
+        self._plan(seed=0)  # checks its own
         if self.normalize_logits and n_labels < 2:
             raise ValueError("normalize_logits needs at least two labels.")

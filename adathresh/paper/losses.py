@@ -170,6 +170,11 @@ class ThresholdBCELoss(nn.Module):
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
 
+    Raises
+    ------
+    ValueError
+        If a setting is out of range; when called, as the function.
+
     Examples
     --------
     >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
@@ -179,6 +184,7 @@ class ThresholdBCELoss(nn.Module):
 
     def __init__(self, *, pos_weight: float | None = None, reduction: str = "mean"):
         super().__init__()
+        _check_settings(reduction, pos_weight=pos_weight)
         self.pos_weight, self.reduction = pos_weight, reduction
 
     def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -209,6 +215,11 @@ class ThresholdMarginLoss(nn.Module):
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
 
+    Raises
+    ------
+    ValueError
+        If a setting is out of range; when called, as the function.
+
     Examples
     --------
     >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
@@ -218,6 +229,7 @@ class ThresholdMarginLoss(nn.Module):
 
     def __init__(self, *, margin: float = 0.1, reduction: str = "mean"):
         super().__init__()
+        _check_settings(reduction, margin=margin)
         self.margin, self.reduction = margin, reduction
 
     def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -250,6 +262,11 @@ class AdaptiveThresholdLoss(nn.Module):
     reduction : {"mean", "sum", "none"}, default="mean"
         Over all pairs.
 
+    Raises
+    ------
+    ValueError
+        If a setting is out of range; when called, as the function.
+
     Examples
     --------
     >>> z, theta, y = torch.tensor([[2.0, -1.0]]), torch.zeros(2), torch.tensor([[1.0, 0.0]])
@@ -266,6 +283,7 @@ class AdaptiveThresholdLoss(nn.Module):
         reduction: str = "mean",
     ):
         super().__init__()
+        _check_settings(reduction, margin_weight=margin_weight, margin=margin, pos_weight=pos_weight)
         self.margin_weight, self.margin = margin_weight, margin
         self.pos_weight, self.reduction = pos_weight, reduction
 
@@ -293,20 +311,29 @@ class AdaptiveThresholdLoss(nn.Module):
         )
 
 
-def _check(logits, thresholds, targets, reduction, **settings):
-    """Raise where broadcasting would hide a mistake, and for what the formulas do not cover."""
+def _check_settings(reduction, **settings):
+    """Raise for settings that the formulas do not cover."""
     for name, value in settings.items():
         if value is None:
             continue
         if not math.isfinite(value) or value < 0 or (name == "pos_weight" and value == 0):
             least = "greater than 0" if name == "pos_weight" else "at least 0"
             raise ValueError(f"{name} must be {least} and finite; got {value!r}.")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}.")
+
+
+def _check(logits, thresholds, targets, reduction, **settings):
+    """Raise where broadcasting would hide a mistake, and for what the formulas do not cover."""
+    _check_settings(reduction, **settings)
     if logits.shape != targets.shape:
         raise ValueError(
             f"logits and targets differ in shape: {tuple(logits.shape)} against {tuple(targets.shape)}."
         )
     if not ((targets == 0) | (targets == 1)).all():
         raise ValueError("targets must hold only 0 and 1.")
+    if not targets.is_floating_point():
+        raise ValueError(f"targets must be of a floating type, as the logits; got {targets.dtype}.")
     shape = thresholds.shape
     if len(shape) > logits.ndim or any(
         a not in (1, b) for a, b in zip(shape[::-1], logits.shape[::-1], strict=False)
@@ -314,5 +341,3 @@ def _check(logits, thresholds, targets, reduction, **settings):
         raise ValueError(
             f"thresholds of shape {tuple(shape)} do not broadcast to the logits' {tuple(logits.shape)}."
         )
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}.")

@@ -1,7 +1,11 @@
 """The paper's network, with a first layer that takes sparse rows as they are."""
 
-from collections.abc import Sequence
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +71,8 @@ class SparseLinear(nn.Module):
         Number of inputs.
     n_outputs : int
         Number of outputs.
+    generator : torch.Generator, optional
+        What the weights are drawn from; None means torch's global state.
 
     Examples
     --------
@@ -75,11 +81,12 @@ class SparseLinear(nn.Module):
     torch.Size([4, 2])
     """
 
-    def __init__(self, n_features: int, n_outputs: int):
+    def __init__(self, n_features: int, n_outputs: int, *, generator: torch.Generator | None = None):
         super().__init__()
         # Rows of text data hold some hundred of the features: scaling by the full fan-in, as nn.Linear does,
         # would start with activations near zero. L2-normalised rows make this the unit-variance scale.
-        self.weight = nn.Parameter(torch.randn(n_features, n_outputs) * (2 / n_outputs) ** 0.5)
+        weight = torch.randn(n_features, n_outputs, generator=generator)
+        self.weight = nn.Parameter(weight * (2 / n_outputs) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(n_outputs))
         self.sparse_gradient = n_features >= SPARSE_GRADIENT_FROM
 
@@ -107,6 +114,92 @@ class SparseLinear(nn.Module):
         return product + self.bias
 
 
+class GeneratorDropout(nn.Dropout):
+    """Dropout that can draw from a generator of its own, see :func:`drawing_from`.
+
+    From a generator of the same seed it drops the same units as ``torch.nn.Dropout`` on the CPU.
+
+    Parameters
+    ----------
+    p : float, default=0.5
+        Share of units that are dropped in training.
+
+    Examples
+    --------
+    >>> layer = GeneratorDropout(0.5)
+    >>> with drawing_from(layer, torch.Generator().manual_seed(0)):
+    ...     layer(torch.ones(4)).tolist()
+    [0.0, 0.0, 2.0, 0.0]
+    """
+
+    _generator: torch.Generator | None = None
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Drop units in training.
+
+        Parameters
+        ----------
+        input : torch.Tensor
+            Units.
+
+        Returns
+        -------
+        torch.Tensor
+            The same, some of them 0 and the others scaled by 1 / (1 − p).
+        """
+        if self._generator is None or not self.training or not self.p:
+            return super().forward(input)
+        kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=self._generator)
+        return input * kept.div_(1 - self.p)
+
+
+@contextlib.contextmanager
+def drawing_from(model: nn.Module, generator: torch.Generator) -> Iterator[None]:
+    """Let each :class:`GeneratorDropout` of a model draw from a generator, not from torch's global state.
+
+    The global state is shared by all threads, so that trainings side by side would draw each other's numbers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
+    generator : torch.Generator
+        On the device of the model.
+
+    Examples
+    --------
+    >>> with drawing_from(GeneratorDropout(), torch.Generator()):
+    ...     pass
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, GeneratorDropout)]
+    for layer in layers:
+        layer._generator = generator
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._generator = None
+
+
+_process = os.getpid()
+
+
+def use_one_thread_after_fork() -> None:
+    """Let torch use one thread in a process that was forked from one that used several.
+
+    The threads of the parent are not there in the child, which would wait for them forever. A child that is
+    started anew ("spawn", "forkserver", joblib) has threads of its own and keeps its number.
+
+    Examples
+    --------
+    >>> use_one_thread_after_fork()
+    """
+    global _process
+    if os.getpid() != _process:
+        torch.set_num_threads(1)
+        _process = os.getpid()
+
+
 class MultiLabelNetwork(nn.Module):
     """The paper's multilayer perceptron: ReLU layers with dropout, one logit for each label.
 
@@ -127,11 +220,14 @@ class MultiLabelNetwork(nn.Module):
         Where the output bias starts.
     normalize_logits : bool, default=False
         Whether each row of logits is standardised to mean 0 and standard deviation 1 (unbiased, + 1e-8).
+    generator : torch.Generator, optional
+        What the weights are drawn from; None means torch's global state.
 
     Raises
     ------
     ValueError
-        If dropout is out of range, or output_bias is NaN or infinite.
+        If a width is not a whole number of at least 1, dropout is out of range, or output_bias is NaN or
+        infinite.
 
     Examples
     --------
@@ -149,6 +245,7 @@ class MultiLabelNetwork(nn.Module):
         dropout: float = 0.3,
         output_bias: float | ArrayLike = 0.5,
         normalize_logits: bool = False,
+        generator: torch.Generator | None = None,
     ):
         super().__init__()
         if not 0 <= dropout < 1:
@@ -156,10 +253,11 @@ class MultiLabelNetwork(nn.Module):
         output_bias = torch.as_tensor(output_bias, dtype=torch.get_default_dtype())
         if not torch.isfinite(output_bias).all():
             raise ValueError("output_bias must be finite.")
+        check_widths(hidden_layers)
         widths = [*hidden_layers, n_labels]
-        self.first = SparseLinear(n_features, widths[0])
-        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.dropout = nn.Dropout(dropout)
+        self.first = SparseLinear(n_features, widths[0], generator=generator)
+        self.rest = nn.ModuleList(_linear(a, b, generator) for a, b in pairwise(widths))
+        self.dropout = GeneratorDropout(dropout)
         self.normalize_logits = normalize_logits
         output: Any = self.rest[-1] if self.rest else self.first
         with torch.no_grad():
@@ -186,3 +284,41 @@ class MultiLabelNetwork(nn.Module):
         if self.normalize_logits:
             z = (z - z.mean(dim=1, keepdim=True)) / (z.std(dim=1, keepdim=True) + 1e-8)
         return z
+
+
+def check_widths(hidden_layers: Sequence[int]) -> None:
+    """Raise where hidden layers are not given as whole numbers of at least 1.
+
+    Parameters
+    ----------
+    hidden_layers : sequence of int
+        Width of each hidden layer; there may be none.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not.
+
+    Examples
+    --------
+    >>> check_widths((2048, float("nan")))
+    Traceback (most recent call last):
+    ValueError: hidden_layers must hold positive widths; got (2048, nan). Give whole numbers, ...
+    """
+    sequence = isinstance(hidden_layers, Sequence | np.ndarray) and not isinstance(hidden_layers, str)
+    if not sequence or not all(isinstance(width, Integral) and width >= 1 for width in hidden_layers):
+        raise ValueError(
+            f"hidden_layers must hold positive widths; got {hidden_layers!r}. "
+            "Give whole numbers, as in (512, 512), or () for a linear model."
+        )
+
+
+def _linear(n_inputs, n_outputs, generator):
+    """Make a linear layer as torch does, with weights drawn from a generator."""
+    if generator is None:
+        return nn.Linear(n_inputs, n_outputs)
+    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(n_inputs)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer

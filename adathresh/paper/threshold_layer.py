@@ -25,6 +25,8 @@ class ThresholdFusion(nn.Module):
         One constant θ, in logits, in place of everything learnable.
     init_std : float, default=0.0
         Standard deviation of the normal distribution that α and β start from.
+    generator : torch.Generator, optional
+        What α and β are drawn from; None means torch's global state.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class ThresholdFusion(nn.Module):
         use_bias: bool = True,
         fixed_threshold: float | None = None,
         init_std: float = 0.0,
+        generator: torch.Generator | None = None,
     ):
         super().__init__()
         idf = torch.as_tensor(np.asarray(idf), dtype=torch.get_default_dtype())
@@ -64,9 +67,9 @@ class ThresholdFusion(nn.Module):
         self.use_bias = learnable and use_bias
         self.register_buffer("idf", idf)
         if self.use_idf:
-            self.alpha = nn.Parameter(init_std * torch.randn(len(idf)))
+            self.alpha = nn.Parameter(init_std * torch.randn(len(idf), generator=generator))
         if self.use_knn:
-            self.beta = nn.Parameter(init_std * torch.randn(len(idf)))
+            self.beta = nn.Parameter(init_std * torch.randn(len(idf), generator=generator))
         if self.use_idf or self.use_knn:
             self.mix = nn.Parameter(torch.zeros(()))
         if self.use_bias:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from adathresh.metrics import macro_f1, micro_f1
-from adathresh.paper.network import SparseRows
+from adathresh.paper.network import MultiLabelNetwork, SparseRows, drawing_from, use_one_thread_after_fork
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.utils.checkpoint import ResumableTraining, content_digest
 from adathresh.utils.files import PathLike
@@ -60,9 +61,12 @@ class TrainingPlan:
 
     def __post_init__(self):
         """Check the ranges."""
-        for name in ("max_epochs", "batch_size", "patience"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
+        for name, least in {"max_epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
+            value = getattr(self, name)
+            if not value >= least:
+                raise ValueError(f"{name} must be at least {least}; got {value!r}.")
+            if not isinstance(value, Integral):
+                raise ValueError(f"{name} must be a whole number; got {value!r}.")
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate must be greater than 0 and finite; got {self.learning_rate!r}.")
         if not 0 <= self.weight_decay < np.inf:
@@ -125,7 +129,12 @@ def train(
 
     The best epoch is the one of highest macro-F1 on the validation rows, ties broken by the lower loss there;
     without validation rows the last one. Running is deterministic for one machine and seed, and a resumed run
-    ends with the weights of an uninterrupted one.
+    ends with the weights of an uninterrupted one. Dropout draws from a generator of this training, so that
+    trainings in other threads change nothing; a network that is not a
+    :class:`~adathresh.paper.network.MultiLabelNetwork` may draw from torch's global state, which is then
+    seeded at every step, and should be trained alone.
+
+    In a process that was forked from one that has used torch, only one thread can be used.
 
     Parameters
     ----------
@@ -156,8 +165,9 @@ def train(
     Raises
     ------
     ValueError
-        If the checkpoint cannot be read, or belongs to another model, loss, plan or other rows; or if the
-        training diverges, so that the loss or a weight is NaN or infinite.
+        If X or the local signal holds NaN or infinity; if the checkpoint cannot be read, or belongs to
+        another model, loss, plan or other rows; or if the training diverges, so that a loss or a weight is
+        NaN or infinite.
     KeyboardInterrupt
         When interrupted, after the checkpoint has been written.
 
@@ -171,12 +181,18 @@ def train(
     >>> [entry["epoch"] for entry in train(model, ThresholdBCELoss(), Rows(X=X, Y=X, local=0 * X), plan=plan)]
     [1, 2]
     """
+    use_one_thread_after_fork()
+    for name, rows in (("training", training), ("validation", validation)):
+        for part in () if rows is None else ("X", "local"):
+            if not np.isfinite(getattr(rows, part).data).all():
+                raise ValueError(f"{part} of the {name} rows must be finite; found NaN or infinity.")
     model.to(device)
     run = _Run(model, loss, training, validation, plan, device)
     if checkpoint is not None:  # a large matrix takes a second to read
         run.identity["rows"] = content_digest(training.X, training.Y)
         run.identity["validation rows"] = validation and content_digest(validation.X, validation.Y)
-    run.run(checkpoint, verbose=verbose)
+    with drawing_from(model, run.generator):
+        run.run(checkpoint, verbose=verbose)
     model.load_state_dict(run.best_state)
     return run.history
 
@@ -217,6 +233,7 @@ def predict_batches(
     >>> [part for part, z, theta in predict_batches(model, Rows(X=X, Y=None, local=local), batch_size=3)]
     [slice(0, 3, None), slice(3, 4, None)]
     """
+    use_one_thread_after_fork()
     model.eval()
     n_samples = rows.X.shape[0]
     starts = range(0, n_samples, batch_size)
@@ -243,6 +260,8 @@ class _Run(ResumableTraining):
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.history, self.best_epoch, self.best_state = [], None, {}
         self._order, self._order_of = None, None
+        self.generator = torch.Generator(device)
+        self.seeds_all = not isinstance(getattr(model, "network", None), MultiLabelNetwork)
 
     @property
     def n_steps(self):
@@ -284,7 +303,9 @@ class _Run(ResumableTraining):
         """Take one optimizer step; after the last one of an epoch, evaluate."""
         self.model.train()
         seed = np.random.SeedSequence([self.plan.seed, self.epoch, self.step]).generate_state(1)[0]
-        torch.manual_seed(int(seed))
+        self.generator.manual_seed(int(seed))
+        if self.seeds_all:
+            torch.manual_seed(int(seed))
         batch = self.batch()
         targets = torch.from_numpy(self.training.Y[batch].toarray()).to(self.device)
         loss = self.loss(*self.model(*_inputs(self.training, batch, self.device)), targets)
@@ -309,6 +330,7 @@ class _Run(ResumableTraining):
         entry = {"epoch": self.epoch + 1, "train_loss": self.loss_sum / self.step}
         if self.validation is not None:
             entry |= _evaluate(self.model, self.loss, self.validation, self.plan.batch_size, self.device)
+            self.check_loss(entry["validation_loss"])
         self.history.append(entry | _fusion_summary(self.model.fusion))
         compare = self.validation is not None and self.best_epoch is not None
         if not compare or _quality(entry) > _quality(self.history[self.best_epoch]):

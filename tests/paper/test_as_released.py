@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -501,6 +502,48 @@ def test_training_drops_units_and_evaluation_does_not(rows):
         losses.append(train_released(model, X, Y, X, Y, n_epochs=1, learning_rate=0.0)[0]["train_loss"])
     assert losses[0] != losses[1]
     np.testing.assert_array_equal(released(make_model().train(), X, Y), released(make_model().eval(), X, Y))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_epochs": 0}, "n_epochs must be at least 1"),
+        ({"n_epochs": float("nan")}, "n_epochs must be at least 1 and a whole number; got nan"),
+        ({"learning_rate": float("nan")}, "learning_rate must be at least 0 and finite; got nan"),
+        ({"learning_rate": -1e-4}, "learning_rate must be at least 0 and finite"),
+        ({"pos_weight": -1}, "pos_weight must be greater than 0 and finite; got -1"),
+    ],
+)
+def test_settings_out_of_range(rows, settings, message):
+    X, Y = rows
+    with pytest.raises(ValueError, match=message):
+        train_released(make_model(), X, Y, X, Y, **({"n_epochs": 1} | settings))
+
+
+def test_a_training_that_diverges_names_the_epoch_and_what_broke(rows):
+    X, Y = rows
+    with pytest.raises(
+        ValueError, match=r"diverged in epoch \d: network\.first\.weight is not finite; lower learning_rate"
+    ):
+        train_released(make_model(), X, Y, X, Y, n_epochs=2, learning_rate=1e38)
+    broken = X.copy()
+    broken.data[0] = np.nan
+    with pytest.raises(ValueError, match=r"diverged in epoch 1: .* see that X holds no NaN"):
+        train_released(make_model(), broken, Y, X, Y, n_epochs=2)
+
+
+def test_trainings_in_threads_are_those_one_after_the_other(rows):
+    X, Y = rows
+
+    def losses(number):
+        history = train_released(models[number], X, Y, X[:5], Y[:5], n_epochs=3, seed=number)
+        return [entry["train_loss"] for entry in history]
+
+    models = [make_model(seed) for seed in range(4)]
+    alone = [losses(number) for number in range(4)]
+    models = [make_model(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(losses, range(4))) == alone
 
 
 def test_training_does_not_warn(rows):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -549,6 +551,14 @@ def test_held_out_rows_are_checked_like_the_others():
         ({"max_epochs": 0}, "max_epochs must be at least 1; got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be greater than 0"),
         ({"init_std": -1.0}, "init_std must be at least 0 and finite; got -1.0"),
+        ({"pos_weight": -1}, "pos_weight must be greater than 0 and finite; got -1"),
+        ({"pos_weight": 1e39}, "pos_weight must be greater than 0 and finite; got 1e\\+39"),
+        ({"fixed_threshold": -1e39}, "fixed_threshold must be finite"),
+        ({"hidden_layers": (8, float("nan"))}, r"hidden_layers must hold positive widths; got \(8, nan\)"),
+        ({"hidden_layers": 8}, "hidden_layers must hold positive widths; got 8"),
+        ({"max_epochs": float("inf")}, "max_epochs must be a whole number; got inf"),
+        ({"batch_size": float("nan")}, "batch_size must be at least 1; got nan"),
+        ({"learning_rate": float("nan")}, "learning_rate must be greater than 0 and finite; got nan"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):
@@ -586,3 +596,34 @@ def test_a_fit_that_diverges_names_the_epoch():
     X, Y = make_data()
     with pytest.raises(ValueError, match=r"training diverged in epoch \d.*lower"):
         small(learning_rate=1e30).fit(X, Y)
+
+
+def test_bad_parameters_are_refused_before_the_neighbors_are_searched(monkeypatch):
+    def search(*_, **__):
+        raise AssertionError("searched")
+
+    monkeypatch.setattr(end_to_end.NeighborLabels, "fit_transform", search)
+    X, Y = make_data()
+    for name in ("max_epochs", "learning_rate", "weight_decay", "batch_size", "patience", "margin"):
+        with pytest.raises(ValueError, match=f"{name} must"):
+            small(**{name: float("nan")}).fit(X, Y)
+
+
+def test_fits_in_threads_are_those_one_after_the_other():
+    X, Y = make_data()
+
+    def fitted(seed):
+        clf = small(random_state=seed, dropout=0.5, init_std=1.0, hidden_layers=(64, 64)).fit(X, Y)
+        return clf.decision_function(X)
+
+    before = torch.get_rng_state()
+    alone = [fitted(seed) for seed in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(fitted, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+    np.testing.assert_array_equal(together, alone)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -192,3 +192,28 @@ def test_targets_are_zeros_and_ones(function, value):
     y[2, 1] = value
     with pytest.raises(ValueError, match="targets must hold only 0 and 1"):
         function(z, theta, y)
+
+
+@pytest.mark.parametrize(
+    ("module", "settings", "message"),
+    [
+        (ThresholdBCELoss, {"pos_weight": -1}, "pos_weight must be greater than 0 and finite; got -1"),
+        (ThresholdMarginLoss, {"margin": float("nan")}, "margin must be at least 0 and finite; got nan"),
+        (AdaptiveThresholdLoss, {"pos_weight": float("inf")}, "pos_weight must be greater than 0"),
+        (AdaptiveThresholdLoss, {"margin": -0.1}, "margin must be at least 0"),
+        (AdaptiveThresholdLoss, {"margin_weight": float("nan")}, "margin_weight must be at least 0"),
+        *((module, {"reduction": "max"}, "reduction must be") for _, module in PAIRS),
+    ],
+)
+def test_modules_refuse_when_they_are_made(module, settings, message):
+    with pytest.raises(ValueError, match=message):
+        module(**settings)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_targets_of_whole_numbers_say_what_is_expected(function):
+    z, theta, y = make_batch()
+    with pytest.raises(ValueError, match=r"targets must be of a floating type.*got torch\.int64"):
+        function(z, theta, y.long())
+    with pytest.raises(ValueError, match="targets must hold only 0 and 1"):
+        function(z, theta, 7 * y)

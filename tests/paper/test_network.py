@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from adathresh.paper import network as network_module
-from adathresh.paper.network import MultiLabelNetwork, SparseLinear, SparseRows
+from adathresh.paper.network import (
+    GeneratorDropout,
+    MultiLabelNetwork,
+    SparseLinear,
+    SparseRows,
+    drawing_from,
+)
 
 
 def make_rows(seed=0, n_samples=7, n_features=12, dtype=np.float32):
@@ -137,3 +143,55 @@ def test_dropout_only_in_training():
     assert not torch.equal(model(rows), model(rows))
     model.eval()
     assert torch.equal(model(rows), model(rows))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dropout_from_a_generator_is_torchs_own_from_the_same_seed(p, dtype):
+    """So that results which were published before stay what they are."""
+    x = torch.randn(37, 64, dtype=dtype, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    layer, generator = GeneratorDropout(p), torch.Generator()
+    for seed in (0, 7):
+        torch.manual_seed(seed)
+        expected = torch.nn.functional.dropout(x, p)
+        before = torch.get_rng_state()
+        with drawing_from(layer, generator.manual_seed(seed)):
+            found = layer(x)
+        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(found, expected)
+        [gradient], [other] = (torch.autograd.grad(y.square().sum(), x) for y in (found, expected))
+        assert torch.equal(gradient, other)
+        assert torch.equal(layer.eval()(x), x)
+        layer.train()
+
+
+def test_dropout_goes_back_to_the_global_state():
+    layer, x = GeneratorDropout(0.5), torch.ones(1000)
+    with pytest.raises(RuntimeError, match="stopped"), drawing_from(layer, torch.Generator()):
+        raise RuntimeError("stopped")
+    torch.manual_seed(3)
+    first = layer(x)
+    torch.manual_seed(3)
+    assert torch.equal(layer(x), first)
+    assert not torch.equal(layer(x), first)
+
+
+def test_weights_from_a_generator_are_those_from_the_global_state_of_the_same_seed():
+    torch.manual_seed(5)
+    expected = MultiLabelNetwork(12, 4, hidden_layers=(16, 8))
+    torch.manual_seed(6)
+    before = torch.get_rng_state()
+    generator = torch.Generator().manual_seed(5)
+    found = MultiLabelNetwork(12, 4, hidden_layers=(16, 8), generator=generator)
+    assert torch.equal(torch.get_rng_state(), before)
+    for (name, weight), other in zip(found.state_dict().items(), expected.state_dict().values(), strict=True):
+        assert torch.equal(weight, other), name
+    assert all(weight.requires_grad for weight in found.parameters())
+
+
+@pytest.mark.parametrize("widths", [(0,), (8, -1), (float("nan"),), (float("inf"),), (8.0,), 8, "8"])
+def test_widths_are_whole_numbers(widths):
+    with pytest.raises(
+        ValueError, match=r"hidden_layers must hold positive widths; got .*Give whole numbers"
+    ):
+        MultiLabelNetwork(12, 4, hidden_layers=widths)

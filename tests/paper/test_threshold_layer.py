@@ -117,3 +117,11 @@ def test_refused():
     for method in (ThresholdFusion(IDF), ThresholdFusion(IDF).terms):
         with pytest.raises(ValueError, match="local has 2 labels but the fusion has 3"):
             method(torch.zeros(4, 2))
+
+
+def test_weights_are_drawn_from_a_generator_where_there_is_one():
+    torch.manual_seed(5)
+    expected = ThresholdFusion([0.5, 3.0], init_std=1.0)
+    found = ThresholdFusion([0.5, 3.0], init_std=1.0, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(found.alpha, expected.alpha)
+    assert torch.equal(found.beta, expected.beta)

@@ -1,9 +1,13 @@
 """The training loop: learning, early stopping, seeds, interruption, checkpoints and progress."""
 
+import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -502,3 +506,128 @@ def test_progress_of_a_resumed_run_starts_where_it_stopped(tmp_path, capsys):
     shown = capsys.readouterr().err
     assert "6/16" in shown
     assert " 5/16" not in shown
+
+
+@pytest.mark.parametrize("name", ["max_epochs", "batch_size", "patience", "seed"])
+def test_plan_counts_are_whole_numbers(name):
+    for value in (2.5, float("inf")):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number; got {value}"):
+            TrainingPlan(**{name: value})
+    assert getattr(TrainingPlan(**{name: np.int64(2)}), name) == 2
+    with pytest.raises(ValueError, match="seed must be at least 0; got -1"):
+        TrainingPlan(seed=-1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("part", ["X", "local"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_rows_that_are_no_numbers_are_named(value, part, which):
+    data = list(make_rows())
+    broken = getattr(data[which], part).copy()
+    broken.data[3] = value
+    data[which] = dataclasses.replace(data[which], **{part: broken})
+    model = make_model(data[0])
+    before = weights(model)
+    message = f"{part} of the {('training', 'validation')[which]} rows must be finite; found NaN or infinity"
+    with pytest.raises(ValueError, match=message):
+        run(data=data, model=model)
+    assert_same_weights(model, before)
+
+
+def test_a_validation_loss_that_diverges_is_an_error():
+    # four steps an epoch, then one batch after the other of the validation rows
+    with pytest.raises(ValueError, match=r"training diverged in epoch 1 .*: the loss is inf"):
+        run(loss=BrokenLoss(5, float("inf")))
+
+
+def in_threads(function, arguments):
+    """Call a function for each argument in a thread of its own, which take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(arguments)) as pool:
+            return list(pool.map(function, arguments))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_trainings_in_threads_are_those_one_after_the_other():
+    data = make_rows()
+
+    def trained(seed):
+        model = models[seed]
+        run(model=model, data=data, seed=seed)
+        return weights(model)
+
+    models = [make_model(data[0], seed, dropout=0.5) for seed in range(4)]
+    alone = [trained(seed) for seed in range(4)]
+    models = [make_model(data[0], seed, dropout=0.5) for seed in range(4)]
+    for one, other in zip(alone, in_threads(trained, range(4)), strict=True):
+        assert_same_weights(one, other)
+
+
+def test_another_network_is_seeded_too():
+    class Noisy(MultiLabelNetwork.__base__):
+        """Draws from torch's global state, which it knows nothing better of."""
+
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, rows):
+            z = self.inner(rows)
+            return z + 0.1 * torch.randn_like(z) if self.training else z
+
+    found = []
+    for outside in (1, 2):
+        model = make_model(make_rows()[0])
+        model.network = Noisy(model.network)
+        torch.manual_seed(outside)
+        before = torch.get_rng_state()
+        run(model=model)
+        assert torch.equal(torch.get_rng_state(), before)
+        found.append(model)
+    assert_same_weights(*found)
+
+
+FORKING = """
+import multiprocessing, sys
+import numpy as np, torch
+from adathresh import AdaptiveThresholdNetwork
+torch.set_num_threads(2)
+rng = np.random.default_rng(0)
+X, Y = rng.random((300, 400)), rng.integers(0, 2, (300, 30))
+def work(queue=None):
+    clf = AdaptiveThresholdNetwork(hidden_layers=(512, 512), max_epochs=1, batch_size=100, random_state=0)
+    scores = clf.fit(X, Y).predict_proba(X)
+    if queue is not None:
+        queue.put(scores)
+    return clf, scores
+parent, scores = work()
+assert torch.get_num_threads() == 2
+context = multiprocessing.get_context("fork")
+def score(queue):
+    queue.put(parent.predict_proba(X))
+for target in (work, score):
+    queue = context.Queue()
+    child = context.Process(target=target, args=(queue,))
+    child.start()
+    try:
+        found = queue.get(timeout=60)
+    finally:
+        child.kill()
+    np.testing.assert_allclose(found, scores, atol=1e-3)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_does_not_wait_for_threads_that_are_not_there():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING],
+        env={k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
