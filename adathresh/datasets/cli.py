@@ -34,7 +34,7 @@ def add_data_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
         ("list", _list, "list the data sets that are there and those that can be fetched"),
         ("info", _info, "describe a data set as it is loaded, with its fingerprint"),
         ("fetch", _fetch, "download a data set into the data folder"),
-        ("check", _check, "read every file of a data set and report its statistics"),
+        ("check", _check, "read a data set as it lies on the disk and report its statistics"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         if name != "list":

@@ -179,7 +179,7 @@ def known_names(data_dir: PathLike | None = None) -> list[str]:
 
 
 def check(name: str, data_dir: PathLike | None = None, *, progress: bool = True) -> dict[str, float]:
-    """Read every file of a data set and describe it as it is, before any validation split is drawn.
+    """Read a data set and describe it as it lies on the disk, before any validation split is drawn.
 
     Parameters
     ----------
