@@ -186,11 +186,11 @@ def test_many_words():
 
 
 def test_forgotten_words_are_looked_up_again(monkeypatch):
-    class Watched(module._Characters):
-        lengths = []
+    lengths = []
 
+    class Watched(module._Characters):
         def clear(self):
-            self.lengths.append(len(self))
+            lengths.append(len(self))
             super().clear()
 
     texts, phrases = ["one aid two", "three aid four aid", "five six aid"], ["aid", "four aid"]
@@ -198,7 +198,7 @@ def test_forgotten_words_are_looked_up_again(monkeypatch):
     monkeypatch.setattr(module, "WORDS_IN_MEMORY", 2)
     monkeypatch.setattr(module, "_Characters", Watched)
     assert count_phrases(texts, phrases).toarray().tolist() == expected.tolist() == [[1, 0], [2, 1], [1, 0]]
-    assert Watched.lengths == [3, 3]  # before the second and the third text
+    assert lengths == [3, 3]  # before the second and the third text
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda matcher: pickle.loads(pickle.dumps(matcher))])
