@@ -609,9 +609,9 @@ class _RowReader:
             self._raise_first_error(block)
         labels, label_counts, features, feature_counts, values = rows
         self.labels.append(labels)
-        self.label_counts.append(label_counts)
+        self.label_counts.append(_small(label_counts))
         self.features.append(features)
-        self.feature_counts.append(feature_counts)
+        self.feature_counts.append(_small(feature_counts))
         self.values.append(values)
         self.n_rows += label_counts.size
         if self.n_samples is not None and self.n_rows > self.n_samples:
@@ -679,7 +679,7 @@ class _RowReader:
     def drop_blank_tail(self):
         """Forget rows without labels and features at the end of the file."""
         while self.n_rows:
-            filled = np.flatnonzero(self.label_counts[-1] + self.feature_counts[-1])
+            filled = np.flatnonzero((self.label_counts[-1] > 0) | (self.feature_counts[-1] > 0))
             keep = filled[-1] + 1 if filled.size else 0
             self.n_rows -= self.label_counts[-1].size - keep
             self.label_counts[-1] = self.label_counts[-1][:keep]
@@ -724,6 +724,11 @@ class _RowReader:
         return width
 
 
+def _small(counts):
+    """Return counts in as few bytes as they need, so that blank lines do not take many times their size."""
+    return counts.astype(np.min_scalar_type(counts.max(initial=0)))
+
+
 def _join(parts, dtype):
     """Concatenate arrays, of which there may be none, and free them."""
     joined = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
@@ -734,7 +739,9 @@ def _join(parts, dtype):
 def _indptr(counts, n_entries):
     """Turn counts a row into CSR row pointers, in 64 bits only where they are needed."""
     dtype = np.int32 if n_entries <= LARGEST_INDEX else np.int64
-    return np.concatenate([[0], *counts]).cumsum(dtype=np.int64).astype(dtype)
+    indptr = np.zeros(1 + sum(map(len, counts)), dtype=dtype)
+    np.cumsum(np.concatenate([*counts, indptr[:0]]), dtype=dtype, out=indptr[1:])
+    return indptr
 
 
 def _within(indices, width):

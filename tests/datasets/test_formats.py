@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -338,6 +339,29 @@ LONG = 400_000  # the time of a quadratic reading would be days
 def test_refusing_takes_time_in_proportion_to_the_file(tmp_path, text, message):
     with pytest.raises(DatasetError, match=message):
         load_xc(write(tmp_path / "a.txt", text))
+
+
+def test_blank_lines_take_memory_of_the_order_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "BLOCK_BYTES", 1 << 14)  # a block takes more while it is parsed
+    path = write(tmp_path / "a.svm", b"0 1:1\n" + b"\n" * 4_000_000)
+    tracemalloc.start()
+    X, _ = load_svmlight_multilabel(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert X.shape == (1, 1)
+    assert peak < 4 * 4_000_000
+
+
+def test_rows_longer_than_a_small_count_are_counted_rightly(tmp_path):
+    lengths = [0, 300, 1, 70_000, 255, 256]
+    text = "".join(" " + " ".join(f"{j}:1" for j in range(1, n + 1)) + "\n" for n in lengths) + "0 1:1\n"
+    X, Y = load_svmlight_multilabel(write(tmp_path / "a.svm", text))
+    assert np.diff(X.indptr).tolist() == [*lengths, 1]
+    assert np.diff(Y.indptr).tolist() == [0] * 6 + [1]
+    assert X.indptr.dtype == np.int32
+    # 128 + 128 labels and features are no blank line
+    line = ",".join(map(str, range(128))) + " " + " ".join(f"{j}:1" for j in range(1, 129)) + "\n"
+    assert load_svmlight_multilabel(write(tmp_path / "b.svm", line))[0].shape == (1, 128)
 
 
 @pytest.mark.parametrize("blank", ["\n", " \n", "\t\r\n"])
