@@ -11,7 +11,6 @@ method without the leak is :class:`adathresh.AdaptiveThresholdNetwork`.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -417,7 +416,7 @@ def train_released(
     >>> train_released(ReleasedModel(4, 4, hidden_layers=(8,)), X, X, X, X, n_epochs=2)[-1]["epoch"]
     2
     """
-    if not isinstance(n_epochs, Integral) or n_epochs < 1:
+    if not isinstance(n_epochs, int | np.integer) or n_epochs < 1:
         raise ValueError(f"n_epochs must be at least 1 and a whole number; got {n_epochs!r}.")
     if not 0 <= learning_rate < math.inf:
         raise ValueError(f"learning_rate must be at least 0 and finite; got {learning_rate!r}.")

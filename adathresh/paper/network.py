@@ -5,7 +5,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,12 +116,7 @@ class SparseLinear(nn.Module):
 class GeneratorDropout(nn.Dropout):
     """Dropout that can draw from a generator of its own, see :func:`drawing_from`.
 
-    From a generator of the same seed it drops the same units as ``torch.nn.Dropout`` on the CPU.
-
-    Parameters
-    ----------
-    p : float, default=0.5
-        Share of units that are dropped in training.
+    It takes what ``torch.nn.Dropout`` takes, and on the CPU drops the same units from the same seed.
 
     Examples
     --------
@@ -306,7 +300,7 @@ def check_widths(hidden_layers: Sequence[int]) -> None:
     ValueError: hidden_layers must hold positive widths; got (2048, nan). Give whole numbers, ...
     """
     sequence = isinstance(hidden_layers, Sequence | np.ndarray) and not isinstance(hidden_layers, str)
-    if not sequence or not all(isinstance(width, Integral) and width >= 1 for width in hidden_layers):
+    if not sequence or not all(isinstance(width, int | np.integer) and width >= 1 for width in hidden_layers):
         raise ValueError(
             f"hidden_layers must hold positive widths; got {hidden_layers!r}. "
             "Give whole numbers, as in (512, 512), or () for a linear model."

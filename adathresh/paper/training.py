@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
@@ -65,7 +64,7 @@ class TrainingPlan:
             value = getattr(self, name)
             if not value >= least:
                 raise ValueError(f"{name} must be at least {least}; got {value!r}.")
-            if not isinstance(value, Integral):
+            if not isinstance(value, int | np.integer):
                 raise ValueError(f"{name} must be a whole number; got {value!r}.")
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate must be greater than 0 and finite; got {self.learning_rate!r}.")

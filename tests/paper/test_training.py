@@ -567,7 +567,7 @@ def test_trainings_in_threads_are_those_one_after_the_other():
 
 
 def test_another_network_is_seeded_too():
-    class Noisy(MultiLabelNetwork.__base__):
+    class Noisy(torch.nn.Module):
         """Draws from torch's global state, which it knows nothing better of."""
 
         def __init__(self, inner):
