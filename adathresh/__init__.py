@@ -30,6 +30,7 @@ MODULES = {
     "LabelAffinity": "adathresh.signals.label_text",
     "LabelIDF": "adathresh.signals.idf",
     "LabelKnowledge": "adathresh.signals.label_knowledge",
+    "LabelMentions": "adathresh.signals.mentions",
     "NeighborLabels": "adathresh.signals.knn",
     "ThresholdFusion": "adathresh.paper.threshold_layer",
 }

@@ -9,6 +9,7 @@ from adathresh.signals.idf import LabelIDF as LabelIDF
 from adathresh.signals.knn import NeighborLabels as NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge as LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity as LabelAffinity
+from adathresh.signals.mentions import LabelMentions as LabelMentions
 
 __version__: str
 MODULES: dict[str, str]

@@ -4,12 +4,14 @@ from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
+from adathresh.signals.mentions import LabelMentions
 from adathresh.signals.phrases import PhraseMatcher, PhraseMatches, count_phrases, folded_words
 
 __all__ = [
     "LabelAffinity",
     "LabelIDF",
     "LabelKnowledge",
+    "LabelMentions",
     "NeighborLabels",
     "PhraseMatcher",
     "PhraseMatches",
