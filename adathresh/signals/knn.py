@@ -1,6 +1,7 @@
 """The local signal: which labels the nearest training rows carry."""
 
-from typing import Literal, Self
+from numbers import Integral, Real
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,18 @@ from adathresh.utils.validation import check_labels
 
 # Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
 _BLOCK_ENTRIES = 2**25
+# Similarities this close are equal, and this close to 0 are none: rounding in float32, in which rows of unit
+# length are often held, differs by less between containers.
+_TIE = 1e-6
+# How many rows beyond n_neighbors are found at once, so that few rows with more ties are searched again.
+_SPARE = 64
+
+
+class _Found(NamedTuple):
+    """Neighbours of some rows: a row that ties for the last places has a part of them."""
+
+    similarity: sp.csr_array  # (n_rows, n_training_samples), indices sorted: some methods of CSR sort them
+    part: np.ndarray  # (n_stored,), 1 but for ties
 
 
 class NeighborLabels(BaseEstimator):
@@ -25,8 +38,16 @@ class NeighborLabels(BaseEstimator):
     KNN_l(x) = Σ_j w_j y_jl / Σ_j w_j over the ``n_neighbors`` training rows j most similar to x
     (arXiv:2505.03118, §3). A row is never its own neighbour: :meth:`fit_transform` leaves each training row
     out (its whole group, where groups are given), while :meth:`transform` takes rows as new ones. Rows equal
-    to each other in X are neighbours like any other. Only positive similarities count, so a row may have
-    fewer than ``n_neighbors`` neighbours; a row without features has none, and a share of 0 for every label.
+    to each other in X are neighbours like any other. Only positive similarities (above 1e-6) count, so a row
+    may have fewer than ``n_neighbors`` neighbours; a row without features has none, and a share of 0 for
+    every label.
+
+    Rows that tie for the last places, with similarities within 1e-6 of the ``n_neighbors``-th, share them:
+    where 3 rows tie for 2 places, each counts 2/3. Shares so depend neither on the order of the training rows
+    nor on the container. However many rows tie, memory stays bounded, but time grows with the ties.
+
+    The fitted object keeps the training rows once, scaled to length 1 (sparse ones transposed, for quick
+    answers to single rows), and their labels.
 
     Parameters
     ----------
@@ -49,7 +70,8 @@ class NeighborLabels(BaseEstimator):
     Raises
     ------
     ValueError
-        In ``fit``, for parameters outside their range, NaN or infinity in X, or X and Y of different length.
+        In ``fit``, for parameters of another type or outside their range, NaN or infinity in X, missing
+        groups, or X, Y and groups of different length.
 
     Examples
     --------
@@ -93,14 +115,20 @@ class NeighborLabels(BaseEstimator):
         self._check_parameters()
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64))
         self._labels = check_labels(Y, n_samples=X.shape[0])
-        self._reference = _unit_rows(X)
         self._groups = group_codes(groups, X.shape[0])
+        # The search multiplies by the transposed rows: to transpose them takes longer than to answer one row.
+        self._transposed = _unit_rows(X).T
+        if sp.issparse(self._transposed):
+            self._transposed = sp.csr_matrix(self._transposed)
         return self
 
     def fit_transform(
         self, X: MatrixLike, Y: MatrixLike, *, groups: npt.ArrayLike | None = None
     ) -> sp.csr_array:
         """Fit, and return the leave-one-out shares of the training rows.
+
+        Beside cross-fitted scores, give the number of each row's fold as its group: neighbours then come from
+        other folds only, as did the model that scored the row (a fold must hold whole groups).
 
         Parameters
         ----------
@@ -117,7 +145,7 @@ class NeighborLabels(BaseEstimator):
             Shares in [0, 1], float32.
         """
         self.fit(X, Y, groups=groups)
-        return self._shares(self.kneighbors())
+        return self._shares(self._search(*self._training_rows()))
 
     def transform(self, X: MatrixLike) -> sp.csr_array:
         """Return the label shares of new rows.
@@ -132,10 +160,10 @@ class NeighborLabels(BaseEstimator):
         scipy.sparse.csr_array of shape (n_samples, n_labels)
             Shares in [0, 1], float32.
         """
-        return self._shares(self.kneighbors(X))
+        return self._shares(self._search(self._new_rows(X), None))
 
     def kneighbors(self, X: MatrixLike | None = None) -> sp.csr_array:
-        """Find the nearest training rows.
+        """Find the nearest training rows; of rows that tie for the last places, the first ones.
 
         Parameters
         ----------
@@ -147,11 +175,9 @@ class NeighborLabels(BaseEstimator):
         scipy.sparse.csr_array of shape (n_samples, n_training_samples)
             Cosine similarities in (0, 1], at most ``n_neighbors`` a row.
         """
-        check_is_fitted(self, "_reference")
-        if X is None:
-            return self._search(self._reference, self._groups)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=False)
-        return self._search(_unit_rows(X), None)
+        rows, groups = self._training_rows() if X is None else (self._new_rows(X), None)
+        kept = [_first_of(found, self._limit()) for found in self._search(rows, groups)]
+        return sp.csr_array(sp.vstack(kept, format="csr"))
 
     def nearest(self, x: MatrixLike, label: int) -> tuple[tuple[int, float, bool], ...]:
         """Name the nearest training rows of one row, and say which of them carry a label.
@@ -168,92 +194,173 @@ class NeighborLabels(BaseEstimator):
         tuple of tuple (int, float, bool)
             Training row, weight (all sum to 1) and whether it carries the label; the nearest first.
         """
-        similarity = self.kneighbors(x)
-        similarity.sort_indices()  # so that similarities and weights lie in the same order
-        if self.weights == "softmax":
-            weights = row_softmax(similarity, self.temperature).data
-        else:
-            weights = similarity.data / similarity.sum()
-        order = np.argsort(-similarity.data, kind="stable")
-        rows = similarity.indices[order]
+        row, n_labels = self._new_rows(x), self._labels.shape[1]
+        if row.shape[0] != 1:
+            raise ValueError(f"x must be one row; got {row.shape[0]}.")
+        if not _is_a(label, Integral) or not 0 <= label < n_labels:
+            raise ValueError(f"label must be a whole number from 0 to {n_labels - 1}; got {label!r}.")
+        (found,) = self._search(row, None)
+        order = np.argsort(-found.similarity.data, kind="stable")
+        weights, rows = self._weights(found).data[order], found.similarity.indices[order]
         carried = self._labels[rows, np.full(len(rows), label)]
-        named = zip(rows, weights[order], carried, strict=True)
+        named = zip(rows, weights, carried, strict=True)
         return tuple((int(row), float(weight), bool(carries)) for row, weight, carries in named)
 
+    def _new_rows(self, X):
+        """Check new rows, and scale them as the training rows were."""
+        check_is_fitted(self, "_transposed")
+        if X is None:
+            raise ValueError(
+                "X must hold new rows; got None. For the training rows, call fit_transform or kneighbors()."
+            )
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=False)
+        return _unit_rows(X)
+
+    def _training_rows(self):
+        """Return the training rows and their groups."""
+        check_is_fitted(self, "_transposed")
+        rows = self._transposed.T
+        return rows.tocsr() if sp.issparse(rows) else rows, self._groups
+
     def _search(self, queries, groups):
-        """Run the search that suits the container of the training rows."""
-        if sp.issparse(self._reference):
-            queries = sp.csr_matrix(queries, dtype=self._reference.dtype)
-            blocks = self._sparse_blocks(queries, groups)
+        """Find the neighbours of rows, a block of rows at a time."""
+        if sp.issparse(self._transposed):
+            block_of = self._sparse_blocks(sp.csr_matrix(queries, dtype=self._transposed.dtype), groups)
         else:
-            queries = queries.toarray() if sp.issparse(queries) else queries
-            blocks = self._dense_blocks(queries, groups)
-        size = max(1, _BLOCK_ENTRIES // max(1, self._reference.shape[0]))
+            block_of = self._dense_blocks(queries.toarray() if sp.issparse(queries) else queries, groups)
+        size = max(1, _BLOCK_ENTRIES // max(1, self._transposed.shape[1]))
         starts = range(0, queries.shape[0], size)
-        found = [
-            blocks(slice(start, start + size))
-            for start in tqdm(starts, desc="neighbours", unit="block", disable=not self.verbose, leave=False)
-        ]
-        return sp.csr_array(sp.vstack(found, format="csr"))
+        for start in tqdm(starts, desc="neighbours", unit="block", disable=not self.verbose, leave=False):
+            yield _parts_of(block_of(slice(start, start + size)), self._limit())
 
     def _sparse_blocks(self, queries, groups):
-        """Return a function that finds the neighbours of a slice of sparse rows."""
-        reference = sp.csr_matrix(self._reference)
+        """Return a function that finds the neighbours of a slice of sparse rows, with all that tie."""
+        transposed = self._transposed
         if groups is not None:
             # One extra feature a group, +2 in the query and -2 in the training row: within a group the
             # product is at most 1 - 4 < 0, and the search drops what is not positive.
-            twos = np.full(len(groups), 2, reference.dtype)
+            twos = np.full(len(groups), 2, transposed.dtype)
             marks = sp.csr_matrix((twos, groups, np.arange(len(groups) + 1)))
             queries = sp.hstack([queries, marks], format="csr")
-            reference = sp.hstack([reference, -marks], format="csr")
-        transposed = reference.T.tocsr()
-        n_threads = effective_n_jobs(self.n_jobs)
+            transposed = sp.vstack([transposed, -marks.T.tocsr()], format="csr")
+        limit, n_threads = self._limit(), effective_n_jobs(self.n_jobs)
 
         def block(rows):
-            return sp_matmul_topn(
-                queries[rows], transposed, top_n=self._limit(), threshold=0.0, n_threads=n_threads
+            some = queries[rows]
+            found = sp.csr_array(
+                sp_matmul_topn(some, transposed, top_n=limit + _SPARE, threshold=_TIE, n_threads=n_threads)
             )
+            # Rows tie beyond those found where the least of as many as were asked for still ties.
+            full = np.flatnonzero(np.diff(found.indptr) == limit + _SPARE)
+            stored = found.indptr[full][:, None] + np.arange(limit + _SPARE)
+            values = -np.partition(-found.data[stored], limit - 1, axis=1)
+            more = full[values[:, limit:].min(axis=1, initial=np.inf) >= values[:, limit - 1] - _TIE]
+            if not len(more):
+                return found
+            kept = [found]
+            kept += [_nearest_of(some[[row]] @ transposed, limit) for row in more]
+            taken = np.arange(found.shape[0])
+            taken[more] = found.shape[0] + np.arange(len(more))
+            return sp.csr_array(sp.vstack(kept, format="csr")[taken])
 
         return block
 
     def _dense_blocks(self, queries, groups):
-        """Return a function that finds the neighbours of a slice of dense rows."""
+        """Return a function that finds the neighbours of a slice of dense rows, with all that tie."""
         limit = self._limit()
 
         def block(rows):
-            similarity = queries[rows] @ self._reference.T
+            similarity = queries[rows] @ self._transposed
             if groups is not None:
                 similarity[groups[rows][:, None] == groups[None, :]] = 0
-            order = np.argsort(-similarity, axis=1, kind="stable")[:, :limit]
-            values = np.take_along_axis(similarity, order, axis=1)
-            rows_of, columns_of = np.nonzero(values > 0)
-            found = (values[rows_of, columns_of], (rows_of, order[rows_of, columns_of]))
-            return sp.csr_matrix(found, shape=similarity.shape)
+            last = np.partition(similarity, -limit, axis=1)[:, [-limit]]
+            similarity[similarity < np.maximum(last - _TIE, 0)] = 0
+            similarity[similarity <= _TIE] = 0
+            return sp.csr_array(similarity)
 
         return block
 
     def _limit(self):
         """Return the number of neighbours to look for."""
-        return min(self.n_neighbors, self._reference.shape[0])
+        return min(self.n_neighbors, self._transposed.shape[1])
 
-    def _shares(self, similarity):
-        """Turn similarities into weighted label shares."""
+    def _weights(self, found):
+        """Return the weights of neighbours; they sum to 1 in every row that has any."""
+        similarity = found.similarity
         weights = row_softmax(similarity, self.temperature) if self.weights == "softmax" else similarity
+        weights = weights.astype(np.float64)
+        weights.data *= found.part
         sums = np.asarray(weights.sum(axis=1)).ravel()
-        scale = np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
-        shares = sp.csr_array(sp.diags_array(scale) @ weights @ self._labels, dtype=np.float32)
+        weights.data /= np.repeat(sums, np.diff(weights.indptr))
+        return weights
+
+    def _shares(self, blocks):
+        """Turn neighbours into weighted label shares, block by block, since ties may be many."""
+        shares = [sp.csr_array(self._weights(found) @ self._labels, dtype=np.float32) for found in blocks]
+        shares = sp.csr_array(sp.vstack(shares, format="csr"))
         np.minimum(shares.data, 1, out=shares.data)  # rounding may pass 1 by an ulp
         shares.sort_indices()
         return shares
 
     def _check_parameters(self):
         """Raise for parameters outside their range."""
+        if not _is_a(self.n_neighbors, Integral):
+            raise ValueError(f"n_neighbors must be a whole number; got {self.n_neighbors!r}.")
         if self.n_neighbors < 1:
             raise ValueError(f"n_neighbors must be at least 1; got {self.n_neighbors!r}.")
         if self.weights not in ("softmax", "similarity"):
             raise ValueError(f"weights must be 'softmax' or 'similarity'; got {self.weights!r}.")
+        if not _is_a(self.temperature, Real):
+            raise ValueError(f"temperature must be a number; got {self.temperature!r}.")
         if not self.temperature > 0:
             raise ValueError(f"temperature must be greater than 0; got {self.temperature!r}.")
+
+
+def _is_a(value, kind):
+    """Tell whether a value is a number of a kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
+
+
+def _nearest_of(products, limit):
+    """Drop the entries of one sparse row that are neither among the largest nor tie with them."""
+    values = products.data
+    last = np.partition(values, -limit)[-limit] if len(values) > limit else 0
+    kept = (values >= last - _TIE) & (values > _TIE)
+    return sp.csr_array((values[kept], products.indices[kept], [0, kept.sum()]), shape=products.shape)
+
+
+def _parts_of(similarity, limit):
+    """Share the last places out among the neighbours that tie for them.
+
+    The neighbours within ``_TIE`` of the limit-th tie; what is farther is dropped, what is nearer counts 1.
+    """
+    similarity.sort_indices()
+    n_rows, counts = similarity.shape[0], np.diff(similarity.indptr)
+    rows = np.repeat(np.arange(n_rows), counts)
+    last, full = np.full(n_rows, -np.inf), np.flatnonzero(counts >= limit)
+    falling = similarity.data[np.lexsort((-similarity.data, rows))]
+    last[full] = falling[similarity.indptr[full] + limit - 1]
+    distance = similarity.data - last[rows]
+    ahead, kept = distance > _TIE, distance >= -_TIE
+    n_ahead, n_kept = (np.bincount(rows[some], minlength=n_rows) for some in (ahead, kept))
+    part = np.where(ahead, 1.0, ((limit - n_ahead) / np.maximum(n_kept - n_ahead, 1))[rows])
+    return _Found(_entries_of(similarity, kept), part[kept])
+
+
+def _first_of(found, limit):
+    """Keep as many neighbours as were asked for: of those that tie, the first training rows."""
+    similarity, ties = found.similarity, found.part < 1
+    rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
+    places = limit - np.bincount(rows[~ties], minlength=similarity.shape[0])
+    taken = np.concatenate([[0], np.cumsum(ties)])
+    taken = taken[1:] - taken[similarity.indptr[rows]]  # by the row's ties up to this one
+    return _entries_of(similarity, ~ties | (taken <= places[rows]))
+
+
+def _entries_of(matrix, kept):
+    """Keep some of the stored entries."""
+    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sp.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 
 def row_softmax(similarity: sp.csr_array, temperature: float) -> sp.csr_array:
@@ -313,7 +420,8 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is not one entry for each row.
+        If there is not one entry for each row, an entry is missing (None, NaN, NaT), or some are numbers and
+        others texts.
 
     Examples
     --------
@@ -322,7 +430,18 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
     """
     if groups is None:
         return np.arange(n_samples)
-    groups = np.asarray(groups)
-    if groups.shape != (n_samples,):
-        raise ValueError(f"groups must have shape ({n_samples},), one entry a row of X; got {groups.shape}.")
-    return np.unique(groups, return_inverse=True)[1]
+    codes = np.asarray(groups)
+    if codes.shape != (n_samples,):
+        raise ValueError(f"groups must have shape ({n_samples},), one entry a row of X; got {codes.shape}.")
+    if codes.dtype.kind in "OUS" and not isinstance(groups, np.ndarray):
+        codes = np.asarray(groups, dtype=object)  # a NaN among texts would have become the text "nan"
+    missing = (
+        [entry is None or entry != entry for entry in codes] if codes.dtype == object else codes != codes
+    )
+    if np.any(missing):
+        row = np.flatnonzero(missing)[0]
+        raise ValueError(f"groups must not hold missing values; found {codes[row]} in row {row}.")
+    try:
+        return np.unique(codes, return_inverse=True)[1]
+    except TypeError as error:
+        raise ValueError("groups must be all numbers or all texts; got both.") from error
