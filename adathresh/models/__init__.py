@@ -13,6 +13,7 @@ Class                      Main strength   What it is
 ``ExtraTrees``             see below       extremely randomised trees, for few labels (forest.py)
 ``LogisticHead``           learning_rate   logistic regression on dense vectors, in torch (logistic.py)
 ``BagOfWords``             that of head    texts as counts of words, under any of the above (words.py)
+``LabelPrototypes``        text_weight     texts near a label's texts, names and parents (prototypes.py)
 ``FrozenTransformer``      that of head    texts as vectors of a sentence transformer (transformer.py)
 ``FineTunedTransformer``   learning_rate   a sentence transformer trained further
 =========================  ==============  ================================================================
@@ -29,6 +30,7 @@ MODULES = {
     "ExtraTrees": "adathresh.models.forest",
     "FineTunedTransformer": "adathresh.models.transformer",
     "FrozenTransformer": "adathresh.models.transformer",
+    "LabelPrototypes": "adathresh.models.prototypes",
     "LabelTree": "adathresh.models.tree",
     "LinearOneVsRest": "adathresh.models.linear",
     "LogisticHead": "adathresh.models.logistic",
