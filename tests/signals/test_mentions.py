@@ -108,7 +108,9 @@ def test_new_texts_against_a_loop(smoothing, max_count, form):
     texts, Y = make_data()
     new, _ = make_data(seed=1)
     mentions = LabelMentions(KNOWLEDGE, smoothing=smoothing, max_count=max_count).fit(texts, form(Y))
-    expected = naive_values(new, naive_precisions(texts, Y, smoothing, max_count), max_count)
+    precisions = naive_precisions(texts, Y, smoothing, max_count)
+    np.testing.assert_allclose(mentions.precision_.ravel(), list(precisions.values()), rtol=1e-6)
+    expected = naive_values(new, precisions, max_count)
     found = mentions.transform(new)
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-6)
     assert found.has_canonical_format
@@ -153,6 +155,18 @@ def test_a_share_of_texts_stays_where_it_is_when_texts_are_doubled():
     np.testing.assert_allclose(once, twice, rtol=1e-6)
     once, twice = module._precisions(tally, 10**6, 1e4), module._precisions(2 * tally, 2 * 10**6, 2e4)
     np.testing.assert_allclose(once, twice, rtol=1e-2)
+
+
+def test_no_prior_is_certain():
+    # the last phrase does far better, or worse, than its company with one occurrence, and has none of two
+    for hits, others, expected in ((150, [20, 90], 0.99), (0, [100, 100], 1e-5)):
+        tally = np.zeros((6, 2, 2), dtype=int)
+        tally[:, :, 1] = others
+        tally[5] = [[0, hits], [0, 0]]
+        tally[:5, :, 0] = 100 - tally[:5, :, 1]
+        tally[5, 0, 0] = 150 - hits
+        factor = 10**5
+        assert module._precisions(factor * tally, factor * 250, 5)[5, 1] == pytest.approx(expected)
 
 
 def test_more_occurrences_and_better_phrases_count_for_more():
