@@ -1,5 +1,7 @@
 """Nearest neighbours: their weighted label shares, and the Bayesian rule of ML-kNN on their counts."""
 
+from numbers import Real
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -73,7 +75,8 @@ class MLkNN(TopScoresClassifier):
         P(H | E_j) = P(H)·P(E_j | H) / (P(H)·P(E_j | H) + P(¬H)·P(E_j | ¬H)),
 
     every P estimated from the training rows, each left out of its own neighbours, with additive smoothing
-    (doi 10.1016/j.patcog.2006.12.019, equations 2 to 7). Neighbours are by cosine similarity here.
+    (doi 10.1016/j.patcog.2006.12.019, equations 2 to 7). Neighbours are by cosine similarity here; of
+    training rows that tie for the last places, the first ones are taken, since counts are whole numbers.
 
     Parameters
     ----------
@@ -102,7 +105,7 @@ class MLkNN(TopScoresClassifier):
     Raises
     ------
     ValueError
-        In ``fit``, for parameters outside their range.
+        In ``fit``, for parameters of another type or outside their range.
 
     Examples
     --------
@@ -127,8 +130,10 @@ class MLkNN(TopScoresClassifier):
 
     def _fit(self, X, Y):
         """Count the labels of every training row's neighbours, and turn counts into posteriors."""
-        if not self.smoothing > 0:
-            raise ValueError(f"smoothing must be greater than 0; got {self.smoothing!r}.")
+        if not isinstance(self.smoothing, Real) or isinstance(self.smoothing, bool):
+            raise ValueError(f"smoothing must be a number; got {self.smoothing!r}.")
+        if not 0 < self.smoothing < np.inf:
+            raise ValueError(f"smoothing must be greater than 0 and finite; got {self.smoothing!r}.")
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         self._labels = Y
         counts = self._counts(self.neighbors_.fit(X, Y).kneighbors())

@@ -18,8 +18,8 @@ from adathresh.utils.validation import check_labels
 
 # Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
 _BLOCK_ENTRIES = 2**25
-# Similarities this close are equal, and this close to 0 are none: rounding in float32, in which rows of unit
-# length are often held, differs by less between containers.
+# Similarities this close are equal, and this close to 0 are none: more than what is lost where features are
+# stored in float32, and far more than float64 loses in the search.
 _TIE = 1e-6
 # How many rows beyond n_neighbors are found at once, so that few rows with more ties are searched again.
 _SPARE = 64
@@ -46,8 +46,8 @@ class NeighborLabels(BaseEstimator):
     where 3 rows tie for 2 places, each counts 2/3. Shares so depend neither on the order of the training rows
     nor on the container. However many rows tie, memory stays bounded, but time grows with the ties.
 
-    The fitted object keeps the training rows once, scaled to length 1 (sparse ones transposed, for quick
-    answers to single rows), and their labels.
+    The fitted object keeps the training rows once, scaled to length 1, in float64 (sparse ones transposed,
+    for quick answers to single rows: 12 bytes for each stored feature), and their labels.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class NeighborLabels(BaseEstimator):
             The fitted signal.
         """
         self._check_parameters()
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64))
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, copy=True)
         self._labels = check_labels(Y, n_samples=X.shape[0])
         self._groups = group_codes(groups, X.shape[0])
         # The search multiplies by the transposed rows: to transpose them takes longer than to answer one row.
@@ -182,6 +182,8 @@ class NeighborLabels(BaseEstimator):
     def nearest(self, x: MatrixLike, label: int) -> tuple[tuple[int, float, bool], ...]:
         """Name the nearest training rows of one row, and say which of them carry a label.
 
+        All that tie for the last places are named, each with its part of their weight.
+
         Parameters
         ----------
         x : array-like or sparse of shape (1, n_features)
@@ -193,6 +195,11 @@ class NeighborLabels(BaseEstimator):
         -------
         tuple of tuple (int, float, bool)
             Training row, weight (all sum to 1) and whether it carries the label; the nearest first.
+
+        Raises
+        ------
+        ValueError
+            If x is not one row, or there is no such label.
         """
         row, n_labels = self._new_rows(x), self._labels.shape[1]
         if row.shape[0] != 1:
@@ -213,7 +220,7 @@ class NeighborLabels(BaseEstimator):
             raise ValueError(
                 "X must hold new rows; got None. For the training rows, call fit_transform or kneighbors()."
             )
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, copy=True, reset=False)
         return _unit_rows(X)
 
     def _training_rows(self):
@@ -225,7 +232,7 @@ class NeighborLabels(BaseEstimator):
     def _search(self, queries, groups):
         """Find the neighbours of rows, a block of rows at a time."""
         if sp.issparse(self._transposed):
-            block_of = self._sparse_blocks(sp.csr_matrix(queries, dtype=self._transposed.dtype), groups)
+            block_of = self._sparse_blocks(sp.csr_matrix(queries), groups)
         else:
             block_of = self._dense_blocks(queries.toarray() if sp.issparse(queries) else queries, groups)
         size = max(1, _BLOCK_ENTRIES // max(1, self._transposed.shape[1]))
@@ -273,7 +280,7 @@ class NeighborLabels(BaseEstimator):
             similarity = queries[rows] @ self._transposed
             if groups is not None:
                 similarity[groups[rows][:, None] == groups[None, :]] = 0
-            last = np.partition(similarity, -limit, axis=1)[:, [-limit]]
+            last = np.sort(similarity, axis=1)[:, [-limit]]  # np.partition is slow where many are equal
             similarity[similarity < np.maximum(last - _TIE, 0)] = 0
             similarity[similarity <= _TIE] = 0
             return sp.csr_array(similarity)
@@ -395,11 +402,10 @@ def row_softmax(similarity: sp.csr_array, temperature: float) -> sp.csr_array:
 
 
 def _unit_rows(X):
-    """Scale every row to length 1; entries that CSR stores in parts are summed first."""
-    if sp.issparse(X) and not X.has_canonical_format:
-        X = X.copy()  # the arrays may still be the caller's
+    """Scale every row of a copy to length 1; entries that CSR stores in parts are summed first."""
+    if sp.issparse(X):
         X.sum_duplicates()
-    return normalize(X)
+    return normalize(X, copy=False)
 
 
 def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:

@@ -88,7 +88,15 @@ def test_a_row_without_neighbours_gets_what_no_neighbour_says():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (MLkNN(smoothing=0), "smoothing must be greater than 0; got 0"),
+        (MLkNN(smoothing=0), "smoothing must be greater than 0 and finite; got 0"),
+        (MLkNN(smoothing=np.nan), "smoothing must be greater than 0 and finite; got nan"),
+        (MLkNN(smoothing=np.inf), "smoothing must be greater than 0 and finite; got inf"),
+        (MLkNN(smoothing="1"), "smoothing must be a number; got '1'"),
+        (MLkNN(smoothing=True), "smoothing must be a number; got True"),
+        (MLkNN("2"), "n_neighbors must be a whole number; got '2'"),
+        (MLkNN(1.5), "n_neighbors must be a whole number; got 1.5"),
+        (NeighborShares(True), "n_neighbors must be a whole number; got True"),
+        (NeighborShares(temperature=-1), "temperature must be greater than 0; got -1"),
         (MLkNN(0), "n_neighbors must be at least 1"),
         (NeighborShares(0), "n_neighbors must be at least 1"),
         (NeighborShares(temperature=0), "temperature must be greater than 0"),
@@ -97,3 +105,24 @@ def test_a_row_without_neighbours_gets_what_no_neighbour_says():
 def test_parameters_out_of_range(model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(*make_data())
+
+
+@pytest.mark.parametrize("model", [MLkNN(4), NeighborShares(4)])
+def test_containers_agree_where_rows_tie(model):
+    rng = np.random.default_rng(0)
+    X, new = (rng.integers(0, 3, (n, 5)) / 3 for n in (150, 40))
+    Y = (rng.random((150, 4)) < 0.4).astype(int)
+    dense = model.fit(X, Y).top_scores(new, k=4).toarray()
+    sparse = model.fit(sp.csr_array(X), Y).top_scores(sp.csr_array(new), k=4).toarray()
+    np.testing.assert_allclose(sparse, dense, rtol=1e-6)
+
+
+def test_the_order_of_the_training_rows_does_not_matter_where_rows_tie():
+    rng = np.random.default_rng(0)
+    X, new, order = rng.integers(0, 3, (150, 5)), rng.integers(0, 3, (40, 5)), rng.permutation(150)
+    Y = (rng.random((150, 4)) < 0.4).astype(int)
+    scores, others = (
+        NeighborShares(4).fit(X[rows], Y[rows]).top_scores(new, k=4).toarray()
+        for rows in (slice(None), order)
+    )
+    np.testing.assert_allclose(scores, others, atol=1e-6)

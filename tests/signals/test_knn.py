@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 
 from adathresh import NeighborLabels
-from adathresh.signals.knn import row_softmax
+from adathresh.posthoc.crossfit import draw_folds
+from adathresh.signals.knn import group_codes, row_softmax
 
 WEIGHTS = ["softmax", "similarity"]
 
@@ -105,6 +106,140 @@ def test_new_rows_are_of_no_group(container):
     alone = NeighborLabels(5).fit(container(X), Y)
     np.testing.assert_array_equal(grouped.transform(X).toarray(), alone.transform(X).toarray())
     assert grouped.kneighbors().nnz == 0
+
+
+def test_with_folds_as_groups_no_neighbour_is_of_the_rows_own_fold():
+    X, Y = make_data(n_samples=60)
+    files = np.arange(60) // 3
+    folds = draw_folds(60, 4, groups=files, random_state=0)
+    knn = NeighborLabels(60)
+    shares = knn.fit_transform(sp.csr_array(X), Y, groups=folds)
+    found = knn.kneighbors().tocoo()
+    assert found.nnz > 1000
+    assert (folds[found.row] != folds[found.col]).all()
+    assert (files[found.row] != files[found.col]).all()  # a fold holds whole groups
+    expected = shares_by_loop(X, Y, X, 60, "softmax", left_out=lambda i, j: folds[i] == folds[j])
+    np.testing.assert_allclose(shares.toarray(), expected, atol=1e-6)
+
+
+def tied_data(seed, n_samples=120, n_labels=5):
+    """Rows of small whole numbers, many of which are equal or similar to just the same degree."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-1, 3, (n_samples, 6)) * (rng.random((n_samples, 6)) < 0.6)
+    return X.astype(float), (rng.random((n_samples, n_labels)) < 0.3).astype(int)
+
+
+def shares_with_ties_by_loop(X, Y, queries, k, weights, left_out):
+    """Of rows that tie for the last places, each counts as many places as there are for one of them."""
+    shares = np.zeros((len(queries), Y.shape[1]))
+    for i, query in enumerate(queries):
+        near = [(round(cosine(query, X[j]), 9), j) for j in range(len(X)) if not left_out(i, j)]
+        near = sorted([c for c in near if c[0] > 0], reverse=True)
+        last = near[min(k, len(near)) - 1][0] if near else 0
+        ahead, ties = [c for c in near if c[0] > last], [c for c in near if c[0] == last]
+        places = min(1, (k - len(ahead)) / len(ties)) if ties else 0
+        of = [(s, j, 1) for s, j in ahead] + [(s, j, places) for s, j in ties]
+        w = [part * (np.exp(s / 0.1) if weights == "softmax" else s) for s, _, part in of]
+        for weight, (_, j, _) in zip(w, of, strict=True):
+            shares[i] += weight * Y[j] / sum(w)
+    return shares
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("spare", [1, 64])  # rows searched again, and none
+def test_rows_that_tie_share_the_last_places(weights, container, spare, monkeypatch):
+    monkeypatch.setattr("adathresh.signals.knn._SPARE", spare)
+    X, Y = tied_data(0)
+    groups = np.arange(len(X)) // 2
+    knn = NeighborLabels(5, weights=weights)
+    own = knn.fit_transform(container(X), Y, groups=groups)
+    expected = shares_with_ties_by_loop(X, Y, X, 5, weights, lambda i, j: groups[i] == groups[j])
+    np.testing.assert_allclose(own.toarray(), expected, atol=1e-6)
+    expected = shares_with_ties_by_loop(X, Y, X[:40] + 1, 5, weights, lambda i, j: False)
+    np.testing.assert_allclose(knn.transform(container(X[:40] + 1)).toarray(), expected, atol=1e-6)
+
+
+def test_places_worked_out_by_hand():
+    # the first row is ahead; the two at an angle tie for the second place, and the last is beyond it
+    X, Y = np.array([[1.0, 0, 0], [1, 1, 0], [1, 0, 1], [1, 2, 2]]), np.eye(4, dtype=int)
+    knn = NeighborLabels(2, weights="similarity").fit(X, Y)
+    half = 0.5**0.5 / 2
+    expected = np.array([[1, half, half, 0]]) / (1 + 2 * half)
+    np.testing.assert_allclose(knn.transform([[1.0, 0, 0]]).toarray(), expected, rtol=1e-6)
+    assert [row for row, _, _ in knn.nearest([[1.0, 0, 0]], 0)] == [0, 1, 2]
+    assert knn.kneighbors([[1.0, 0, 0]]).indices.tolist() == [0, 1]  # of those that tie, the first
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_neither_order_nor_container_nor_blocks_change_shares_where_rows_tie(weights, dtype, monkeypatch):
+    X, Y = tied_data(1)
+    X = (X / 3).astype(dtype)  # not exact in binary
+    order = np.random.default_rng(2).permutation(len(X))
+    knn = NeighborLabels(7, weights=weights)
+    expected = knn.fit_transform(X, Y).toarray()
+    new = knn.transform(X[:50] + 1).toarray()
+
+    def check(container, n_jobs=None):
+        knn = NeighborLabels(7, weights=weights, n_jobs=n_jobs)
+        shares = knn.fit_transform(container(X[order]), Y[order]).toarray()
+        np.testing.assert_allclose(shares, expected[order], atol=1e-6)
+        np.testing.assert_allclose(knn.transform(container(X[:50] + 1)).toarray(), new, atol=1e-6)
+
+    check(np.asarray)
+    check(sp.csr_array)
+    check(sp.csr_array, n_jobs=2)
+    monkeypatch.setattr("adathresh.signals.knn._BLOCK_ENTRIES", 13 * len(X))
+    check(np.asarray)
+    check(sp.csr_array)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_of_rows_that_tie_the_first_are_named(container):
+    X, Y = tied_data(3)
+    found = NeighborLabels(5).fit(container(X), Y).kneighbors(container(X[:40] + 1))
+    for i in range(40):
+        similarity = [round(cosine(X[i] + 1, x), 9) for x in X]
+        nearest = sorted(range(len(X)), key=lambda j: (-similarity[j], j))[:5]
+        assert sorted(found[[i]].indices) == sorted(j for j in nearest if similarity[j] > 0)
+
+
+def test_hundreds_of_equal_rows_tie():
+    X, Y = np.ones((500, 3)), np.zeros((500, 2), int)
+    X[0], Y[:100, 1] = [1, 1, 1.1], 1
+    knn = NeighborLabels(30).fit(sp.csr_array(X), Y)
+    shares = knn.transform(sp.csr_array(np.ones((2, 3)))).toarray()
+    np.testing.assert_allclose(shares, [[0, 99 / 499]] * 2, rtol=1e-6)  # the 499 share all 30 places
+    assert knn.kneighbors(sp.csr_array(np.ones((2, 3)))).indices.tolist() == [*range(1, 31)] * 2
+
+
+def test_an_angle_that_is_right_but_for_rounding_is_no_similarity():
+    X = np.array([[0.1, 0.3, -0.1], [1.0, 0.0, 1.0]])
+    X[0, 2] = -np.nextafter(0.1, 0)
+    for container in (np.asarray, sp.csr_array):
+        assert NeighborLabels(2).fit(container(X), np.eye(2)).kneighbors().nnz == 0
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_the_fitted_rows_are_kept_once(container):
+    X, Y = make_data()
+    knn = NeighborLabels(5).fit(container(X), Y)
+    X *= 2  # the caller's rows are his own
+    kept = [value for value in vars(knn).values() if getattr(value, "shape", ()) in (X.shape, X.shape[::-1])]
+    assert len(kept) == 1
+    lengths = np.sqrt(
+        kept[0].multiply(kept[0]).sum(axis=0) if sp.issparse(kept[0]) else (kept[0] ** 2).sum(0)
+    )
+    np.testing.assert_allclose(np.ravel(lengths), (X != 0).any(axis=1))
+
+
+def test_one_row_is_answered_without_transposing_the_training_rows(monkeypatch):
+    X, Y = make_data()
+    knn = NeighborLabels(5).fit(sp.csr_array(X), Y)
+    expected = knn.transform(X[:1]).toarray()
+    knn._transposed.transpose = knn._transposed.tocsc = None  # calling them would raise
+    np.testing.assert_array_equal(knn.transform(X[:1]).toarray(), expected)
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
@@ -234,11 +369,62 @@ def test_shapes_must_agree():
         ({"weights": "uniform"}, "weights must be 'softmax' or 'similarity'; got 'uniform'"),
         ({"temperature": 0}, "temperature must be greater than 0; got 0"),
         ({"temperature": np.nan}, "temperature must be greater than 0; got nan"),
+        ({"temperature": -0.1}, "temperature must be greater than 0; got -0.1"),
+        ({"temperature": "0.1"}, "temperature must be a number; got '0.1'"),
+        ({"temperature": True}, "temperature must be a number; got True"),
+        ({"n_neighbors": "2"}, "n_neighbors must be a whole number; got '2'"),
+        ({"n_neighbors": 1.5}, "n_neighbors must be a whole number; got 1.5"),
+        ({"n_neighbors": True}, "n_neighbors must be a whole number; got True"),
+        ({"n_neighbors": None}, "n_neighbors must be a whole number; got None"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):
     with pytest.raises(ValueError, match=message):
         NeighborLabels(**parameters).fit(np.eye(3), np.eye(3))
+
+
+def test_parameters_may_be_numbers_of_numpy():
+    parameters = {"n_neighbors": np.int64(1), "temperature": np.float32(0.5)}
+    shares = NeighborLabels(**parameters).fit(np.eye(2), np.eye(2)).transform(np.eye(2))
+    np.testing.assert_array_equal(shares.toarray(), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([0, np.nan, 1], "groups must not hold missing values; found nan in row 1"),
+        (np.array([0, 1, np.nan], dtype=np.float32), "found nan in row 2"),
+        ([None, 1, 1], "found None in row 0"),
+        (["a", "b", np.nan], "found nan in row 2"),
+        (np.array(["2020-01-01", "NaT", "2020-01-01"], dtype="datetime64[D]"), "found NaT in row 1"),
+        ([0, "a", 1], "groups must be all numbers or all texts; got both"),
+    ],
+)
+def test_groups_must_be_there(groups, message):
+    with pytest.raises(ValueError, match=message):
+        NeighborLabels(1).fit(np.eye(3), np.eye(3), groups=groups)
+
+
+@pytest.mark.parametrize("groups", [[1.5, 0.5, 1.5], ["b", "a", "b"], (True, False, True)])
+def test_groups_are_coded_in_order(groups):
+    assert group_codes(groups, 3).tolist() == [1, 0, 1]
+
+
+def test_new_rows_are_required():
+    knn = NeighborLabels(1).fit(np.eye(3), np.eye(3))
+    for method in (knn.transform, lambda X: knn.nearest(X, 0)):
+        with pytest.raises(ValueError, match="X must hold new rows; got None"):
+            method(None)
+    assert knn.kneighbors(None).shape == (3, 3)  # the training rows, as it says
+
+
+def test_the_nearest_rows_are_those_of_one_row_and_a_label():
+    knn = NeighborLabels(1).fit(np.eye(3), np.eye(3))
+    with pytest.raises(ValueError, match="x must be one row; got 2"):
+        knn.nearest(np.eye(3)[:2], 0)
+    for label in (3, -1, 1.0, True, "a"):
+        with pytest.raises(ValueError, match=f"label must be a whole number from 0 to 2; got {label!r}"):
+            knn.nearest(np.eye(3)[:1], label)
 
 
 def test_not_fitted():
