@@ -8,6 +8,6 @@ makes out-of-fold scores, ``in_sample`` tells scores that are not.
 
 from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
-from adathresh.posthoc.threshold import AdaptiveThreshold, InSampleScoresWarning
+from adathresh.posthoc.threshold import AdaptiveThreshold, InSampleScoresWarning, LowCoverageWarning
 
-__all__ = ["AdaptiveThreshold", "Decision", "Explanation", "InSampleScoresWarning"]
+__all__ = ["AdaptiveThreshold", "Decision", "Explanation", "InSampleScoresWarning", "LowCoverageWarning"]

@@ -28,9 +28,9 @@ class Pairs(NamedTuple):
     shape: tuple[int, int]
     rows: np.ndarray
     labels: np.ndarray
-    logits: np.ndarray  # (n_pairs, n_models) logits of the base models; the lowest where a model has no score
-    share: np.ndarray | None  # (n_pairs,) neighbour share
-    affinity: np.ndarray | None  # (n_pairs,) similarity of row and label text
+    logits: np.ndarray  # (n_pairs, n_models) logits of the base models; -inf where a model has no score
+    share: np.ndarray | None  # (n_pairs, n_searches) neighbour shares
+    affinity: np.ndarray | None  # (n_pairs, n_texts) what label texts say of the row
 
     def take(self, keep: np.ndarray) -> Self:
         """Return some of the pairs.
@@ -68,8 +68,8 @@ class Pairs(NamedTuple):
 
 def gather_pairs(
     scores: MatrixLike | Sequence[MatrixLike],
-    local: MatrixLike | None,
-    affinity: MatrixLike | None,
+    local: MatrixLike | Sequence[MatrixLike] | None,
+    affinity: MatrixLike | Sequence[MatrixLike] | None,
     *,
     n_samples: int | None = None,
     n_labels: int | None = None,
@@ -80,8 +80,8 @@ def gather_pairs(
     ----------
     scores : matrix of shape (n_samples, n_labels), or list of such
         Probabilities of one or several base models.
-    local, affinity : sparse of shape (n_samples, n_labels), or None
-        Neighbour shares, and similarity of rows and label texts, both in [0, 1].
+    local, affinity : sparse of shape (n_samples, n_labels), list of such, or None
+        Neighbour shares, and what label texts say of the rows, all in [0, 1].
     n_samples, n_labels : int, optional
         The shape that other arguments require.
 
@@ -94,37 +94,41 @@ def gather_pairs(
     --------
     >>> pairs = gather_pairs(sp.csr_array([[0.0, 0.5]]), sp.csr_array([[0.25, 0.0]]), None)
     >>> pairs.labels, pairs.share
-    (array([0, 1]), array([0.25, 0.  ]))
+    (array([0, 1]), array([[0.25],
+           [0.  ]]))
     """
-    models = score_matrices(scores)
-    names = ["scores"] if len(models) == 1 else [f"scores[{i}]" for i in range(len(models))]
-    checked: list[Any] = []
-    for name, matrix in zip(names, models, strict=True):
-        sizes = {"n_samples": n_samples, "n_labels": n_labels}
-        checked.append(check_scores(matrix, name=name, probabilities=True, **sizes))
-        n_samples, n_labels = checked[0].shape
-    for name, matrix in (("local", local), ("affinity", affinity)):
-        if matrix is not None:
-            matrix = matrix if sp.issparse(matrix) else sp.csr_array(matrix)
-            sizes = {"n_samples": n_samples, "n_labels": n_labels}
-            matrix = check_scores(matrix, name=name, probabilities=True, **sizes)
-        checked.append(matrix)
-    where = [_positions(matrix) for matrix in checked]
-    found = _union([positions for positions in where if positions is not None])
-    columns = [_column(found, matrix, positions) for matrix, positions in zip(checked, where, strict=True)]
-    clipped = np.clip(np.column_stack(columns[:-2]), _SCORE_MARGIN, 1 - _SCORE_MARGIN)
-    shape = checked[0].shape
+    sizes = {"n_samples": n_samples, "n_labels": n_labels}
+    checked: dict[str, list[Any]] = {"scores": [], "local": [], "affinity": []}
+    for name, given in (("scores", scores), ("local", local), ("affinity", affinity)):
+        matrices = [] if given is None and name != "scores" else score_matrices(given)
+        for i, matrix in enumerate(matrices):
+            if name != "scores" and not sp.issparse(matrix):
+                matrix = sp.csr_array(matrix)
+            place = name if len(matrices) == 1 else f"{name}[{i}]"
+            checked[name].append(check_scores(matrix, name=place, probabilities=True, **sizes))
+            sizes = dict(zip(sizes, checked[name][0].shape, strict=True))
+    where = {name: [_positions(matrix) for matrix in matrices] for name, matrices in checked.items()}
+    found = _union([positions for parts in where.values() for positions in parts])
+
+    def columns(name, absent):
+        parts = zip(checked[name], where[name], strict=True)
+        values = [_column(found, matrix, positions, absent=absent) for matrix, positions in parts]
+        return np.column_stack(values) if values else None
+
+    given = columns("scores", -np.inf)
+    shape = checked["scores"][0].shape
     rows, labels = np.divmod(found, max(shape[1], 1))
-    return Pairs(shape, rows, labels, logit(clipped), *columns[-2:])
+    logits = np.where(np.isneginf(given), -np.inf, logit(np.clip(given, _SCORE_MARGIN, 1 - _SCORE_MARGIN)))
+    return Pairs(shape, rows, labels, logits, columns("local", 0.0), columns("affinity", 0.0))
 
 
 def score_matrices(scores: MatrixLike | Sequence[MatrixLike]) -> list[MatrixLike]:
-    """Return the scores of every base model: the given matrices, or the one that was given alone.
+    """Return the matrices of a signal: those of a list, or the one that was given alone.
 
     Parameters
     ----------
     scores : matrix of shape (n_samples, n_labels), or list of such
-        A list counts as several models if all it holds is two-dimensional.
+        A list counts as several matrices if all it holds is two-dimensional.
 
     Returns
     -------
@@ -144,8 +148,6 @@ def score_matrices(scores: MatrixLike | Sequence[MatrixLike]) -> list[MatrixLike
 
 def _positions(matrix):
     """Return row · n_labels + label of the stored pairs; of all pairs of an array."""
-    if matrix is None:
-        return None
     return row_major_positions(matrix) if sp.issparse(matrix) else np.arange(matrix.size)
 
 
@@ -157,13 +159,11 @@ def _union(parts):
     return merged[np.r_[True, merged[1:] != merged[:-1]][: len(merged)]]
 
 
-def _column(found, matrix, positions):
-    """Return the values of one signal at all pairs, 0 where it has none."""
-    if matrix is None:
-        return None
+def _column(found, matrix, positions, *, absent):
+    """Return the values of one signal at all pairs, ``absent`` where it has none."""
     values = matrix.data if sp.issparse(matrix) else matrix.ravel()
     if len(found) == len(positions):
         return values.astype(np.float64)
-    column = np.zeros(len(found))
+    column = np.full(len(found), absent)
     column[np.searchsorted(found, positions)] = values
     return column

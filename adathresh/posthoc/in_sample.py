@@ -37,8 +37,8 @@ def in_sample_signs(
 
     A label with one positive was never seen by a model that has not seen its row, and cannot lead it; and no
     model's highest score is true in all rows that it has not seen. The signs: of at least 20 labels with one
-    positive, that positive leads more than 95 %; of at least 100 rows, the highest score is true in more than
-    99.5 %.
+    positive, that positive leads more than 95 %; of at least 100 rows with labels, the highest score is true
+    in more than 99.5 %.
 
     Parameters
     ----------
@@ -63,22 +63,25 @@ def in_sample_signs(
     >>> in_sample_signs(rows, labels, np.ones(100), np.ones(100, dtype=bool), Y).what
     'the only positive row leads its label in 100% of the labels with one positive'
     """
-    n_samples, n_labels = Y.shape
+    n_labels = Y.shape[1]
+    n_labelled = np.count_nonzero(np.diff(Y.indptr))  # in other rows no score can be true
     single = np.bincount(Y.indices, minlength=n_labels) == 1
     best = np.full(n_labels, -np.inf)
     np.maximum.at(best, labels[~truth], scores[~truth])
     alone = np.flatnonzero(truth & single[labels])
     leading = alone[scores[alone] > best[labels[alone]]]
-    top = np.full(n_samples, -np.inf)
+    top = np.full(Y.shape[0], -np.inf)
     np.maximum.at(top, rows, scores)
     hits = np.flatnonzero(truth & (scores == top[rows]))
     n_hit = len(np.unique(rows[hits]))
     enough_labels = len(alone) >= _LEAST_SINGLETONS
-    enough_rows = n_labels > 1 and n_samples >= LEAST_ROWS
+    enough_rows = n_labels > 1 and n_labelled >= LEAST_ROWS
     if enough_labels and len(leading) > _IMPLAUSIBLE_SINGLETONS * len(alone):
         share = f"{len(leading) / len(alone):.0%}"
         what = f"the only positive row leads its label in {share} of the labels with one positive"
         return InSampleSigns(what, leading, True)
-    if enough_rows and n_hit > _IMPLAUSIBLE_TOP * n_samples:
-        return InSampleSigns(f"the highest score is true in {n_hit / n_samples:.1%} of the rows", hits, True)
+    if enough_rows and n_hit > _IMPLAUSIBLE_TOP * n_labelled:
+        return InSampleSigns(
+            f"the highest score is true in {n_hit / n_labelled:.1%} of the rows with labels", hits, True
+        )
     return InSampleSigns(None, hits[:0], enough_labels or enough_rows)

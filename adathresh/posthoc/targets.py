@@ -5,6 +5,7 @@ label is not fitted to its own few positives. Pairs are given as two arrays, lab
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, rank, running_sum
 from adathresh.utils.validation import falling_by_label
@@ -20,11 +21,11 @@ TARGETS = (
 )
 """What :func:`label_thresholds` can aim at."""
 
-MICRO_WEIGHT = 0.01
+MICRO_WEIGHT = 0.2
 """What micro-F1 counts beside macro-F1 under the target "macro_f1"; no more expected macro-F1 is given up.
 
-Without it a label whose scores tell nothing is predicted for very many rows, because any true positive raises
-its F1 by a little.
+The last little of macro-F1 is dear: without micro-F1 a label whose scores tell nothing is predicted for very
+many rows, because any true positive raises its F1 by a little.
 """
 
 _TAKES_VALUE = {"macro_micro_f1": "the weight of micro-F1 beside macro-F1, at least 0 (default 1)"}
@@ -90,6 +91,7 @@ def label_thresholds(
     n_labels: int,
     n_rows: int,
     evaluation_rows: float,
+    uncovered: npt.ArrayLike = 0.0,
 ) -> np.ndarray:
     """Return the threshold of every label that is best in expectation.
 
@@ -109,6 +111,8 @@ def label_thresholds(
         Number of rows that the pairs come from.
     evaluation_rows : float
         Number of rows over which macro-F1 will be taken.
+    uncovered : array-like of shape (n_labels,), default=0
+        Expected positives of each label outside the pairs: no threshold finds them, but F1 counts them.
 
     Returns
     -------
@@ -126,16 +130,45 @@ def label_thresholds(
         return np.full(n_labels, value / (1 + value))
     if target in ("micro_f1", "precision"):
         everything = np.zeros_like(labels)
-        path = _Path(everything, probability, 1)
+        path = _Path(everything, probability, 1, np.sum(uncovered))
         threshold = path.f1_thresholds(np.inf) if target == "micro_f1" else path.precision_thresholds(value)
         return np.full(n_labels, threshold[0])
-    path = _Path(labels, probability, n_labels)
+    path = _Path(labels, probability, n_labels, uncovered)
     if target == "label_precision":
         return path.precision_thresholds(value)
     weight = MICRO_WEIGHT if target == "macro_f1" else 1.0 if value is None else value
     scale = evaluation_rows / n_rows
     thresholds = path.f1_thresholds(scale)
     return path.compromise(thresholds, scale, weight) if weight else thresholds
+
+
+def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Estimate which share of a label's positives are no candidates, from all labels of its frequency.
+
+    A label's own count says little where it has few positives; labels whose numbers of positives have the
+    same number of binary digits share one estimate.
+
+    Parameters
+    ----------
+    positives : numpy.ndarray of int, shape (n_labels,)
+        Number of positives of each label.
+    covered : numpy.ndarray of int, shape (n_labels,)
+        How many of them are candidates.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_labels,)
+        Shares in [0, 1]; 0 for a label without positives.
+
+    Examples
+    --------
+    >>> uncovered_share(np.array([0, 1, 2, 3]), np.array([0, 1, 1, 1]))
+    array([0. , 0. , 0.6, 0.6])
+    """
+    digits = np.frexp(positives)[1]
+    of_digits = np.bincount(digits, weights=positives)
+    missing = of_digits - np.bincount(digits, weights=covered)
+    return np.divide(missing, of_digits, out=np.zeros_like(missing), where=of_digits > 0)[digits]
 
 
 def expected_f1(true: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -173,12 +206,13 @@ def expected_f1(true: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.nda
 class _Path:
     """Every possible threshold of every label: pairs ordered by label and falling probability."""
 
-    def __init__(self, labels, probability, n_labels):
+    def __init__(self, labels, probability, n_labels, uncovered):
         order = falling_by_label(labels, probability)
         self.labels, self.p = labels[order], probability[order].astype(np.float64)
         self.n_labels = n_labels
         self.rank = rank(self.labels, n_labels)
-        self.totals = np.bincount(self.labels, weights=self.p, minlength=n_labels)
+        self.covered = np.bincount(self.labels, weights=self.p, minlength=n_labels)
+        self.totals = self.covered + uncovered
         # long double: the running sum crosses all labels, and small probabilities must survive in it
         self.true = running_sum(self.labels, self.p.astype(np.longdouble), n_labels).astype(np.float64)
 
@@ -226,7 +260,7 @@ class _Path:
     def compromise(self, thresholds, scale, weight):
         """Raise macro-F1 + ``weight`` micro-F1 from macro-F1's thresholds on, one round after the other."""
         best, reached = thresholds, -np.inf
-        if not self.totals.any():
+        if not self.covered.any():
             return best
         for _ in range(_MICRO_ROUNDS):
             above = self.p > thresholds[self.labels]
@@ -242,7 +276,7 @@ class _Path:
             thresholds = (of_micro * micro - of_macro * by_other) / (
                 2 * of_micro + of_macro * (by_true - 2 * by_other)
             )
-        return np.where(self.totals > 0, best, np.inf)
+        return np.where(self.covered > 0, best, np.inf)
 
     def _label_f1(self, true, other):
         """Return expected F1 and derivatives of every label; quotients where many positives are expected."""

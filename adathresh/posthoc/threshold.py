@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from typing import Literal, Self
 
@@ -10,27 +10,30 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from adathresh.posthoc.candidates import LOWEST_LOGIT, gather_pairs, score_matrices
 from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation, shapley_value
-from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
+from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion
 from adathresh.posthoc.in_sample import in_sample_signs
-from adathresh.posthoc.targets import check_target, label_thresholds
+from adathresh.posthoc.targets import check_target, label_thresholds, uncovered_share
 from adathresh.signals.idf import LabelIDF
 from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, container_of, like_input, row_major_positions
 
-_FUSIONS = {"boosted": BoostedFusion, "linear": LinearFusion}
+_FUSIONS = {"auto": AverageFusion, "boosted": BoostedFusion, "linear": LinearFusion}
 # Pairs that the pooled model is fitted on; beyond that, negatives are drawn and weighted.
 _MAX_PAIRS = 400_000
-# Fewer true or false pairs than this cannot tell which fusion is better; trees would not be.
-_FEW_PAIRS = 50
-# Part of the rows on which the two fusions are compared.
-_COMPARED_ROWS = 1 / 3
+# With fewer true or false pairs than this "auto" does without trees.
+_FEW_PAIRS = 150
+# A pair without a score counts as one at this quantile of the scored pairs; lower ones are raised to it. Far
+# below all scores it would bend the linear fusion, wherever neighbours or texts bring in pairs of their own.
+_LOWEST_QUANTILE = 0.01
+# Where candidates hold fewer of the positives, most of what can be had is lost before any threshold.
+_LOW_COVERAGE = 0.4
 # Fused logits that are no further apart are taken for equal under a budget.
 _TIE = 1e-9
 
@@ -42,6 +45,16 @@ class InSampleScoresWarning(UserWarning):
     --------
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", InSampleScoresWarning)  # so that such scores are refused
+    """
+
+
+class LowCoverageWarning(UserWarning):
+    """The candidate pairs given to ``fit`` hold fewer than two fifths of the true pairs.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", LowCoverageWarning)  # if no more scores can be had
     """
 
 
@@ -66,16 +79,15 @@ class AdaptiveThreshold(BaseEstimator):
     target : str, default="macro_f1"
         What the label sets are to be good for: "macro_f1", "micro_f1", "macro_micro_f1", a given "precision"
         over all predicted pairs or "label_precision" in every label, at most a given "budget" of labels a
-        row, or the least "cost". Under "macro_f1", micro-F1 counts one hundredth: otherwise labels that
-        nothing is known about would be predicted for every row.
+        row, or the least "cost". Under "macro_f1", micro-F1 counts one fifth: the last little of macro-F1
+        would cost much of it.
     target_value : float, optional
         The weight of micro-F1 beside macro-F1 under "macro_micro_f1" (default 1; 0 is macro-F1 alone), the
         precision, the number of labels a row, or the cost of a false positive in units of that of a false
         negative.
     fusion : {"auto", "boosted", "linear"}, default="auto"
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
-        ``coef_`` can be read; "auto" fits both on two thirds of the rows and takes the one with the smaller
-        log-loss on the others.
+        ``coef_`` can be read; "auto" averages both, where there are pairs enough for trees.
     evaluation_rows : int, optional
         Number of rows over which macro-F1 will be taken; None: as many as are fitted. The fewer rows, the
         fewer positives of a rare label, and the lower its best threshold.
@@ -86,12 +98,16 @@ class AdaptiveThreshold(BaseEstimator):
 
     Attributes
     ----------
-    fusion_ : BoostedFusion or LinearFusion
+    fusion_ : AverageFusion, BoostedFusion or LinearFusion
         The pooled model.
     effects_ : LabelEffects
         Each label's own correction.
     label_thresholds_ : numpy.ndarray of shape (n_labels,)
         Threshold of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
+    fitted_probabilities_ : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Fused probabilities of the candidate pairs of the fitted rows, from which thresholds are chosen.
+    coverage_ : float
+        Share of the fitted rows' true pairs that are candidates: no threshold can predict the others.
     idf_ : LabelIDF
         The global signal.
     impossible_ : numpy.ndarray of int
@@ -130,8 +146,8 @@ class AdaptiveThreshold(BaseEstimator):
         scores: MatrixLike | Sequence[MatrixLike],
         Y: MatrixLike,
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
         Y_train: MatrixLike | None = None,
         folds: npt.ArrayLike | None = None,
     ) -> Self:
@@ -144,11 +160,13 @@ class AdaptiveThreshold(BaseEstimator):
             below every stored score.
         Y : array-like or sparse of shape (n_samples, n_labels)
             Labels of the same rows, 0 or 1.
-        local : sparse of shape (n_samples, n_labels), optional
+        local : sparse of shape (n_samples, n_labels), or list of such, optional
             Neighbour shares of the same rows, each row left out of its own neighbours
-            (``NeighborLabels.fit_transform``).
-        affinity : sparse of shape (n_samples, n_labels), optional
-            Similarity of row and label text in [0, 1] (``LabelAffinity.transform``).
+            (``NeighborLabels.fit_transform``). For cross-fitted scores give that method the folds as groups:
+            neighbours then come from the rows that the model was trained on.
+        affinity : sparse of shape (n_samples, n_labels), or list of such, optional
+            What label texts say of the rows, in [0, 1]: similarities (``LabelAffinity.transform``),
+            out-of-fold precision of mentions (``LabelMentions.fit_transform``).
         Y_train : array-like or sparse of shape (n_training_samples, n_labels), optional
             Labels of the rows that the base model was trained on, where these are others than the fitted
             ones. They tell how rare each label was for the model.
@@ -171,74 +189,58 @@ class AdaptiveThreshold(BaseEstimator):
         -----
         InSampleScoresWarning
             If the scores are implausibly good for rows that the base model has not seen.
+        LowCoverageWarning
+            If the candidate pairs hold fewer than two fifths of the true ones.
         """
         self._check_parameters()
-        pairs, fused = self._fit_fused(scores, Y, local, affinity, Y_train, folds)
-        self.label_thresholds_ = self._best_label_thresholds(
-            pairs, fused, self.evaluation_rows or pairs.shape[0]
-        )
+        self._fit_fused(scores, Y, local, affinity, Y_train, folds)
+        self._choose_thresholds()
         return self
 
-    def fit_targets(
-        self,
-        targets: Mapping[str, float | None],
-        scores: MatrixLike | Sequence[MatrixLike],
-        Y: MatrixLike,
-        *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
-        Y_train: MatrixLike | None = None,
-        folds: npt.ArrayLike | None = None,
-    ) -> dict[str, Self]:
-        """Fit the fusion once, and the thresholds for several targets.
-
-        Each rule is what ``fit`` gives for its target, in less time.
+    def retarget(
+        self, target: str, target_value: float | None = None, *, evaluation_rows: int | None = None
+    ) -> Self:
+        """Return a rule for another target, in the time that choosing thresholds takes.
 
         Parameters
         ----------
-        targets : dict of str to float or None
-            The targets, each with its ``target_value``; None where it takes none.
-        scores, Y : matrices of shape (n_samples, n_labels)
-            As in ``fit``.
-        local, affinity, Y_train, folds : optional
-            As in ``fit``.
+        target : str
+            The other target.
+        target_value : float, optional
+            Its value, where it takes one.
+        evaluation_rows : int, optional
+            As in the class; None: as this rule has it.
 
         Returns
         -------
-        dict of str to AdaptiveThreshold
-            A fitted rule for each target; all share one fusion. This one stays as it is.
+        AdaptiveThreshold
+            What ``fit`` would give for that target; it shares the fusion with this one, which stays as it is.
 
         Raises
         ------
         ValueError
-            As in ``fit``, and for a target that is unknown or has a wrong value.
+            If the target is unknown or its value wrong.
 
-        Warns
-        -----
-        InSampleScoresWarning
-            As in ``fit``.
+        Examples
+        --------
+        >>> rule = AdaptiveThreshold().fit([[0.9], [0.7], [0.4], [0.1]], [[1], [1], [0], [0]])
+        >>> rule.retarget("cost", 4).label_thresholds_
+        array([0.8])
         """
-        fitted = clone(self)
-        rules = {
-            target: clone(self).set_params(target=target, target_value=value)
-            for target, value in targets.items()
-        }
-        for rule in rules.values():
-            rule._check_parameters()
-        pairs, fused = fitted._fit_fused(scores, Y, local, affinity, Y_train, folds)
-        for rule in rules.values():
-            vars(rule).update(vars(fitted) | rule.get_params())  # all that is fitted, its own parameters
-            rule.label_thresholds_ = rule._best_label_thresholds(
-                pairs, fused, self.evaluation_rows or pairs.shape[0]
-            )
-        return rules
+        check_is_fitted(self, "label_thresholds_")
+        other = copy.copy(self).set_params(target=target, target_value=target_value)
+        if evaluation_rows is not None:
+            other.set_params(evaluation_rows=evaluation_rows)
+        other._check_parameters()
+        other._choose_thresholds()
+        return other
 
     def decide(
         self,
         scores: MatrixLike | Sequence[MatrixLike],
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
     ) -> Decision:
         """Return label sets, probabilities, margins and thresholds, from one pass over the pairs.
 
@@ -246,7 +248,7 @@ class AdaptiveThreshold(BaseEstimator):
         ----------
         scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``.
-        local, affinity : sparse of shape (n_samples, n_labels), optional
+        local, affinity : sparse of shape (n_samples, n_labels), or lists of such, optional
             The other signals; required where ``fit`` had them.
 
         Returns
@@ -269,8 +271,8 @@ class AdaptiveThreshold(BaseEstimator):
         self,
         scores: MatrixLike | Sequence[MatrixLike],
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
     ) -> Matrix:
         """Return the label sets.
 
@@ -278,10 +280,10 @@ class AdaptiveThreshold(BaseEstimator):
         ----------
         scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``.
-        local : sparse of shape (n_samples, n_labels), optional
+        local : sparse of shape (n_samples, n_labels), or list of such, optional
             Neighbour shares (``NeighborLabels.transform``); required where ``fit`` had them.
-        affinity : sparse of shape (n_samples, n_labels), optional
-            Similarity of row and label text; required where ``fit`` had it.
+        affinity : sparse of shape (n_samples, n_labels), or list of such, optional
+            What label texts say of the rows; required where ``fit`` had it.
 
         Returns
         -------
@@ -296,8 +298,8 @@ class AdaptiveThreshold(BaseEstimator):
         self,
         scores: MatrixLike | Sequence[MatrixLike],
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
     ) -> sp.csr_array:
         """Return the fused probabilities of the candidate pairs.
 
@@ -305,7 +307,7 @@ class AdaptiveThreshold(BaseEstimator):
         ----------
         scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``.
-        local, affinity : sparse of shape (n_samples, n_labels), optional
+        local, affinity : sparse of shape (n_samples, n_labels), or lists of such, optional
             The other signals; required where ``fit`` had them.
 
         Returns
@@ -320,8 +322,8 @@ class AdaptiveThreshold(BaseEstimator):
         self,
         scores: MatrixLike | Sequence[MatrixLike],
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
     ) -> sp.csr_array:
         """Return by how much the fused logit exceeds its threshold; positive means predicted.
 
@@ -329,7 +331,7 @@ class AdaptiveThreshold(BaseEstimator):
         ----------
         scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``.
-        local, affinity : sparse of shape (n_samples, n_labels), optional
+        local, affinity : sparse of shape (n_samples, n_labels), or lists of such, optional
             The other signals; required where ``fit`` had them.
 
         Returns
@@ -345,8 +347,8 @@ class AdaptiveThreshold(BaseEstimator):
         self,
         scores: MatrixLike | Sequence[MatrixLike],
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
     ) -> sp.csr_array:
         """Return θ_l(x) of the candidate pairs: the base logit above which the label is predicted.
 
@@ -355,7 +357,7 @@ class AdaptiveThreshold(BaseEstimator):
         scores : matrix of shape (n_samples, n_labels), or list of such
             Probabilities in [0, 1], as in ``fit``; thresholds are those of the first base model and do not
             depend on its scores, but for the other labels' under a budget or a transductive threshold.
-        local, affinity : sparse of shape (n_samples, n_labels), optional
+        local, affinity : sparse of shape (n_samples, n_labels), or lists of such, optional
             The other signals; required where ``fit`` had them.
 
         Returns
@@ -372,8 +374,8 @@ class AdaptiveThreshold(BaseEstimator):
         scores: MatrixLike | Sequence[MatrixLike],
         label: int,
         *,
-        local: MatrixLike | None = None,
-        affinity: MatrixLike | None = None,
+        local: MatrixLike | Sequence[MatrixLike] | None = None,
+        affinity: MatrixLike | Sequence[MatrixLike] | None = None,
     ) -> Explanation:
         """Split the decision about one label of one row into its terms.
 
@@ -383,7 +385,7 @@ class AdaptiveThreshold(BaseEstimator):
             Probabilities of one row, as in ``fit``.
         label : int
             The label.
-        local, affinity : sparse of shape (1, n_labels), optional
+        local, affinity : sparse of shape (1, n_labels), or lists of such, optional
             The other signals; required where ``fit`` had them.
 
         Returns
@@ -418,7 +420,8 @@ class AdaptiveThreshold(BaseEstimator):
         rarity = fused[0] - sum(terms.values())
         return Explanation(
             label=int(label),
-            score=float(expit(pair.logits[0, 0])),
+            # as given: in the pair it may have been raised to the lowest
+            score=float(sp.csr_array(score_matrices(scores)[0])[0, label]),
             threshold=float(threshold),
             base_term=terms["base"],
             rarity_term=float(rarity),
@@ -431,22 +434,26 @@ class AdaptiveThreshold(BaseEstimator):
     def _check_parameters(self):
         """Raise for parameters out of range."""
         check_target(self.target, self.target_value)
-        if self.fusion not in ("auto", *_FUSIONS):
+        if self.fusion not in _FUSIONS:
             raise ValueError(f'fusion must be "auto", "boosted" or "linear"; got {self.fusion!r}.')
         if self.evaluation_rows is not None and self.evaluation_rows < 1:
             raise ValueError(f"evaluation_rows must be at least 1; got {self.evaluation_rows!r}.")
 
     def _fit_fused(self, scores, Y, local, affinity, Y_train, folds):
-        """Fit everything but the thresholds; return the pairs and their fused probabilities."""
+        """Fit everything but the thresholds."""
         Y = check_labels(Y)
         self.n_labels_ = Y.shape[1]
         if Y_train is not None and folds is not None:
             raise ValueError(
                 "Give Y_train (a model trained on other rows) or folds (cross-fitted), not both."
             )
-        self._uses = {"local": local is not None, "affinity": affinity is not None}
         pairs = gather_pairs(scores, local, affinity, n_samples=Y.shape[0], n_labels=Y.shape[1])
-        self._n_models = pairs.logits.shape[1]
+        self._uses = {"scores": pairs.logits.shape[1]} | {
+            name: 0 if columns is None else columns.shape[1]
+            for name, columns in (("local", pairs.share), ("affinity", pairs.affinity))
+        }
+        self.lowest_logits_ = _lowest_logits(pairs)
+        pairs = self._raised(pairs)
         truth = np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
         if truth.all() or not truth.any():
             raise ValueError(
@@ -455,6 +462,7 @@ class AdaptiveThreshold(BaseEstimator):
             )
         if Y_train is None:
             _warn_if_in_sample(pairs, truth, Y)
+        self._count_uncovered(pairs, truth, Y)
         labels_seen = Y if Y_train is None else check_labels(Y_train, name="Y_train", n_labels=Y.shape[1])
         self.idf_ = LabelIDF().fit(labels_seen)
         self._find_impossible(known=Y_train is not None or folds is not None)
@@ -462,7 +470,25 @@ class AdaptiveThreshold(BaseEstimator):
         self._fit_fusion(pairs, idf, truth)
         raw = self.fusion_.decide(pairs, idf)
         self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
-        return pairs, expit(self.effects_.apply(raw, pairs.labels))
+        self.fitted_probabilities_ = pairs.matrix(expit(self.effects_.apply(raw, pairs.labels)))
+
+    def _raised(self, pairs):
+        """Raise the lowest scores, and those that are not there, to where the scored pairs begin."""
+        return pairs._replace(logits=np.maximum(pairs.logits, self.lowest_logits_))
+
+    def _count_uncovered(self, pairs, truth, Y):
+        """Count the positives that are no candidates, and estimate how many a row will have."""
+        positives = np.bincount(Y.indices, minlength=self.n_labels_)
+        covered = np.bincount(pairs.labels[truth], minlength=self.n_labels_)
+        self.coverage_ = float(covered.sum() / positives.sum())
+        self._uncovered_a_row = positives * uncovered_share(positives, covered) / Y.shape[0]
+        if self.coverage_ < _LOW_COVERAGE:
+            warnings.warn(
+                f"Only {self.coverage_:.0%} of the true pairs have a score, a neighbour share or a text "
+                "similarity; the others cannot be predicted. Give more scores a row.",
+                LowCoverageWarning,
+                stacklevel=4,
+            )
 
     def _find_impossible(self, *, known):
         """Name the labels that can never be predicted, if it is known what the model was trained on."""
@@ -479,7 +505,8 @@ class AdaptiveThreshold(BaseEstimator):
         keep, weight = _draw(truth, rng)
         data = pairs.take(keep), idf[keep], truth[keep], weight[keep]
         seed = rng.randint(2**31 - 1)
-        kind = _FUSIONS.get(self.fusion) or _better_fusion(*data, rng=rng)
+        few = min(truth.sum(), (~truth).sum()) < _FEW_PAIRS
+        kind = LinearFusion if few and self.fusion == "auto" else _FUSIONS[self.fusion]
         self.fusion_ = kind().fit(*data, random_state=seed)
 
     def _fused(self, pairs):
@@ -496,21 +523,35 @@ class AdaptiveThreshold(BaseEstimator):
             return fused, np.where(never, np.inf, found)
         thresholds = self.label_thresholds_
         if self.transductive and pairs.shape[0]:
-            thresholds = self._best_label_thresholds(pairs, expit(fused), pairs.shape[0])
+            probabilities = pairs.matrix(expit(fused))
+            thresholds = self._best_label_thresholds(probabilities, evaluation_rows=pairs.shape[0])
         return fused, logit(np.clip(thresholds, 0, 1))[pairs.labels]
 
-    def _best_label_thresholds(self, pairs, fused, evaluation_rows):
+    def _choose_thresholds(self):
+        """Choose the thresholds for the target on the fitted rows."""
+        probabilities = self.fitted_probabilities_
+        rows = self.evaluation_rows or probabilities.shape[0]
+        self.label_thresholds_ = self._best_label_thresholds(probabilities, evaluation_rows=rows)
+        self._chosen_for = self._aim()
+
+    def _aim(self):
+        """Return the parameters that the thresholds depend on."""
+        return self.target, self.target_value, self.evaluation_rows
+
+    def _best_label_thresholds(self, probabilities, *, evaluation_rows):
         """Return the threshold of every label that is best for the target in expectation."""
         if self.target == "budget":
             return np.full(self.n_labels_, np.nan)
+        n_rows = probabilities.shape[0]
         thresholds = label_thresholds(
             self.target,
             self.target_value,
-            pairs.labels,
-            fused,
+            probabilities.indices,
+            probabilities.data,
             n_labels=self.n_labels_,
-            n_rows=pairs.shape[0],
+            n_rows=n_rows,
             evaluation_rows=evaluation_rows,
+            uncovered=self._uncovered_a_row * n_rows,
         )
         thresholds[self.impossible_] = np.inf
         return thresholds
@@ -518,15 +559,17 @@ class AdaptiveThreshold(BaseEstimator):
     def _base_thresholds(self, pairs, fused_thresholds):
         """Solve for the base logits at which the fused logits meet their thresholds; return them as CSR."""
         uncorrected = self.effects_.undo(fused_thresholds, pairs.labels)
-        return pairs.matrix(self.fusion_.threshold(pairs, self._idf(pairs), uncorrected))
+        found = self.fusion_.threshold(pairs, self._idf(pairs), uncorrected)
+        # below the lowest logit all scores are taken for that one
+        return pairs.matrix(np.where(found < self.lowest_logits_[0], -np.inf, found))
 
     def _shapley(self, pair):
         """Return the Shapley values of the signals, against a pair without any."""
         mean_idf = np.array([self.idf_.idf_.mean()])
         nothing = pair._replace(
-            logits=np.full_like(pair.logits, LOWEST_LOGIT),
-            share=None if pair.share is None else np.zeros(1),
-            affinity=None if pair.affinity is None else np.zeros(1),
+            logits=np.broadcast_to(self.lowest_logits_, pair.logits.shape),
+            share=None if pair.share is None else np.zeros_like(pair.share),
+            affinity=None if pair.affinity is None else np.zeros_like(pair.affinity),
         )
         players = {"base": "logits", "share": "share", "affinity": "affinity"}
         players = {player: field for player, field in players.items() if getattr(pair, field) is not None}
@@ -544,17 +587,24 @@ class AdaptiveThreshold(BaseEstimator):
     def _checked_pairs(self, scores, local, affinity):
         """Return the candidate pairs of rows to be predicted."""
         check_is_fitted(self, "label_thresholds_")
+        if self._aim() != self._chosen_for:
+            raise ValueError(
+                "target, target_value or evaluation_rows was changed after fit; fit again, or use "
+                "retarget(), which returns a rule for another target at once."
+            )
         given = {"local": local, "affinity": affinity}
         sources = {"local": "NeighborLabels.transform(X)", "affinity": "LabelAffinity.transform(X)"}
-        for name, used in self._uses.items():
-            if used and given[name] is None:
-                raise ValueError(f"fit was given {name}; pass {name}={sources[name]} here too.")
-            if not used:
+        for name, source in sources.items():
+            if self._uses[name] and given[name] is None:
+                raise ValueError(f"fit was given {name}; pass {name}={source} here too.")
+            if not self._uses[name]:
                 given[name] = None
-        n_models = len(score_matrices(scores))
-        if n_models != self._n_models:
-            raise ValueError(f"fit had the scores of {self._n_models} base models; got {n_models}.")
-        return gather_pairs(scores, given["local"], given["affinity"], n_labels=self.n_labels_)
+        for name, matrices in {"scores": scores, **given}.items():
+            n_given = 0 if matrices is None else len(score_matrices(matrices))
+            if n_given != self._uses[name]:
+                raise ValueError(f"fit had {self._uses[name]} matrices of {name}; got {n_given}.")
+        pairs = gather_pairs(scores, given["local"], given["affinity"], n_labels=self.n_labels_)
+        return self._raised(pairs)
 
 
 def _label_sets(pairs, predicted, scores):
@@ -575,18 +625,13 @@ def _draw(truth, rng):
     return keep, weight
 
 
-def _better_fusion(pairs, idf, truth, weight, *, rng):
-    """Compare the fusions by their log-loss on a part of the rows that they were not fitted on."""
-    held_out = (rng.random_sample(pairs.shape[0]) < _COMPARED_ROWS)[pairs.rows]
-    fit, check = ~held_out, held_out
-    if min((truth[part] == value).sum() for part in (fit, check) for value in (True, False)) < _FEW_PAIRS:
-        return LinearFusion
-    losses = {}
-    for kind in _FUSIONS.values():
-        fusion = kind().fit(pairs.take(fit), idf[fit], truth[fit], weight[fit], random_state=0)
-        g = fusion.decide(pairs.take(check), idf[check])
-        losses[kind] = np.average(np.logaddexp(0, np.where(truth[check], -g, g)), weights=weight[check])
-    return min(losses, key=losses.get)
+def _lowest_logits(pairs):
+    """Return the logit that counts as the lowest of each base model."""
+    lowest = []
+    for column in pairs.logits.T:
+        scored = column[np.isfinite(column)]
+        lowest.append(np.quantile(scored, _LOWEST_QUANTILE, method="lower") if len(scored) else LOWEST_LOGIT)
+    return np.array(lowest)
 
 
 def _fold_idf(pairs, Y, folds):
