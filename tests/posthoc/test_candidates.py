@@ -33,21 +33,45 @@ def test_sparse_signals_are_united_by_hand():
     affinity = sparse({(0, 0): 0.125, (2, 0): 0.5})
     pairs = gather_pairs(scores, local, affinity)
     assert list(zip(pairs.rows, pairs.labels, strict=True)) == [(0, 0), (0, 1), (0, 3), (2, 0), (2, 2)]
-    np.testing.assert_allclose(pairs.logits[:, 0], [LOWEST, 0, LOWEST, logit(0.9), LOWEST], atol=1e-12)
-    np.testing.assert_array_equal(pairs.share, [0, 0.25, 0, 0, 1])
-    np.testing.assert_array_equal(pairs.affinity, [0.125, 0, 0, 0.5, 0])
+    np.testing.assert_allclose(pairs.logits[:, 0], [-np.inf, 0, LOWEST, logit(0.9), -np.inf], atol=1e-12)
+    np.testing.assert_array_equal(pairs.share, [[0], [0.25], [0], [0], [1]])
+    np.testing.assert_array_equal(pairs.affinity, [[0.125], [0], [0], [0.5], [0]])
 
 
-def test_several_models_against_a_loop():
+@pytest.mark.parametrize(("models", "searches", "texts"), [(2, 1, 1), (1, 2, 3), (1, 0, 2), (3, 2, 0)])
+def test_several_matrices_of_every_signal_against_a_loop(models, searches, texts):
     rng = np.random.default_rng(0)
-    given = [rng.random((20, 6)) * (rng.random((20, 6)) < 0.3) for _ in range(4)]
-    models, (local, affinity) = [sp.csr_array(x) for x in given[:2]], [sp.csr_array(x) for x in given[2:]]
-    pairs = gather_pairs(models, local, affinity)
+    total = models + searches + texts
+    given = [rng.random((20, 6)) * (rng.random((20, 6)) < 0.3) for _ in range(total)]
+    scores, local, affinity = np.split(np.array(given), [models, models + searches])
+    # the second matrix of a signal dense, all others sparse; a dense score brings up every pair
+    listed = [
+        [x if signal is not scores and i == 1 else sp.csr_array(x) for i, x in enumerate(signal)] or None
+        for signal in (scores, local, affinity)
+    ]
+    pairs = gather_pairs(*listed)
     expected = [(i, j) for i in range(20) for j in range(6) if any(x[i, j] for x in given)]
     assert list(zip(pairs.rows, pairs.labels, strict=True)) == expected
-    for place, (i, j) in enumerate(expected):
-        np.testing.assert_allclose(pairs.logits[place], [logit(max(x[i, j], 1e-6)) for x in given[:2]])
-        assert (pairs.share[place], pairs.affinity[place]) == (given[2][i, j], given[3][i, j])
+    at = tuple(np.transpose(expected))
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(pairs.logits, np.column_stack([logit(x[at]) for x in scores]))
+    for found, signal in ((pairs.share, local), (pairs.affinity, affinity)):
+        if len(signal):
+            np.testing.assert_array_equal(found, np.column_stack([x[at] for x in signal]))
+        else:
+            assert found is None
+
+
+def test_a_matrix_alone_is_a_list_of_one():
+    rng = np.random.default_rng(0)
+    given = [sp.csr_array(rng.random((5, 4)) * (rng.random((5, 4)) < 0.4)) for _ in range(3)]
+    for a, b in zip(gather_pairs(*given), gather_pairs(*[[x] for x in given]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_stored_zero_is_a_score_and_no_score_lies_below_it():
+    pairs = gather_pairs(sparse({(0, 0): 0.0}), sparse({(0, 1): 0.5}), None)
+    assert pairs.logits.ravel().tolist() == [LOWEST, -np.inf]
 
 
 def test_one_dense_model_brings_up_every_pair_of_a_sparse_one():
@@ -63,7 +87,7 @@ def test_every_container_gives_the_same_pairs(form):
     pairs, again = gather_pairs(scores, None, None), gather_pairs(form(scores), form(scores), None)
     for a, b in zip(pairs[1:4], again[1:4], strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(again.share, scores.ravel())
+    np.testing.assert_array_equal(again.share, scores.ravel()[:, None])
 
 
 def test_unsorted_input_is_sorted_in_a_copy():
@@ -79,8 +103,8 @@ def test_unsorted_input_is_sorted_in_a_copy():
 def test_no_pairs(shape, form):
     pairs = gather_pairs(form(np.zeros(shape)), sp.csr_array(shape), None)
     assert pairs.shape == shape
-    assert len(pairs.rows) == len(pairs.labels) == len(pairs.share) == 0
-    assert pairs.logits.shape == (0, 1)
+    assert len(pairs.rows) == len(pairs.labels) == 0
+    assert pairs.logits.shape == pairs.share.shape == (0, 1)
     assert pairs.matrix(np.zeros(0)).shape == shape
 
 
@@ -90,7 +114,7 @@ def test_take_and_matrix():
     assert isinstance(some, Pairs)
     assert some.shape == pairs.shape
     np.testing.assert_array_equal(some.labels, [1, 3])
-    np.testing.assert_array_equal(some.share, [0.25, 0])
+    np.testing.assert_array_equal(some.share, [[0.25], [0]])
     assert some.affinity is None
     matrix = some.matrix(np.array([0.0, 7.0]))
     assert matrix.nnz == 2  # the 0 stays stored
@@ -127,6 +151,10 @@ TWICE = sp.coo_array((np.array([0.5, 0.4]), (np.array([1, 1]), np.array([2, 2]))
         ((ONES, None, ONES[1:]), "affinity has 2 rows but 3 were expected"),
         ((ONES, None, -ONES), r"affinity must be probabilities in \[0, 1\]"),
         ((ONES, None, np.inf * ONES), "affinity must be finite"),
+        ((ONES, [ONES, ONES[1:]], None), r"local\[1\] has 2 rows but 3 were expected"),
+        ((ONES, [2 * ONES, ONES], None), r"local\[0\] must be probabilities in \[0, 1\]"),
+        ((ONES, None, [ONES, ONES[:, 1:]]), r"affinity\[1\] has 3 labels but 4 were expected"),
+        ((ONES, [], None), "local"),
     ],
 )
 def test_refuses(given, message):

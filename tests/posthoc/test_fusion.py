@@ -7,19 +7,21 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from adathresh.posthoc.candidates import Pairs
-from adathresh.posthoc.fusion import BoostedFusion, LabelEffects, LinearFusion
+from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion, first_step
 
-FUSIONS = [LinearFusion, BoostedFusion]
+FUSIONS = [LinearFusion, BoostedFusion, AverageFusion]
 SIGNALS = ["model 1", "model 2", "share", "affinity"]
 
 
-def make_pairs(seed=0, n=3000, models=2, share=True, affinity=True):
+def make_pairs(seed=0, n=3000, models=2, share=1, affinity=1):
     """Pairs with every signal, their rarity, truth and weight; scores are clipped and shares often 0."""
     rng = np.random.default_rng(seed)
-    logits = np.clip(rng.normal(-2, 2.5, (n, models)), logit(1e-6), 4)
-    shares, similarity = (np.round(rng.random(n), 2) * (rng.random(n) < 0.4) for _ in range(2))
+    logits = np.clip(rng.normal(-2, 2.5, (n, models)), -6, 4)
+    size = (n, share + affinity)
+    shares, similarity = np.split(np.round(rng.random(size), 2) * (rng.random(size) < 0.4), [share], axis=1)
     idf = rng.choice([0.5, 2.0, 4.0, 6.0], n)
-    g = logits.mean(axis=1) + 2 * shares + similarity - 0.2 * idf + (logits[:, 0] > 0)
+    g = logits.mean(axis=1) - 0.2 * idf + (logits[:, 0] > 0)
+    g += 2 * shares.sum(axis=1) + similarity.sum(axis=1)
     pairs = Pairs(
         (n, 1),
         np.arange(n),
@@ -37,24 +39,33 @@ def fitted(kind, *data):
 
 def documented_columns(pairs, idf):
     """The columns that the class names."""
-    q = logit(np.clip(pairs.share, 0.01, 0.99))
     z1, z2 = pairs.logits.T
+    k1, k2 = pairs.share.T
+    a1, a2 = pairs.affinity.T
+    q1, q2, b1, b2 = (logit(np.clip(x, 0.01, 0.99)) for x in (k1, k2, a1, a2))
     return {
         "score": z1,
         "score x idf": z1 * idf,
         "score 2": z2,
         "score 2 x idf": z2 * idf,
         "idf": idf,
-        "share": pairs.share,
-        "logit share": q,
-        "logit share x idf": q * idf,
-        "affinity": pairs.affinity,
-        "affinity x idf": pairs.affinity * idf,
+        "share": k1,
+        "logit share": q1,
+        "logit share x idf": q1 * idf,
+        "share 2": k2,
+        "logit share 2": q2,
+        "logit share 2 x idf": q2 * idf,
+        "affinity": a1,
+        "logit affinity": b1,
+        "logit affinity x idf": b1 * idf,
+        "affinity 2": a2,
+        "logit affinity 2": b2,
+        "logit affinity 2 x idf": b2 * idf,
     }
 
 
 def test_linear_fusion_is_a_logistic_regression_on_the_documented_columns():
-    pairs, idf, truth, weight = make_pairs()
+    pairs, idf, truth, weight = make_pairs(share=2, affinity=2)
     fusion = fitted(LinearFusion, pairs, idf, truth, weight)
     columns = documented_columns(pairs, idf)
     assert list(fusion.coef_) == [*columns, "intercept"]
@@ -79,7 +90,7 @@ def test_weights_count_pairs():
 @pytest.mark.parametrize("kind", FUSIONS)
 @pytest.mark.parametrize("rarity", [0.0, 2.0, np.log(300 / 138)])
 def test_labels_that_are_all_equally_rare(kind, rarity):
-    pairs, idf, truth, weight = make_pairs(models=1, share=False, affinity=False)
+    pairs, idf, truth, weight = make_pairs(models=1, share=0, affinity=0)
     idf = np.full_like(idf, rarity)
     g = fitted(kind, pairs, idf, truth, weight).decide(pairs, idf)
     assert np.isfinite(g).all()
@@ -93,7 +104,7 @@ def raised(pairs, signal, rng):
         logits[:, int(signal[-1]) - 1] += rng.exponential(1, len(logits))
         return pairs._replace(logits=logits)
     column = getattr(pairs, signal)
-    return pairs._replace(**{signal: column + (1 - column) * rng.random(len(column))})
+    return pairs._replace(**{signal: column + (1 - column) * rng.random(column.shape)})
 
 
 @pytest.mark.parametrize("misled", [False, True])
@@ -144,6 +155,104 @@ def test_threshold_does_not_depend_on_the_score(kind):
     np.testing.assert_array_equal(
         fusion.threshold(pairs, idf, threshold), fusion.threshold(moved, idf, threshold)
     )
+
+
+def test_the_average_is_the_mean_of_both():
+    pairs, idf, *others = make_pairs()
+    fusion = fitted(AverageFusion, pairs, idf, *others)
+    parts = [fitted(kind, pairs, idf, *others) for kind in (LinearFusion, BoostedFusion)]
+    new, new_idf, *_ = make_pairs(seed=1)
+    linear, boosted = (part.decide(new, new_idf) for part in parts)
+    np.testing.assert_allclose(fusion.decide(new, new_idf), (linear + boosted) / 2, rtol=1e-12)
+    assert np.abs(linear - boosted).max() > 0.1
+
+
+def brute_force(fusion, pair, idf, threshold):
+    """The least logit above which g exceeds a threshold, from g at both ends of each step of the trees."""
+    edges = np.r_[-1e6, fusion.boosted_._steps[1], 1e6]
+    many = pair.take(np.zeros(len(edges), dtype=int))
+    many_idf = np.full(len(edges), idf)
+
+    def g(logits):
+        return fusion.decide(many._replace(logits=np.column_stack([logits, many.logits[:, 1:]])), many_idf)
+
+    # a step holds its upper end, and not its lower one
+    low, high = g(np.nextafter(edges, np.inf))[:-1], g(edges)[1:]
+    exceeded = np.flatnonzero(high > threshold)
+    if not len(exceeded):
+        return np.inf
+    step = exceeded[0]
+    if low[step] > threshold:
+        return edges[step]  # the trees jump past it
+    share = (threshold - low[step]) / (high[step] - low[step])
+    return edges[step] + share * (edges[step + 1] - edges[step])
+
+
+def test_average_threshold_against_a_search_of_every_step():
+    fusion = fitted(AverageFusion, *make_pairs())
+    pairs, idf, *_ = make_pairs(seed=1, n=300)
+    steps = fusion.boosted_._steps[1]
+    rng = np.random.default_rng(2)
+    kinds = {"jump": 0, "inside": 0, "first": 0, "last": 0}
+    for threshold in (rng.normal(-1, 3, 300), np.full(300, -40.0), np.full(300, 40.0)):
+        found = fusion.threshold(pairs, idf, threshold)
+        for i in range(300):
+            expected = brute_force(fusion, pairs.take([i]), idf[i], threshold[i])
+            assert found[i] == pytest.approx(expected, abs=1e-7)
+        kinds["jump"] += np.isin(found, steps).sum()
+        kinds["first"] += (found < steps[0]).sum()
+        kinds["last"] += (found > steps[-1]).sum()
+        kinds["inside"] += ((found > steps[0]) & (found < steps[-1]) & ~np.isin(found, steps)).sum()
+    assert min(kinds.values()) > 20, kinds
+
+
+def test_average_threshold_is_exact():
+    """Just below θ the fused threshold is not exceeded, just above θ it is; on a jump this is one ulp."""
+    fusion = fitted(AverageFusion, *make_pairs())
+    pairs, idf, *_ = make_pairs(seed=1)
+    threshold = np.random.default_rng(0).normal(-1, 3, len(idf))
+    theta = fusion.threshold(pairs, idf, threshold)
+    jump = np.isin(theta, fusion.boosted_._steps[1])
+    assert 0.05 < jump.mean() < 0.95
+    below = np.where(jump, theta, theta - 1e-9)
+    above = np.where(jump, np.nextafter(theta, np.inf), theta + 1e-9)
+    for value, expected in ((below, False), (above, True)):
+        at = pairs._replace(logits=np.column_stack([value, pairs.logits[:, 1]]))
+        assert ((fusion.decide(at, idf) > threshold) == expected).all()
+
+
+def test_average_thresholds_where_the_score_says_nothing():
+    """One step only, and the smallest slope: θ lies far out, and is the linear solution."""
+    pairs, idf, truth, weight = make_pairs(models=1)
+    pairs = pairs._replace(logits=np.full_like(pairs.logits, -2.0))
+    fusion = fitted(AverageFusion, pairs, idf, truth, weight)
+    assert len(fusion.boosted_._steps[1]) == 1
+    g = fusion.decide(pairs, idf)
+    for threshold, expected in ((g - 1e-6, True), (g + 1e-6, False)):
+        theta = fusion.threshold(pairs, idf, threshold)
+        assert ((pairs.logits[:, 0] > theta) == expected).all()
+        assert np.isfinite(theta).all()
+
+
+@pytest.mark.parametrize("last", [0, 1, 2, 3, 253])
+def test_first_step_against_a_loop(last):
+    first = np.r_[np.arange(last + 2), last + 50, -3]
+    asked = []
+
+    def holds(step):
+        asked.append(step)
+        assert ((step >= 0) & (step <= last)).all()
+        return step >= first
+
+    found = first_step(holds, len(first), last)
+    expected = [next((s for s in range(last + 1) if s >= f), last + 1) for f in first]
+    assert found.tolist() == expected
+    assert len(asked) <= np.ceil(np.log2(last + 2)) + 1  # bisected
+    assert first_step(holds, len(first), last).dtype.kind == "i"
+
+
+def test_first_step_of_no_pairs():
+    assert first_step(lambda step: step > 0, 0, 5).shape == (0,)
 
 
 def test_boosted_threshold_is_exact():
