@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,6 +56,9 @@ class ResumableTraining:
 
     progress: ClassVar[tuple[str, ...]] = ()
     """Names of the attributes that a checkpoint holds, in JSON types."""
+    seeds_all = True
+    """Whether a step seeds torch's global random state, which is put back in the end. All threads share it: a
+    training that draws from a generator of its own says False, and leaves it to the others."""
     ends_for_good: ClassVar[bool] = False
     """Whether a finished training is never continued, so that its checkpoint needs the weights only."""
 
@@ -177,7 +180,8 @@ class ResumableTraining:
         )
         shown: dict[str, str] = {}
         saved_at = time.monotonic()
-        with torch.random.fork_rng(devices=[]), deferred_interrupt() as interrupted, bar:
+        state = torch.random.fork_rng(devices=[]) if self.seeds_all else nullcontext()
+        with state, deferred_interrupt() as interrupted, bar:
             while not self.is_finished():
                 self.take_step()
                 bar.update()
