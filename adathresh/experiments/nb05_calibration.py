@@ -12,8 +12,9 @@ from adathresh.calibration import (
 )
 from adathresh.experiments.core.base_models import base_model_names
 from adathresh.experiments.core.claims import METRICS, best_claims, interval_claims
-from adathresh.experiments.core.crossfit import crossfitted, fitting_labels, fitting_rows
+from adathresh.experiments.core.crossfit import crossfitted
 from adathresh.experiments.core.evaluation import label_frequency
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import OURS, adaptive_rules, main_predictions
 from adathresh.experiments.core.trainings import neighbor_shares
 from adathresh.experiments.nb03_training import training_runs

@@ -6,7 +6,14 @@ from adathresh.experiments.core.base_models import UNSEEDED
 from adathresh.experiments.core.claims import best_claims, interval_claims
 from adathresh.experiments.core.crossfit import TOGETHER, crossfit_all, crossfitted, parts_of_together
 from adathresh.experiments.core.evaluation import interval_rows, on_every_base, rule_rows
-from adathresh.experiments.core.rules import OURS, WITH_TEXTS, all_predictions
+from adathresh.experiments.core.rules import (
+    OURS,
+    WITH_TEXTS,
+    Choice,
+    all_predictions,
+    choice_prediction,
+    everything,
+)
 
 
 class RulesOnScores(NamedTuple):
@@ -59,6 +66,49 @@ def compared_rows(config, ds, found):
                     config, ds, label_sets, ours, random_state=config.random_state, base=base
                 )
     return rows
+
+
+def ladder(config, ds):
+    """Climb from one base model's scores alone to all base models and signals, one after the other.
+
+    One row a rung and seed, with every metric; ``rung`` says what it adds to the one before.
+    """
+    top = everything(config, ds)
+    start, *others = top.bases
+    rungs = {start: Choice((start,), ())}
+    for at, signal in enumerate(top.signals):
+        rungs[f"+ {signal}"] = Choice((start,), top.signals[: at + 1])
+    for at, base in enumerate(others):
+        rungs[f"+ {base}"] = Choice((start, *others[: at + 1]), top.signals)
+    return _choice_rows(config, ds, rungs, "rung")
+
+
+def left_out(config, ds):
+    """Leave out each base model and each signal in turn, all others kept; one row each and seed."""
+    top = everything(config, ds)
+    choices = {"nothing": top}
+    if len(top.bases) > 1:
+        for base in top.bases:
+            choices[base] = top._replace(bases=tuple(name for name in top.bases if name != base))
+    for signal in top.signals:
+        choices[signal] = top._replace(signals=tuple(name for name in top.signals if name != signal))
+    return _choice_rows(config, ds, choices, "left out")
+
+
+def _choice_rows(config, ds, choices, column):
+    """Evaluate our rule on some choices of base models and signals."""
+    names = list(choices)
+    found = on_every_base(_choice_row, config, ds, [(choices[name], column, name) for name in names])
+    return [row for rows in found for row in rows]
+
+
+def _choice_row(config, ds, choice, *, seed):
+    """Evaluate our rule on one choice of base models and signals."""
+    what, column, name = choice
+    prediction = choice_prediction(config, ds, what, seed=seed)
+    base = what.bases[0] if len(what.bases) == 1 else TOGETHER
+    rows = rule_rows(config, ds, base, {OURS: prediction}, seed=seed)
+    return [{column: name, **row} for row in rows]
 
 
 def claims(tables):

@@ -11,7 +11,8 @@ from adathresh import AdaptiveThreshold, AdaptiveThresholdNetwork
 from adathresh.calibration import IsotonicCalibration, PlattScaling, TemperatureScaling
 from adathresh.experiments import nb05_calibration as study
 from adathresh.experiments.core import rules
-from adathresh.experiments.core.crossfit import crossfitted, fitting_labels, fitting_rows
+from adathresh.experiments.core.crossfit import crossfitted
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import main_predictions
 from adathresh.experiments.core.trainings import PAPER, neighbor_shares, train_network
 from adathresh.metrics import expected_calibration_error

@@ -19,7 +19,6 @@ from adathresh.experiments.core.costs import fit_and_predict
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.trainings import PLAIN
 from adathresh.metrics import macro_f1
-from adathresh.models._texts import TextClassifier
 from adathresh.models.forest import ExtraTrees
 from adathresh.models.linear import LinearOneVsRest
 from adathresh.models.logistic import LogisticHead
@@ -29,7 +28,7 @@ from adathresh.models.tree import LabelTree
 from adathresh.models.words import BagOfWords
 from adathresh.paper.classifier import AdaptiveThresholdNetwork
 from adathresh.posthoc.crossfit import base_scores
-from adathresh.rules import GlobalThreshold
+from adathresh.rules.global_threshold import GlobalThreshold
 from adathresh.utils.files import cache_folder
 
 MANY_LABELS = 100
@@ -49,6 +48,8 @@ class BaseModel:
     """Takes the run, the data set and a seed; returns the model, not fitted."""
     strength: str
     """The parameter that is chosen on the validation rows."""
+    reads: str = "X"
+    """What it reads of the rows: "X" (features), "texts" or "titles"."""
     grid: tuple
     """Its candidates; the first one wins a tie."""
     suits: Callable = lambda config, ds: True
@@ -102,6 +103,14 @@ BASE_MODELS = {
         strength="C",
         grid=(1.0, 0.3, 3.0),
     ),
+    "linear, titles": BaseModel(
+        what="The same, of the words and pairs of words of the titles.",
+        make=lambda config, ds, seed: BagOfWords(_linear(config, ds, seed)),
+        strength="head__C",
+        grid=(1.0, 0.3, 3.0),
+        reads="titles",
+        suits=lambda config, ds: ds.train.titles is not None,
+    ),
     "linear, first words": BaseModel(
         what="The same, of the words and pairs of words that a text begins with.",
         make=lambda config, ds, seed: BagOfWords(
@@ -109,6 +118,7 @@ BASE_MODELS = {
         ),
         strength="head__C",
         grid=(1.0, 0.3, 3.0),
+        reads="texts",
         suits=lambda config, ds: ds.train.texts is not None and config.numbers.first_words > 0,
     ),
     "neighbours": BaseModel(
@@ -149,6 +159,7 @@ BASE_MODELS = {
         make=_frozen,
         strength="head__learning_rate",
         grid=(1e-2, 3e-2),
+        reads="texts",
         suits=lambda config, ds: ds.train.texts is not None and config.numbers.text_tokens > 0,
     ),
     "MiniLM, fine-tuned": BaseModel(
@@ -156,6 +167,7 @@ BASE_MODELS = {
         make=_fine_tuned,
         strength="learning_rate",
         grid=(5e-5, 1e-4),
+        reads="texts",
         suits=lambda config, ds: ds.train.texts is not None and config.numbers.tuning_steps > 0,
     ),
 }
@@ -188,12 +200,13 @@ def validation_macro_f1(config, ds, name, strength):
     """
     model = _with_strength(config, ds, name, strength, seed=config.random_state)
     key = {"what": "strength", "data": ds.fingerprint, "rows": rows_key(ds), "model": repr(model)}
-    return float(cached_arrays(key, lambda: _judge(ds, model))["macro_f1"])
+    key["reads"] = BASE_MODELS[name].reads
+    return float(cached_arrays(key, lambda: _judge(ds, name, model))["macro_f1"])
 
 
-def rows_of(model, rows):
-    """Return rows as a base model reads them: texts for a model that reads texts, else features."""
-    return rows.texts if isinstance(model, TextClassifier) else rows.X
+def rows_of(name, rows):
+    """Return rows as a base model reads them."""
+    return getattr(rows, BASE_MODELS[name].reads)
 
 
 @contextmanager
@@ -218,13 +231,13 @@ def _with_strength(config, ds, name, strength, *, seed):
     return entry.make(config, ds, seed).set_params(**{entry.strength: strength})
 
 
-def _judge(ds, model):
+def _judge(ds, name, model):
     """Train on the training rows and judge the scores of the validation rows."""
     with resumable(model, f"{rows_key(ds)} strength") as model:
         found = fit_and_predict(
-            lambda: model.fit(rows_of(model, ds.train), ds.train.Y),
+            lambda: model.fit(rows_of(name, ds.train), ds.train.Y),
             lambda: {
-                "scores": base_scores(model, rows_of(model, ds.validation), n_labels=ds.train.Y.shape[1])
+                "scores": base_scores(model, rows_of(name, ds.validation), n_labels=ds.train.Y.shape[1])
             },
         )
     scores = found.pop("scores")

@@ -50,15 +50,18 @@ def rows_key(ds):
     """Hash what a result depends on beyond the published matrices and texts, for the key of a stored result.
 
     SHA-256, in hexadecimal, over features and labels of all rows as they are here, perhaps fewer or split
-    anew, their groups, and the names of the labels.
+    anew, their groups, texts and titles, and what is known of the labels.
     """
     if ds in _KEYS:
         return _KEYS[ds]
     digest = hashlib.sha256(json.dumps(ds.label_names).encode())
+    if ds.label_knowledge is not None:
+        known = ds.label_knowledge
+        digest.update(json.dumps([known.names, known.synonyms, known.parents]).encode())
     for rows in ds.splits.values():
         for matrix in (rows.X, rows.Y):
             for part in (matrix.indptr, matrix.indices, matrix.data):
                 digest.update(np.ascontiguousarray(part).data)
         groups = None if rows.groups is None else [str(group) for group in rows.groups]
-        digest.update(json.dumps([rows.X.shape, rows.texts, groups]).encode())
+        digest.update(json.dumps([rows.X.shape, rows.texts, rows.titles, groups]).encode())
     return _KEYS.setdefault(ds, digest.hexdigest())

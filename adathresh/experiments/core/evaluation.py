@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from joblib import delayed
 
-from adathresh.experiments.core.crossfit import fitting_labels
+from adathresh.experiments.core.fold_scores import fitting_labels
 from adathresh.experiments.core.parallel import side_by_side
 from adathresh.experiments.core.results import table_row
 from adathresh.experiments.core.rules import OURS, Prediction

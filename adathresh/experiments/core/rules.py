@@ -9,19 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from adathresh.calibration import IsotonicCalibration, PlattScaling
 from adathresh.experiments.core.base_models import make_base_model
 from adathresh.experiments.core.cache import cached_arrays
-from adathresh.experiments.core.crossfit import (
-    TOGETHER,
-    crossfitted,
-    fitting_labels,
-    fitting_rows,
-    parts_of_together,
-)
+from adathresh.experiments.core.crossfit import TOGETHER, crossfitted, parts_of_together
 from adathresh.experiments.core.data import rows_key
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -47,7 +41,7 @@ OURS = "adaptive"
 """This package's rule, aimed at macro-F1: the one that all others are compared with."""
 
 WITH_TEXTS = "adaptive + label texts"
-"""The same rule with the similarity of row text and label name, on data sets that have both."""
+"""The same rule with what the labels' names and synonyms say of a text, on data sets that have both."""
 
 BOTH, FOR_BOTH = "macro_micro_f1", ", macro + micro"
 """The target of the rules that aim at macro-F1 and micro-F1 at once, and the end of their names."""
@@ -149,7 +143,7 @@ def adaptive_rules(ds, seen, *, seed):
 
     ``ds`` says over how many test rows they are to maximise macro-F1; ``seed`` is that of the fusion.
     """
-    local = {"local": seen.local}
+    local = {"local": tuple(list(part.values()) for part in seen.local)}
     options = {"evaluation_rows": ds.test.Y.shape[0], "random_state": seed}
     rules = {
         OURS: (AdaptiveThreshold(**options), local),
@@ -157,8 +151,8 @@ def adaptive_rules(ds, seen, *, seed):
         "adaptive, no neighbours": (AdaptiveThreshold(**options), {}),
         "adaptive, linear": (AdaptiveThreshold(fusion="linear", **options), local),
     }
-    if seen.affinity is not None:
-        texts = {**local, "affinity": seen.affinity}
+    if seen.affinity[0]:
+        texts = {**local, "affinity": tuple(list(part.values()) for part in seen.affinity)}
         rules[WITH_TEXTS] = AdaptiveThreshold(**options), texts
         rules[WITH_TEXTS + FOR_BOTH] = AdaptiveThreshold(BOTH, **options), texts
     return rules
@@ -184,6 +178,50 @@ def all_predictions(config, ds, base, *, seed):
     found = {**main, **more}
     rivals = [*rival_rules(fitting_labels(ds)), *fused_rules()]
     return {name: found[name] for name in (*rivals, *(name for name in found if name not in rivals))}
+
+
+class Choice(NamedTuple):
+    """Some of what our rule can fuse."""
+
+    bases: tuple
+    """Names of base models."""
+    signals: tuple
+    """Names of signals beside the scores."""
+
+
+def everything(config, ds):
+    """Name all that our rule can fuse on a data set."""
+    signals = crossfitted(config, ds, TOGETHER, seed=config.random_state)
+    return Choice(tuple(parts_of_together(config, ds)), (*signals.local[0], *signals.affinity[0]))
+
+
+def choice_prediction(config, ds, choice, *, seed):
+    """Predict the test rows by our rule from some of the base models and signals, once."""
+    models = [repr(make_base_model(config, ds, name, seed=seed)) for name in choice.bases]
+    key = {"what": "choice", "data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
+    key |= {"models": models, "bases": choice.bases, "signals": choice.signals}
+    arrays = cached_arrays(key, lambda: _predict_choice(config, ds, choice, seed=seed))
+    return Prediction(arrays["sets"], arrays["probabilities"], "inductive", float(arrays["seconds"]))
+
+
+def _predict_choice(config, ds, choice, *, seed):
+    """Return the prediction from some of the base models and signals as arrays."""
+    rows, folds = fitting_rows(ds, seed=seed)
+    seen = [crossfitted(config, ds, base, seed=seed) for base in choice.bases]
+    scores = [[one.scores[i] for one in seen] for i in range(2)]
+    signals = [
+        {
+            field: [matrix for name, matrix in getattr(seen[0], field)[i].items() if name in choice.signals]
+            or None
+            for field in ("local", "affinity")
+        }
+        for i in range(2)
+    ]
+    start = time.perf_counter()
+    rule = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
+    rule.fit(scores[0], rows.Y, folds=folds, **signals[0])
+    found = _decided(rule, scores[1], signals[1], start)
+    return {name: value for name, value in found.items() if name != "mode"}
 
 
 def _predictions(config, ds, base, part, *, seed):
@@ -232,29 +270,16 @@ def _predict_ours(rules, Y, folds, scores):
         if name.endswith(FOR_BOTH):
             continue
         start = time.perf_counter()
-        targets = [rule.target, *([BOTH] if name + FOR_BOTH in rules else [])]
         at_fitting, at_test = ({what: both[i] for what, both in signals.items()} for i in range(2))
-        fitted = rule.fit_targets(dict.fromkeys(targets), scores[0], Y, folds=folds, **at_fitting)
-        for target, of_target in fitted.items():
-            shown = name + (FOR_BOTH if target == BOTH else "")
-            found[shown] = _decided(of_target, scores[1], at_test, start)
+        rule.fit(scores[0], Y, folds=folds, **at_fitting)
+        found[name] = _decided(rule, scores[1], at_test, start)
+        if name + FOR_BOTH in rules:
+            found[name + FOR_BOTH] = _decided(rule.retarget(BOTH), scores[1], at_test, start)
         if name == OURS:
-            batch = copy(fitted[rule.target]).set_params(transductive=True)
+            batch = copy(rule).set_params(transductive=True)
             found[f"{OURS}, transductive"] = _decided(batch, scores[1], at_test, start, "transductive")
-            fused = fused_at_fitting(fitted[rule.target], scores[0], Y, folds=folds, **at_fitting)
-            found |= _predict_fused(fused, Y, found[OURS])
+            found |= _predict_fused(rule.fitted_probabilities_, Y, found[OURS])
     return found
-
-
-def fused_at_fitting(rule, scores, Y, *, folds, local=None, affinity=None):
-    """Return the fused probabilities of the fitting rows that a fitted rule of ours has its thresholds from.
-
-    The other arguments are those that the rule was fitted on.
-    """
-    if hasattr(rule, "fitted_probabilities_"):
-        return rule.fitted_probabilities_
-    pairs, fused = clone(rule)._fit_fused(scores, Y, local, affinity, None, folds)
-    return pairs.matrix(fused)
 
 
 def _predict_fused(fitting, Y, ours):

@@ -7,8 +7,9 @@ import scipy.sparse as sp
 from joblib import delayed
 
 from adathresh.experiments.core.base_models import base_model_names, chosen_strength
-from adathresh.experiments.core.crossfit import crossfit_all, crossfitted, fitting_rows
+from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
 from adathresh.experiments.core.evaluation import interval_rows, on_every_base, rule_rows
+from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.core.parallel import N_PROCESSES, side_by_side
 from adathresh.experiments.core.rules import FIXED, MAIN_RIVALS, OURS, main_predictions, rival_rules
 from adathresh.metrics import macro_f1

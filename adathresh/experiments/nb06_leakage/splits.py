@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from adathresh.datasets import Split
 from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
+from adathresh.experiments.core.fold_scores import joined
 from adathresh.experiments.core.rules import FIXED, OURS, main_predictions
 from adathresh.experiments.nb06_leakage.released_tables import auroc_rows, study_row
 from adathresh.leakage import only_words
@@ -63,7 +64,8 @@ def random_split(ds, *, seed):
     pooled = Split(
         X=sp.csr_array(sp.vstack([part.X for part in parts])),
         Y=sp.csr_array(sp.vstack([part.Y for part in parts])),
-        texts=None if ds.train.texts is None else [text for part in parts for text in part.texts],
+        texts=joined(part.texts for part in parts),
+        titles=joined(part.titles for part in parts),
     )
     train, validation, test = (pooled.take(rows) for rows in np.split(order, ends[:-1]))
     return dataclasses.replace(ds, train=train, validation=validation, test=test)

@@ -18,10 +18,9 @@ from adathresh.experiments.core.crossfit import (
     TOGETHER,
     crossfit_all,
     crossfitted,
-    fitting_labels,
-    fitting_rows,
     parts_of_together,
 )
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.posthoc.crossfit import out_of_fold_scores
 
 pytestmark = pytest.mark.usefixtures("tiny_profile")

@@ -8,7 +8,6 @@ from sklearn.metrics import f1_score
 
 from adathresh.experiments.core import evaluation
 from adathresh.experiments.core.config import RunConfig
-from adathresh.experiments.core.crossfit import fitting_labels
 from adathresh.experiments.core.evaluation import (
     BINS,
     HEADLINE,
@@ -21,6 +20,7 @@ from adathresh.experiments.core.evaluation import (
     on_every_base,
     rule_rows,
 )
+from adathresh.experiments.core.fold_scores import fitting_labels
 from adathresh.experiments.core.rules import Prediction, main_predictions
 from adathresh.experiments.core.trainings import train_each
 from adathresh.metrics import macro_f1, micro_f1

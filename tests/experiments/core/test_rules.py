@@ -7,7 +7,8 @@ from helpers import replaced
 
 from adathresh.calibration import IsotonicCalibration, PlattScaling
 from adathresh.experiments.core import rules as module
-from adathresh.experiments.core.crossfit import TOGETHER, Signals, crossfitted, fitting_labels, fitting_rows
+from adathresh.experiments.core.crossfit import TOGETHER, Signals, crossfitted
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import (
     FIXED,
     FUSED,

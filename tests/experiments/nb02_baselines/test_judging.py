@@ -9,7 +9,8 @@ from helpers import replaced
 
 from adathresh.experiments.core.base_models import base_model_names, chosen_strength
 from adathresh.experiments.core.costs import COSTS
-from adathresh.experiments.core.crossfit import crossfitted, fitting_labels, fitting_rows
+from adathresh.experiments.core.crossfit import crossfitted
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import MAIN_RIVALS, MAIN_RULES, main_predictions
 from adathresh.experiments.nb02_baselines import judging
 from adathresh.experiments.nb02_baselines.judging import (

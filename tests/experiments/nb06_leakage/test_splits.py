@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from adathresh.datasets import make_longtail
 from adathresh.experiments.core.config import RunConfig
-from adathresh.experiments.core.crossfit import crossfitted, fitting_rows
+from adathresh.experiments.core.crossfit import crossfitted
+from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.nb06_leakage import splits as study
 from adathresh.rules import FixedThreshold, GlobalThreshold
 

@@ -1,0 +1,68 @@
+"""What our rule sees beside the scores: neighbour shares, and what the labels' texts say of a row.
+
+Of a fitting row both come from the other folds, as the models that scored it do.
+"""
+
+from adathresh.experiments.core.cache import cached_arrays
+from adathresh.experiments.core.data import rows_key
+from adathresh.experiments.core.fold_scores import fitting_rows
+from adathresh.signals.knn import NeighborLabels
+from adathresh.signals.label_text import LabelAffinity
+from adathresh.signals.mentions import LabelMentions
+from adathresh.utils.texts import as_array, label_vectorizer, learn_words, word_vectorizer
+
+N_THREADS = 2
+"""Threads of the neighbour search where no other process runs beside."""
+
+
+def other_signals(ds, *, seed):
+    """Return neighbour shares, and where labels have texts what these say, of fitting and of test rows."""
+    key = {"data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
+    shares = cached_arrays({"what": "shares", **key}, lambda: _shares(ds, seed=seed))
+    if ds.label_knowledge is None:
+        return _both(shares), ({}, {})
+    said = cached_arrays({"what": "label texts", **key}, lambda: _said_by_labels(ds, seed=seed))
+    return _both(shares), _both(said)
+
+
+def _both(arrays):
+    """Return the matrices of fitting rows and those of test rows by name."""
+    names = ("neighbours", "neighbours by title", "similarity", "mentions", "mentions in titles")
+    return tuple(
+        {name: arrays[f"{name}: {part}"] for name in names if f"{name}: {part}" in arrays}
+        for part in ("fitting", "test")
+    )
+
+
+def _shares(ds, *, seed):
+    """Return the neighbour shares of fitting rows, from the other folds, and of test rows."""
+    rows, folds = fitting_rows(ds, seed=seed)
+    spaces = {"neighbours": (rows.X, ds.test.X)}
+    if rows.titles is not None:
+        words = word_vectorizer()
+        spaces["neighbours by title"] = learn_words(words, rows.titles), words.transform(ds.test.titles)
+    found = {}
+    for name, (fitting, test) in spaces.items():
+        knn = NeighborLabels(n_jobs=N_THREADS)
+        found[f"{name}: fitting"] = knn.fit_transform(fitting, rows.Y, groups=folds)
+        found[f"{name}: test"] = knn.transform(test)
+    return found
+
+
+def _said_by_labels(ds, *, seed):
+    """Return what the labels' texts say of fitting rows, from the other folds, and of test rows."""
+    rows, folds = fitting_rows(ds, seed=seed)
+    texts, label_texts = as_array(rows.texts), ds.label_knowledge.texts()
+    words = label_vectorizer(label_texts, texts)
+    similarity = LabelAffinity(n_jobs=N_THREADS).fit(words.transform(label_texts))
+    found = {
+        "similarity: fitting": similarity.transform(words.transform(texts)),
+        "similarity: test": similarity.transform(words.transform(ds.test.texts)),
+    }
+    for name, field in (("mentions", "texts"), ("mentions in titles", "titles")):
+        if getattr(rows, field) is not None:
+            mentions = LabelMentions(ds.label_knowledge)
+            fitting = mentions.fit_transform(getattr(rows, field), rows.Y, folds=folds)
+            found[f"{name}: fitting"] = fitting
+            found[f"{name}: test"] = mentions.transform(getattr(ds.test, field))
+    return found
