@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adathresh.datasets import formats
 from adathresh.datasets.dataset import SPLITS, Split
-from adathresh.datasets.formats import DatasetError, decompressed, load_xc, read_errors
+from adathresh.datasets.formats import FREE_WIDTH, DatasetError, decompressed, load_xc, read_errors
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.files import PathLike, data_folder
 
 SUFFIXES = (".gz", ".bz2", "")
+MOST_INVENTED = FREE_WIDTH
+"""So many columns at most get invented names, which take about 70 bytes each, whatever a header says."""
 NOT_TEXT = {"uid", "type", "labels"}  # what else a row of a file of whole texts may hold
 
 
@@ -59,7 +62,8 @@ def read_folder(folder: Path, *, progress: bool = True) -> Folder:
     Raises
     ------
     DatasetError
-        If a file is missing, malformed, or does not fit the others.
+        If a file is missing, malformed, or does not fit the others, or more columns than
+        :data:`MOST_INVENTED` have no names.
 
     Examples
     --------
@@ -96,17 +100,15 @@ def read_folder(folder: Path, *, progress: bool = True) -> Folder:
             )
         if not rows.X.shape[0]:
             raise DatasetError(f"{paths[split]}: the split has no rows.")
-    label_names = _read_names(folder / "labels.txt", n_labels, "label")
     feature_names = _read_names(folder / "features.txt", n_features, "feature")
-    path = find_file(folder, "labels.jsonl")
-    if path:
-        knowledge = _read_knowledge(path, n_labels)
-        if not (folder / "labels.txt").exists():
-            pairs = zip(knowledge.names, label_names, strict=True)
-            label_names = [known if known.strip() else invented for known, invented in pairs]
+    path, named = find_file(folder, "labels.jsonl"), (folder / "labels.txt").exists()
+    knowledge = _read_knowledge(path, n_labels) if path else None
+    if knowledge is not None and not named:
+        label_names = [name if name.strip() else f"label_{i}" for i, name in enumerate(knowledge.names)]
     else:
-        with_names = splits["train"].texts is not None and (folder / "labels.txt").exists()
-        knowledge = _knowledge_of_names(label_names) if with_names else None
+        label_names = _read_names(folder / "labels.txt", n_labels, "label")
+    if knowledge is None and named and splits["train"].texts is not None:
+        knowledge = _knowledge_of_names(label_names)
     return Folder(splits, label_names, feature_names, knowledge)
 
 
@@ -157,7 +159,7 @@ def iter_lines(path: Path) -> Iterator[bytes]:
     Raises
     ------
     DatasetError
-        If the file is truncated or damaged.
+        If the file is truncated or damaged, or a line is longer than ``formats.LINE_BYTES``.
 
     Examples
     --------
@@ -168,7 +170,15 @@ def iter_lines(path: Path) -> Iterator[bytes]:
     [b'one\n', b'two\n']
     """
     with open(path, "rb") as raw, read_errors(path), decompressed(path, raw) as stream:
-        yield from stream
+        longest, number = formats.LINE_BYTES, 1
+        while line := stream.readline(longest + 1):
+            if len(line) > longest:
+                raise DatasetError(
+                    f"{path}, line {number}: the line is longer than {longest:,} bytes; write each entry on "
+                    "a line of its own, or raise adathresh.datasets.formats.LINE_BYTES."
+                )
+            yield line
+            number += 1
 
 
 def available(data_dir: PathLike | None = None) -> list[str]:
@@ -302,6 +312,12 @@ def _knowledge_of_names(label_names):
 def _read_names(path, width, kind):
     """Read one name per column, or invent them."""
     if not path.exists():
+        if width > MOST_INVENTED:
+            raise DatasetError(
+                f"{path} is missing, and {width:,} {kind}s are more than the {MOST_INVENTED:,} for which "
+                "names are invented; write that file, a name a line, or raise "
+                "adathresh.datasets.folders.MOST_INVENTED."
+            )
         return [f"{kind}_{number}" for number in range(width)]
     names = _read_lines(path)
     if len(names) != width:

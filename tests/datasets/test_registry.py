@@ -6,13 +6,23 @@ import http.server
 import json
 import shutil
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from adathresh import LabelKnowledge
-from adathresh.datasets import DatasetError, downloads, load_dataset, make_longtail, save_xc, statistics
+from adathresh.datasets import (
+    DatasetError,
+    downloads,
+    folders,
+    formats,
+    load_dataset,
+    make_longtail,
+    save_xc,
+    statistics,
+)
 from adathresh.datasets.cli import add_data_parser
 from adathresh.datasets.downloads import fetch
 from adathresh.datasets.folders import available
@@ -269,6 +279,36 @@ def test_broken_folders(folder, case):
     damage(folder)
     with pytest.raises(DatasetError, match=message):
         load(folder)
+
+
+@pytest.mark.parametrize(("kind", "width"), [("label", 8), ("feature", 60)])
+def test_columns_without_end_get_no_invented_names(folder, kind, width, monkeypatch):
+    (folder / f"{kind}s.txt").unlink()
+    monkeypatch.setattr(folders, "MOST_INVENTED", width)
+    ds = load(folder)
+    assert getattr(ds, f"{kind}_names") == [f"{kind}_{i}" for i in range(width)]
+    monkeypatch.setattr(folders, "MOST_INVENTED", width - 1)
+    with pytest.raises(DatasetError, match=rf"{kind}s\.txt is missing, and {width} {kind}s are more"):
+        load(folder)
+
+
+@pytest.mark.parametrize("suffix", folders.SUFFIXES)
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"lines.txt{suffix}"
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, "": bytes}[suffix]
+    path.write_bytes(pack(b"one\n" + b"x" * 99 + b"\nlast"))
+    monkeypatch.setattr(formats, "LINE_BYTES", 100)  # with the newline
+    assert list(folders.iter_lines(path)) == [b"one\n", b"x" * 99 + b"\n", b"last"]
+    monkeypatch.setattr(formats, "LINE_BYTES", 99)
+    with pytest.raises(DatasetError, match=rf"lines\.txt{suffix}, line 2: the line is longer than 99 bytes"):
+        list(folders.iter_lines(path))
+    path.write_bytes(pack(b"x" * 10_000_000))
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="line 1: the line is longer than 99 bytes"):
+        list(folders.iter_lines(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 def test_empty_split(folder):
