@@ -254,6 +254,8 @@ class NeighborLabels(BaseEstimator):
 
         def block(rows):
             some = queries[rows]
+            if some.shape[0] == 1:  # sp_matmul_topn copies the training rows' indices at each call
+                return _nearest_of(some @ transposed, limit)
             found = sp.csr_array(
                 sp_matmul_topn(some, transposed, top_n=limit + _SPARE, threshold=_TIE, n_threads=n_threads)
             )

@@ -190,9 +190,10 @@ def test_neither_order_nor_container_nor_blocks_change_shares_where_rows_tie(wei
     check(np.asarray)
     check(sp.csr_array)
     check(sp.csr_array, n_jobs=2)
-    monkeypatch.setattr("adathresh.signals.knn._BLOCK_ENTRIES", 13 * len(X))
-    check(np.asarray)
-    check(sp.csr_array)
+    for block in (13 * len(X), 1):  # of 13 rows, of one row
+        monkeypatch.setattr("adathresh.signals.knn._BLOCK_ENTRIES", block)
+        check(np.asarray)
+        check(sp.csr_array)
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
