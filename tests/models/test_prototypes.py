@@ -21,7 +21,6 @@ WORDS = np.array(["red", "green", "blue", "cat", "dog", "cow", "sits", "runs", "
 KNOWLEDGE = LabelKnowledge(
     ["red things", "green", "", "cat", "dog", "cow", "sits", "no such word"],
     synonyms={"red things": ["crimson", "red"], "cat": ["kitten", "sleeps"]},
-    parents=[[], [], [], [0], [1, "no such word"], [3, 4, 6], [], []],
 )
 
 
@@ -39,7 +38,7 @@ def unit(vector):
     return vector / length if length else vector
 
 
-def naive_prototypes(texts, Y, text_weight, parent_weight, knowledge):
+def naive_prototypes(texts, Y, text_weight, knowledge):
     """The vectoriser, and the prototype of each label by a loop."""
     words = TfidfVectorizer(sublinear_tf=True, min_df=2, max_df=0.5, token_pattern=r"[^\W\d_]{2,}").fit(texts)
     X = words.transform(texts).toarray()
@@ -50,9 +49,6 @@ def naive_prototypes(texts, Y, text_weight, parent_weight, knowledge):
         prototype = f / (f + 1) * centroids[label]
         if knowledge is not None:
             prototype = prototype + text_weight * words.transform([knowledge.texts()[label]]).toarray()[0]
-            parents = [centroids[parent] for parent in knowledge.parents[label] if frequency[parent]]
-            if parents:
-                prototype = prototype + parent_weight * np.mean(parents, axis=0)
         prototype = unit(prototype)
         prototypes.append(np.where(prototype < 0.01, 0, prototype))
     return words, np.array(prototypes)
@@ -64,15 +60,13 @@ def test_what_scikit_learn_can_check_of_models_of_texts(estimator, check):
 
 
 @pytest.mark.parametrize("knowledge", [None, KNOWLEDGE], ids=["alone", "knowledge"])
-@pytest.mark.parametrize(("text_weight", "parent_weight"), [(1.0, 0.5), (0, 2), (0.3, 0), (0, 0)])
+@pytest.mark.parametrize("text_weight", [1.0, 0.3, 0])
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
-def test_against_a_loop(knowledge, text_weight, parent_weight, form):
+def test_against_a_loop(knowledge, text_weight, form):
     texts, Y = make_data()
     new, _ = make_data(seed=1)
-    model = LabelPrototypes(knowledge, text_weight=text_weight, parent_weight=parent_weight).fit(
-        texts, form(Y)
-    )
-    words, prototypes = naive_prototypes(texts, Y, text_weight, parent_weight, knowledge)
+    model = LabelPrototypes(knowledge, text_weight=text_weight).fit(texts, form(Y))
+    words, prototypes = naive_prototypes(texts, Y, text_weight, knowledge)
     np.testing.assert_allclose(model.prototypes_.toarray(), prototypes, atol=1e-6)
     assert model.n_features_in_ == len(words.vocabulary_) == len(WORDS)
     expected = words.transform(new).toarray() @ prototypes.T
@@ -94,12 +88,12 @@ def test_by_hand():
     words = TfidfVectorizer(sublinear_tf=True).fit(texts)
     both = words.transform(["cat dog"]).toarray()[0]  # its two words are as rare as each other
     np.testing.assert_allclose(both[words.vocabulary_["cat"]], np.sqrt(0.5))
-    knowledge = LabelKnowledge(["cow", "cat"], parents=[[], ["cow"]])
-    model = LabelPrototypes(knowledge, min_df=1, max_df=1.0, text_weight=2.0, parent_weight=3.0)
+    knowledge = LabelKnowledge(["cow", "cat"])
+    model = LabelPrototypes(knowledge, min_df=1, max_df=1.0, text_weight=2.0)
     model.fit(texts, [[0, 0], [0, 0], [1, 0], [0, 0], [0, 0]])
-    # cow: 1/2 · dog + 2 · cow;  cat: no row, 2 · cat + 3 · dog, the centroid of its parent
+    # cow: 1/2 · dog + 2 · cow;  cat: no row, 2 · cat
     found = model.top_scores(["cow", "dog", "cat", "dog cat"]).toarray()
-    first, second = np.array([2, 0.5]) / np.sqrt(4.25), np.array([2, 3]) / np.sqrt(13)
+    first, second = np.array([2, 0.5]) / np.sqrt(4.25), np.array([1, 0])
     expected = [[first[0], 0], [first[1], second[1]], [0, second[0]], [np.sqrt(0.5) * 0.5 / np.sqrt(4.25)]]
     expected[3].append(np.sqrt(0.5) * second.sum())
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -118,7 +112,7 @@ def test_labels_without_rows_are_found_by_their_texts():
 def test_knowledge_without_weights_is_no_knowledge():
     texts, Y = make_data()
     alone = LabelPrototypes().fit(texts, Y).prototypes_
-    blind = LabelPrototypes(KNOWLEDGE, text_weight=0, parent_weight=0).fit(texts, Y).prototypes_
+    blind = LabelPrototypes(KNOWLEDGE, text_weight=0).fit(texts, Y).prototypes_
     nameless = LabelPrototypes(LabelKnowledge([""] * 8)).fit(texts, Y).prototypes_
     assert (alone != blind).nnz == (alone != nameless).nnz == 0
     assert (alone != LabelPrototypes(KNOWLEDGE).fit(texts, Y).prototypes_).nnz > 0
@@ -200,14 +194,7 @@ def test_fitting_and_scoring_say_nothing(capfd):
         (LabelKnowledge(["a", "b", "c"]), {}, ["aid"], [[1, 0]], "knowledge knows 3 labels, but there are 2"),
         (LabelKnowledge(["a", "b"]), {}, ["aid", "tax"], [0, 1], "knowledge knows 2 labels, but there are 1"),
         (None, {"text_weight": -1}, ["aid"], [[1, 0]], "text_weight must be a number, at least 0; got -1"),
-        (
-            None,
-            {"parent_weight": np.nan},
-            ["aid"],
-            [[1, 0]],
-            "parent_weight must be a number, at least 0; got",
-        ),
-        (None, {"parent_weight": np.inf}, ["aid"], [[1, 0]], "parent_weight must be a number"),
+        (None, {"text_weight": np.inf}, ["aid"], [[1, 0]], "text_weight must be a number"),
         (None, {}, np.eye(2), [[1, 0]], "X must be plain texts"),
         (None, {}, ["aid", 3], [[1, 0]] * 2, "row 1 is a int"),
         (None, {}, ["aid"], [[2, 0]], "Y must hold only 0 and 1"),

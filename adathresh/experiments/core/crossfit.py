@@ -37,8 +37,8 @@ class Signals(NamedTuple):
     affinity: tuple
     """What the labels' names and synonyms say of fitting and of test rows, both by name.
 
-    Similarity to the row, and the out-of-fold precision of a mention in the text, and in the title; nothing
-    where rows or labels have no texts.
+    Similarity to the row, the out-of-fold precision of a mention in the text and in the title, similarity to
+    prototypes of rows and names; nothing where rows or labels have no texts.
     """
     cost: Cost
     """What training and scoring of the base models took when they were done."""

@@ -6,10 +6,15 @@ Of a fitting row both come from the other folds, as the models that scored it do
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import fitting_rows
+from adathresh.models.prototypes import LabelPrototypes
+from adathresh.posthoc.crossfit import base_scores, out_of_fold_scores
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_text import LabelAffinity
 from adathresh.signals.mentions import LabelMentions
 from adathresh.utils.texts import as_array, label_vectorizer, learn_words, word_vectorizer
+
+LABEL_TEXTS = ("similarity", "mentions", "mentions in titles", "prototypes")
+"""What the labels' texts say: names of the signals."""
 
 N_THREADS = 2
 """Threads of the neighbour search where no other process runs beside."""
@@ -27,7 +32,7 @@ def other_signals(ds, *, seed):
 
 def _both(arrays):
     """Return the matrices of fitting rows and those of test rows by name."""
-    names = ("neighbours", "neighbours by title", "similarity", "mentions", "mentions in titles")
+    names = ("neighbours", "neighbours by title", *LABEL_TEXTS)
     return tuple(
         {name: arrays[f"{name}: {part}"] for name in names if f"{name}: {part}" in arrays}
         for part in ("fitting", "test")
@@ -65,4 +70,10 @@ def _said_by_labels(ds, *, seed):
             fitting = mentions.fit_transform(getattr(rows, field), rows.Y, folds=folds)
             found[f"{name}: fitting"] = fitting
             found[f"{name}: test"] = mentions.transform(getattr(ds.test, field))
+    prototypes = LabelPrototypes(ds.label_knowledge, n_jobs=N_THREADS)
+    found["prototypes: fitting"] = out_of_fold_scores(
+        prototypes, texts, rows.Y, folds, n_labels=rows.Y.shape[1]
+    )
+    prototypes.fit(rows.texts, rows.Y)
+    found["prototypes: test"] = base_scores(prototypes, ds.test.texts, n_labels=rows.Y.shape[1])
     return found
