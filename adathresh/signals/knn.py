@@ -18,6 +18,8 @@ from adathresh.utils.validation import check_labels
 
 # Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
 _BLOCK_ENTRIES = 2**25
+# Where all rows may tie, so many entries are worked on at once: they take some hundred bytes each.
+_TIED_ENTRIES = 2**22
 # Similarities this close are equal, and this close to 0 are none: more than what is lost where features are
 # stored in float32, and far more than float64 loses in the search.
 _TIE = 1e-6
@@ -238,10 +240,16 @@ class NeighborLabels(BaseEstimator):
         size = max(1, _BLOCK_ENTRIES // max(1, self._transposed.shape[1]))
         starts = range(0, queries.shape[0], size)
         for start in tqdm(starts, desc="neighbours", unit="block", disable=not self.verbose, leave=False):
-            yield _parts_of(block_of(slice(start, start + size)), self._limit())
+            for found in block_of(slice(start, start + size)):
+                yield _parts_of(found, self._limit())
+
+    def _pieces(self, n_rows):
+        """Part the rows of a block so that a piece stays small even where all training rows tie."""
+        size = max(1, _TIED_ENTRIES // max(1, self._transposed.shape[1]))
+        return [range(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
     def _sparse_blocks(self, queries, groups):
-        """Return a function that finds the neighbours of a slice of sparse rows, with all that tie."""
+        """Return a generator of the neighbours of a slice of sparse rows, with all that tie."""
         transposed = self._transposed
         if groups is not None:
             # One extra feature a group, +2 in the query and -2 in the training row: within a group the
@@ -255,7 +263,8 @@ class NeighborLabels(BaseEstimator):
         def block(rows):
             some = queries[rows]
             if some.shape[0] == 1:  # sp_matmul_topn copies the training rows' indices at each call
-                return _nearest_of(some @ transposed, limit)
+                yield _nearest_of(some @ transposed, limit)
+                return
             found = sp.csr_array(
                 sp_matmul_topn(some, transposed, top_n=limit + _SPARE, threshold=_TIE, n_threads=n_threads)
             )
@@ -263,19 +272,21 @@ class NeighborLabels(BaseEstimator):
             full = np.flatnonzero(np.diff(found.indptr) == limit + _SPARE)
             stored = found.indptr[full][:, None] + np.arange(limit + _SPARE)
             values = -np.partition(-found.data[stored], limit - 1, axis=1)
-            more = full[values[:, limit:].min(axis=1, initial=np.inf) >= values[:, limit - 1] - _TIE]
-            if not len(more):
-                return found
-            kept = [found]
-            kept += [_nearest_of(some[[row]] @ transposed, limit) for row in more]
-            taken = np.arange(found.shape[0])
-            taken[more] = found.shape[0] + np.arange(len(more))
-            return sp.csr_array(sp.vstack(kept, format="csr")[taken])
+            more = set(full[values[:, limit:].min(axis=1, initial=np.inf) >= values[:, limit - 1] - _TIE])
+            if not more:
+                yield found
+                return
+            for piece in self._pieces(found.shape[0]):
+                kept = [
+                    _nearest_of(some[[row]] @ transposed, limit) if row in more else found[[row]]
+                    for row in piece
+                ]
+                yield sp.csr_array(sp.vstack(kept, format="csr"))
 
         return block
 
     def _dense_blocks(self, queries, groups):
-        """Return a function that finds the neighbours of a slice of dense rows, with all that tie."""
+        """Return a generator of the neighbours of a slice of dense rows, with all that tie."""
         limit = self._limit()
 
         def block(rows):
@@ -285,7 +296,8 @@ class NeighborLabels(BaseEstimator):
             last = np.sort(similarity, axis=1)[:, [-limit]]  # np.partition is slow where many are equal
             similarity[similarity < np.maximum(last - _TIE, 0)] = 0
             similarity[similarity <= _TIE] = 0
-            return sp.csr_array(similarity)
+            for piece in self._pieces(similarity.shape[0]):
+                yield sp.csr_array(similarity[piece.start : piece.stop])
 
         return block
 

@@ -150,6 +150,7 @@ def shares_with_ties_by_loop(X, Y, queries, k, weights, left_out):
 @pytest.mark.parametrize("spare", [1, 64])  # rows searched again, and none
 def test_rows_that_tie_share_the_last_places(weights, container, spare, monkeypatch):
     monkeypatch.setattr("adathresh.signals.knn._SPARE", spare)
+    monkeypatch.setattr("adathresh.signals.knn._TIED_ENTRIES", 7 * 120)  # pieces of 7 rows: the last has 1
     X, Y = tied_data(0)
     groups = np.arange(len(X)) // 2
     knn = NeighborLabels(5, weights=weights)
