@@ -190,13 +190,14 @@ def brute_force(fusion, pair, idf, threshold):
 
 def test_average_threshold_against_a_search_of_every_step():
     fusion = fitted(AverageFusion, *make_pairs())
-    pairs, idf, *_ = make_pairs(seed=1, n=300)
+    n = 150
+    pairs, idf, *_ = make_pairs(seed=1, n=n)
     steps = fusion.boosted_._steps[1]
     rng = np.random.default_rng(2)
     kinds = {"jump": 0, "inside": 0, "first": 0, "last": 0}
-    for threshold in (rng.normal(-1, 3, 300), np.full(300, -40.0), np.full(300, 40.0)):
+    for threshold in (rng.normal(-1, 3, n), np.full(n, -40.0), np.full(n, 40.0)):
         found = fusion.threshold(pairs, idf, threshold)
-        for i in range(300):
+        for i in range(n):
             expected = brute_force(fusion, pairs.take([i]), idf[i], threshold[i])
             assert found[i] == pytest.approx(expected, abs=1e-7)
         kinds["jump"] += np.isin(found, steps).sum()

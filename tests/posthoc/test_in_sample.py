@@ -18,3 +18,30 @@ def test_signs_by_hand():
     assert signs.pairs.tolist() == np.flatnonzero(truth).tolist()
     scores[1] = 0.9  # a tie does not lead
     assert in_sample_signs(rows, labels, scores, truth, Y) == (None, pytest.approx([]), True)
+
+
+@pytest.mark.parametrize(("n_labelled", "n_wrong"), [(99, 0), (100, 0), (100, 1), (400, 1), (400, 2)])
+def test_rows_without_labels_do_not_count(n_labelled, n_wrong):
+    """The highest score is true in all rows with labels but a few; three times as many rows have none."""
+    n_rows = 4 * n_labelled
+    Y = np.zeros((n_rows, 2), dtype=np.float32)
+    Y[np.arange(0, n_rows, 4), np.arange(n_labelled) % 2] = 1
+    scores = np.where(Y == 1, 0.9, 0.1)
+    scores[: 4 * n_wrong : 4] = scores[: 4 * n_wrong : 4, ::-1]
+    rows, labels = np.divmod(np.arange(2 * n_rows), 2)
+    signs = in_sample_signs(rows, labels, scores.ravel(), Y.ravel() == 1, sp.csr_array(Y))
+    found = n_labelled >= 100 and n_wrong < 0.005 * n_labelled
+    assert signs.judged == (n_labelled >= 100)
+    assert (signs.what is not None) == found
+    if found:
+        share = f"{1 - n_wrong / n_labelled:.1%}"
+        assert signs.what == f"the highest score is true in {share} of the rows with labels"
+        assert len(signs.pairs) == n_labelled - n_wrong
+
+
+def test_rows_without_any_label_are_not_judged():
+    rows, labels = np.divmod(np.arange(400), 2)
+    signs = in_sample_signs(
+        rows, labels, np.ones(400), np.zeros(400, dtype=bool), sp.csr_array((200, 2), dtype=np.float32)
+    )
+    assert signs == (None, pytest.approx([]), False)

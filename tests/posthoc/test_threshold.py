@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import normalize
 
-from adathresh import AdaptiveThreshold
+from adathresh import AdaptiveThreshold, NeighborLabels
 from adathresh.calibration import IsotonicCalibration
-from adathresh.metrics import brier_score, expected_calibration_error, macro_f1, micro_f1
-from adathresh.posthoc import InSampleScoresWarning
+from adathresh.datasets import make_longtail
+from adathresh.metrics import brier_score, expected_calibration_error, macro_f1, micro_f1, top_k
+from adathresh.posthoc import InSampleScoresWarning, LowCoverageWarning
 from adathresh.posthoc.candidates import gather_pairs
+from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion
-from adathresh.posthoc.targets import label_thresholds
+from adathresh.posthoc.targets import label_thresholds, uncovered_share
 
 FUSIONS = ["linear", "boosted", "auto"]
 TARGETS = [
@@ -209,6 +212,193 @@ def test_each_target_is_best_at_what_it_aims_at():
     }
     assert cost["cost"] == min(cost.values())
     assert cost["cost"] < cost["micro_f1"] / 2
+
+
+# Scores that are not there, and positives that no candidate holds
+
+
+def test_lowest_logits_by_hand():
+    """Of 300 scored pairs 3 lie below the lowest; of a model without any, it is the clipped 0."""
+    _, Y, _ = make_data(n_samples=100, n_labels=5)
+    rng = np.random.default_rng(0)
+    kept = np.argsort(rng.random((100, 5)), axis=1) < 3
+    values = rng.permutation(np.linspace(0.001, 0.3, 300))
+    first = sp.csr_array((values, np.nonzero(kept)), shape=(100, 5))
+    second, third = rng.random((100, 5)), sp.csr_array((100, 5))
+    rule = linear().fit([first, second, third], Y)
+    expected = [np.sort(values)[2], np.sort(second.ravel())[4], 1e-6]
+    np.testing.assert_allclose(rule.lowest_logits_, logit(expected))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_lower_and_absent_scores_count_as_the_lowest(fusion):
+    scores, Y, local = make_data()
+    few = top_scores(scores)
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(few, Y, local=local)
+    lowest, shared = expit(rule.lowest_logits_[0]), sp.csr_array(np.full((1, 8), 0.4))
+    assert lowest > 2 * few.data.min()
+    absent = rule.decide(sp.csr_array((1, 8)), local=shared)
+    for score in (0.0, few.data.min(), lowest * 0.99, lowest * (1 - 1e-12)):
+        found = rule.decide(np.full((1, 8), score), local=shared)
+        for part in ("probabilities", "margins", "thresholds"):
+            np.testing.assert_array_equal(getattr(found, part).toarray(), getattr(absent, part).toarray())
+    above = rule.decide(np.full((1, 8), 0.9), local=shared)
+    assert (above.probabilities.toarray() > absent.probabilities.toarray()).all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("cost", [0.05, 0.2])
+def test_no_threshold_lies_below_the_lowest_logit(fusion, cost):
+    """Where the lowest score is enough, every score is."""
+    scores, Y, local = make_data()
+    few = top_scores(scores)
+    rule = AdaptiveThreshold("cost", target_value=cost, fusion=fusion, random_state=0)
+    theta = rule.fit(few, Y, local=local).thresholds(few, local=local)
+    always = np.isneginf(theta.data)
+    assert 0.02 < always.mean() < 0.98
+    assert (theta.data[~always] >= rule.lowest_logits_[0]).all()
+    # the same rows without any score: predicted there and nowhere else
+    kept = theta.copy()
+    kept.data = always.astype(float)
+    candidates = sp.csr_array((np.zeros(theta.nnz), theta.indices, theta.indptr), shape=theta.shape)
+    predicted = rule.predict(candidates, local=local)
+    np.testing.assert_array_equal(predicted.toarray(), kept.toarray())
+
+
+def useless_shares(seed, n_samples):
+    """The best 8 of 40 scores of each row, and shares of half of all pairs that tell nothing."""
+    rng = np.random.default_rng(seed)
+    z = -1.5 - 4 * np.linspace(0, 1, 40) ** 0.5 + rng.normal(0, 2.5, (n_samples, 40))
+    Y = (rng.random(z.shape) < expit(1.3 * z)).astype(int)
+    shares = np.round(rng.uniform(0.02, 0.5, z.shape), 2) * (rng.random(z.shape) < 0.5)
+    return top_scores(expit(z), k=8), Y, sp.csr_array(shares)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("fusion", ["linear", "auto"])
+def test_pairs_that_only_neighbours_bring_in_cost_nothing(fusion, seed, monkeypatch):
+    scores, Y, local = useless_shares(2 * seed, 1000)
+    new_scores, new_Y, new_local = useless_shares(2 * seed + 1, 4000)
+
+    def macro(use, new):
+        rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, **use)
+        return macro_f1(new_Y, rule.predict(new_scores, **new))
+
+    without, ours = macro({}, {}), macro({"local": local}, {"local": new_local})
+    assert ours > without - 0.005
+    # had an absent score lain far below all others, the linear fusion would have been bent
+    monkeypatch.setattr("adathresh.posthoc.threshold._lowest_logits", lambda pairs: logit([1e-6]))
+    far_below = macro({"local": local}, {"local": new_local})
+    assert far_below < ours - (0.05 if fusion == "linear" else 0.001)
+
+
+@pytest.mark.parametrize("form", [np.asarray, top_scores])
+def test_fitted_probabilities_are_what_the_rule_says_of_the_fitted_rows(form):
+    scores, Y, local = make_data()
+    scores = form(scores)
+    rule = linear().fit(scores, Y, local=local)
+    expected = rule.predict_proba(scores, local=local)
+    for part in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(rule.fitted_probabilities_, part), getattr(expected, part))
+    # under folds each row has the rarity that its model saw
+    folds = np.arange(300) % 3
+    found = linear().fit(scores, Y, local=local, folds=folds)
+    idf = np.stack([np.log(200 / (Y[folds != fold].sum(axis=0) + 1)) for fold in range(3)])
+    pairs = raised_pairs(scores, local)
+    g = found.fusion_.decide(pairs, idf[folds[pairs.rows], pairs.labels])
+    p = expit(found.effects_.apply(g, pairs.labels))
+    np.testing.assert_allclose(found.fitted_probabilities_.data, p, rtol=1e-9)
+    assert np.abs(p - found.predict_proba(scores, local=local).data).max() > 1e-4
+
+
+@pytest.mark.parametrize("target", ["macro_f1", "micro_f1", "macro_micro_f1"])
+def test_thresholds_count_the_positives_that_no_candidate_holds(target):
+    scores, Y, _ = make_data()
+    few = top_scores(scores)
+    rule = linear(target=target).fit(few, Y)
+    covered = (Y * (dense(few, 0) > 0)).sum(axis=0)
+    assert rule.coverage_ == pytest.approx(covered.sum() / Y.sum())
+    uncovered = Y.sum(axis=0) * uncovered_share(Y.sum(axis=0), covered)
+    p = rule.fitted_probabilities_
+    sizes = {"n_labels": 8, "n_rows": 300, "evaluation_rows": 300}
+    expected = label_thresholds(target, None, p.indices, p.data, **sizes, uncovered=uncovered)
+    np.testing.assert_allclose(rule.label_thresholds_, expected, rtol=1e-9)
+    without = label_thresholds(target, None, p.indices, p.data, **sizes)
+    assert (rule.label_thresholds_ < without - 1e-4).any()
+    # a batch is expected to miss as many a row
+    rule.set_params(transductive=True)
+    batch = rule.predict_proba(few[:60])
+    sizes |= {"n_rows": 60, "evaluation_rows": 60, "uncovered": uncovered / 5}
+    expected = label_thresholds(target, None, batch.indices, batch.data, **sizes)
+    np.testing.assert_array_equal(rule.predict(few[:60]).toarray(), dense(batch, -1) > expected)
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+def test_low_coverage_is_told(dropped):
+    """100 positives: 41, 40 or 39 of them are candidates."""
+    rng = np.random.default_rng(0)
+    scores, Y = rng.uniform(0.1, 0.9, (50, 10)), np.zeros(500, dtype=int)
+    Y[rng.choice(500, 100, replace=False)] = 1
+    kept = np.ones(500, dtype=bool)
+    kept[np.flatnonzero(Y)[: 59 + dropped]] = False
+    kept, Y = kept.reshape(50, 10), Y.reshape(50, 10)
+    few = sp.csr_array((scores[kept], np.nonzero(kept)), shape=Y.shape)
+    local = sp.csr_array(np.where(Y & ~kept, 0.2, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LowCoverageWarning)
+        assert linear().fit(few, Y, local=local).coverage_ == 1  # a share makes a candidate, too
+        if dropped < 2:
+            assert linear().fit(few, Y).coverage_ == (41 - dropped) / 100
+            return
+    message = "Only 39% of the true pairs have a score, .*Give more scores a row"
+    with pytest.warns(LowCoverageWarning, match=message) as caught:
+        assert linear().fit(few, Y).coverage_ == 0.39
+    assert caught[0].filename == __file__  # it points at the caller
+
+
+class Centroids(BaseEstimator):
+    """Similarity of a row to the mean row of each label: the best 20 scores."""
+
+    def fit(self, X, Y):
+        self.centroids_ = normalize(sp.csr_matrix(Y.T @ X))
+        return self
+
+    def top_scores(self, X):
+        return top_k(np.minimum((X @ self.centroids_.T).toarray(), 1), 20)
+
+
+def calibration_in_the_large(probabilities, Y):
+    """Sum of the probabilities over the number of true candidates; share of the true pairs that are such."""
+    candidates = probabilities.copy()
+    candidates.data = np.ones_like(candidates.data)
+    n_true = Y.multiply(candidates).sum()
+    return probabilities.sum() / n_true, n_true / Y.sum()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_fitted_is_what_is_predicted_with(seed):
+    """Neighbours from the rows that the model was trained on; not so if each row is left out alone."""
+    n = 3000
+    # 36,000 true candidates in the fresh rows: their number is known to half a percent
+    X, Y = make_longtail(n + 10_000, 4000, 200, features_per_row=25, exponent=0.7, random_state=seed)
+    rows, fresh = slice(0, n), slice(n, None)
+    folds = draw_folds(n, 3, random_state=seed)
+    held_out = out_of_fold_scores(Centroids(), X[rows], Y[rows], folds, n_labels=200)
+    scores = base_scores(Centroids().fit(X[rows], Y[rows]), X[fresh], n_labels=200)
+    neighbors = NeighborLabels(10).fit(X[rows], Y[rows])
+    local, gaps = neighbors.transform(X[fresh]), {}
+    for name, groups in (("matched", folds), ("leave one out", None)):
+        found = NeighborLabels(10).fit_transform(X[rows], Y[rows], groups=groups)
+        rule = linear().fit(held_out, Y[rows], local=found, folds=folds)
+        fitted, coverage = calibration_in_the_large(rule.fitted_probabilities_, Y[rows])
+        assert coverage == pytest.approx(rule.coverage_)
+        new, new_coverage = calibration_in_the_large(rule.predict_proba(scores, local=local), Y[fresh])
+        gaps[name] = abs(new - fitted)
+        # half as many training rows again find more
+        assert 0 < new_coverage - coverage < 0.045
+    assert gaps["matched"] < 0.025
+    assert gaps["leave one out"] > gaps["matched"] + 0.015
 
 
 # Another target for a fitted rule
@@ -1051,6 +1241,13 @@ def test_scores_of_training_rows_are_told(n_labels, common, message):
     assert caught[0].filename == __file__  # it points at the caller
     with pytest.warns(InSampleScoresWarning, match=message):
         linear().fit(interpolate(X, Y, X), Y, folds=half)
+
+
+def test_perfect_scores_are_told_though_many_rows_have_no_label():
+    scores, Y, _ = make_data()
+    assert 100 < Y.any(axis=1).sum() < 250
+    with pytest.warns(InSampleScoresWarning, match=r"true in 100.0% of the rows with labels"):
+        linear().fit(Y * 0.8 + 0.1 * scores, Y)
 
 
 def test_good_held_out_scores_are_not_suspected():
