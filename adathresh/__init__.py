@@ -19,7 +19,7 @@ from lower ones, or from its own):
 
 from adathresh.utils.lazy import lazy_names
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # Loaded on first use, so that the command line does not wait for torch or scikit-learn.
 MODULES = {
