@@ -47,3 +47,31 @@ def test_signals_that_do_not_pay_have_another_heading(monkeypatch, verdicts, hol
     else:
         with pytest.raises(ValueError, match="no longer show that the signals pay"):
             report.rule_finding()
+
+
+def _ladder(values):
+    """A ladder whose rungs are these, with macro-F1."""
+    return lambda name: pd.DataFrame({"rung": list(values), "macro_f1": list(values.values())})
+
+
+def test_a_gain_that_is_not_made_of_label_texts_has_another_heading(monkeypatch):
+    rules = pd.DataFrame(
+        {"rule": ["PCut, fused", "F*/2, fused", "PCut"], "adaptive_is": ["level", "better", "worse"]}
+    )
+    monkeypatch.setattr(report, "_rules", lambda: rules)
+    rungs = {
+        "linear": 0.30,
+        "+ neighbours": 0.31,
+        "+ similarity": 0.32,
+        "+ mentions": 0.34,
+        "+ label tree": 0.345,
+    }
+    monkeypatch.setattr(report, "_table", _ladder(rungs))
+    found = report.gain_finding()
+    assert "level with its own in 1 of 2 comparisons, worse in 1, better in 0" in found
+    assert (
+        "neighbours +0.010, what the labels' names and synonyms say +0.030, more base models +0.005" in found
+    )
+    monkeypatch.setattr(report, "_table", _ladder(rungs | {"+ mentions": 0.31, "+ similarity": 0.31}))
+    with pytest.raises(ValueError, match="no longer show that label texts give most"):
+        report.gain_finding()

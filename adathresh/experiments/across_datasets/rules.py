@@ -26,9 +26,10 @@ def rules_table(folder):
 def inductive_rivals(table):
     """Select the rules that ``adaptive`` has to beat: rivals that have not seen the rows to be predicted.
 
-    Those that are given its own fused probabilities are among them; :func:`fused_rivals` selects these alone.
+    Those that are given its own fused probabilities are not among them; :func:`fused_rivals` selects these.
     """
-    return table[(table["mode"] == "inductive") & ~table["rule"].str.startswith(OURS)]
+    ours = table["rule"].str.startswith(OURS) | table["rule"].str.endswith(FUSED)
+    return table[(table["mode"] == "inductive") & ~ours]
 
 
 def fused_rivals(table):
@@ -40,11 +41,11 @@ def fused_rivals(table):
 
 
 def outcomes(table):
-    """Count over data sets and base models how ``adaptive`` compares with each inductive rival.
+    """Count over data sets and base models how ``adaptive`` compares with each rival, on scores or fused.
 
     One row a rival rule, columns better, level and worse.
     """
-    rivals = inductive_rivals(table)
+    rivals = pd.concat([inductive_rivals(table), fused_rivals(table)])
     counts = pd.crosstab(rivals["rule"], rivals["adaptive_is"])
     return counts.reindex(index=rivals["rule"].unique(), columns=["better", "level", "worse"], fill_value=0)
 
