@@ -5,7 +5,7 @@ import dataclasses
 from adathresh.datasets import Dataset, Split
 
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
-_FIELDS = {"X": "X", "Y": "Y", "text": "texts", "groups": "groups"}
+_FIELDS = {"X": "X", "Y": "Y", "text": "texts", "title": "titles", "groups": "groups"}
 
 
 def flat_dataset(**fields):

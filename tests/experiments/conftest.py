@@ -8,6 +8,7 @@ from helpers import flat_dataset
 from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
+from adathresh import LabelKnowledge
 from adathresh.datasets import make_longtail
 from adathresh.experiments.core.config import PROFILES, RunConfig
 
@@ -75,7 +76,13 @@ def ds():
     return _make_dataset(texts=True, groups=True)
 
 
-def _make_dataset(n_labels=12, *, texts=False, groups=False, random_state=3):
+@pytest.fixture(scope="session")
+def titled():
+    """The same rows, each with the name of its first label as its title."""
+    return _make_dataset(texts=True, titles=True, groups=True)
+
+
+def _make_dataset(n_labels=12, *, texts=False, titles=False, groups=False, random_state=3):
     X, Y = make_longtail(180, 60, n_labels, labels_per_row=3, features_per_row=12, random_state=random_state)
     ends = np.cumsum(list(SIZES.values()))
     parts = {split: slice(end - SIZES[split], end) for split, end in zip(SIZES, ends, strict=True)}
@@ -87,6 +94,10 @@ def _make_dataset(n_labels=12, *, texts=False, groups=False, random_state=3):
     if texts:
         written = [" ".join(names[label] for label in Y[[row]].indices) for row in range(180)]
         fields |= {f"text_{split}": written[rows] for split, rows in parts.items()}
+        fields["label_knowledge"] = LabelKnowledge(names)
+    if titles:
+        first = [names[Y[[row]].indices[0]] if Y[[row]].nnz else "" for row in range(180)]
+        fields |= {f"title_{split}": first[rows] for split, rows in parts.items()}
     if groups:
         fields |= {f"groups_{split}": np.arange(180)[rows] // 3 for split, rows in parts.items()}
     return flat_dataset(

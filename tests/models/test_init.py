@@ -14,6 +14,7 @@ STRENGTHS = {
     "MLkNN": "n_neighbors",
     "LabelTree": "C",
     "ExtraTrees": "min_samples_leaf",
+    "LabelPrototypes": "text_weight",
     "LogisticHead": "learning_rate",
     "FineTunedTransformer": "learning_rate",
 }

@@ -21,12 +21,16 @@ from adathresh.experiments.core.base_models import (
     validation_macro_f1,
 )
 from adathresh.experiments.core.config import PROFILES, RunConfig
+from adathresh.metrics import macro_f1
 from adathresh.models.linear import LinearOneVsRest
 from adathresh.models.transformer import FineTunedTransformer
+from adathresh.rules.global_threshold import GlobalThreshold
 
 pytestmark = pytest.mark.usefixtures("tiny_profile")
 
 FULL = RunConfig(dataset="tiny", profile="full")
+OF_TEXTS = ("linear, first words", "MiniLM, frozen", "MiniLM, fine-tuned")
+OF_TITLES = ("linear, titles",)
 
 
 def permuted(matrix):
@@ -61,17 +65,18 @@ def test_models_follow_the_seed_or_have_none(ds, name):
 
 
 @pytest.mark.parametrize(
-    ("n_labels", "texts", "profile", "missing"),
+    ("n_labels", "has", "profile", "missing"),
     [
-        (100, False, "quick", {"linear, first words", "label tree", "MiniLM, frozen", "MiniLM, fine-tuned"}),
-        (101, False, "quick", {"linear, first words", "extra trees", "MiniLM, frozen", "MiniLM, fine-tuned"}),
-        (100, True, "quick", {"linear, first words", "label tree", "MiniLM, fine-tuned"}),
-        (101, True, "full", {"extra trees"}),
+        (100, set(), "quick", {*OF_TITLES, *OF_TEXTS, "label tree"}),
+        (101, set(), "quick", {*OF_TITLES, *OF_TEXTS, "extra trees"}),
+        (100, {"texts"}, "quick", {*OF_TITLES, "linear, first words", "label tree", "MiniLM, fine-tuned"}),
+        (101, {"texts"}, "full", {*OF_TITLES, "extra trees"}),
+        (101, {"texts", "titles"}, "full", {"extra trees"}),
     ],
 )
-def test_models_are_trained_where_they_suit(make_dataset, n_labels, texts, profile, missing):
+def test_models_are_trained_where_they_suit(make_dataset, n_labels, has, profile, missing):
     config = RunConfig(dataset="tiny", profile=profile)
-    names = base_model_names(config, make_dataset(n_labels, texts=texts))
+    names = base_model_names(config, make_dataset(n_labels, **dict.fromkeys(has, True)))
     assert names == [name for name in BASE_MODELS if name not in missing]
 
 
@@ -168,7 +173,7 @@ def test_models_are_judged_on_rows_that_they_were_not_trained_on(config, ds, mon
 def test_a_strength_is_judged_once_and_with_the_runs_first_seed(config, ds, monkeypatch):
     judged = []
     judge = base_models._judge
-    monkeypatch.setattr(base_models, "_judge", lambda ds, model: judged.append(model) or judge(ds, model))
+    monkeypatch.setattr(base_models, "_judge", lambda *given: judged.append(given[2]) or judge(*given))
     two = dataclasses.replace(config, seeds=2, random_state=7)
     for _ in range(2):
         for seed in two.seed_list:
@@ -188,9 +193,7 @@ def test_other_rows_are_judged_anew(config, ds, monkeypatch, change):
         "fingerprint": {"fingerprint": "f" * 64},
     }[change]
     judged = []
-    monkeypatch.setattr(
-        base_models, "_judge", lambda ds, model: judged.append(1) or {"macro_f1": np.array(0.5)}
-    )
+    monkeypatch.setattr(base_models, "_judge", lambda *_: judged.append(1) or {"macro_f1": np.array(0.5)})
     validation_macro_f1(config, replaced(ds, **changed), "linear", 1.0)
     assert judged
 
@@ -198,11 +201,24 @@ def test_other_rows_are_judged_anew(config, ds, monkeypatch, change):
 # --- texts, checkpoints, packages ---
 
 
-def test_models_of_texts_read_texts_and_all_others_features(ds):
-    for name, entry in BASE_MODELS.items():
-        reads_texts = name.startswith("MiniLM") or name == "linear, first words"
-        rows = rows_of(entry.make(FULL, ds, 0), ds.test)
-        assert rows is (ds.test.texts if reads_texts else ds.test.X), name
+def test_models_of_texts_read_texts_those_of_titles_titles_and_all_others_features(titled):
+    rows = titled.test
+    for name in BASE_MODELS:
+        expected = rows.titles if name in OF_TITLES else rows.texts if name in OF_TEXTS else rows.X
+        assert rows_of(name, rows) is expected, name
+
+
+def test_a_model_of_titles_is_judged_on_titles(config, titled, monkeypatch):
+    """It is the same model as one of texts, so that only what it reads tells the stored results apart."""
+    of_titles = validation_macro_f1(config, titled, "linear, titles", 1.0)
+    model = BASE_MODELS["linear, titles"].make(config, titled, 0).set_params(head__C=1.0)
+    model.fit(titled.train.titles, titled.train.Y)
+    scores = model.top_scores(titled.validation.titles)
+    predicted = GlobalThreshold("macro_f1").fit(scores, titled.validation.Y).predict(scores)
+    assert of_titles == pytest.approx(macro_f1(titled.validation.Y, predicted))
+    reads_texts = dataclasses.replace(BASE_MODELS["linear, titles"], reads="texts")
+    monkeypatch.setitem(BASE_MODELS, "linear, titles", reads_texts)
+    assert validation_macro_f1(config, titled, "linear, titles", 1.0) > of_titles + 0.1
 
 
 def test_a_fine_tuning_leaves_no_checkpoint(tiny_profile):
