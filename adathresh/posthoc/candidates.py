@@ -109,17 +109,14 @@ def gather_pairs(
             sizes = dict(zip(sizes, checked[name][0].shape, strict=True))
     where = {name: [_positions(matrix) for matrix in matrices] for name, matrices in checked.items()}
     found = _union([positions for parts in where.values() for positions in parts])
-
-    def columns(name, absent):
-        parts = zip(checked[name], where[name], strict=True)
-        values = [_column(found, matrix, positions, absent=absent) for matrix, positions in parts]
-        return np.column_stack(values) if values else None
-
-    given = columns("scores", -np.inf)
-    shape = checked["scores"][0].shape
+    columns = {
+        name: _columns(found, checked[name], where[name], absent=-np.inf if name == "scores" else 0.0)
+        for name in checked
+    }
+    given, shape = columns["scores"], checked["scores"][0].shape
     rows, labels = np.divmod(found, max(shape[1], 1))
     logits = np.where(np.isneginf(given), -np.inf, logit(np.clip(given, _SCORE_MARGIN, 1 - _SCORE_MARGIN)))
-    return Pairs(shape, rows, labels, logits, columns("local", 0.0), columns("affinity", 0.0))
+    return Pairs(shape, rows, labels, logits, columns["local"], columns["affinity"])
 
 
 def score_matrices(scores: MatrixLike | Sequence[MatrixLike]) -> list[MatrixLike]:
@@ -157,6 +154,13 @@ def _union(parts):
         return parts[0]
     merged = np.sort(np.concatenate(parts), kind="stable")  # which merges runs that are sorted
     return merged[np.r_[True, merged[1:] != merged[:-1]][: len(merged)]]
+
+
+def _columns(found, matrices, where, *, absent):
+    """Return the values of all matrices of a signal, a column each; None if there is none."""
+    parts = zip(matrices, where, strict=True)
+    values = [_column(found, matrix, positions, absent=absent) for matrix, positions in parts]
+    return np.column_stack(values) if values else None
 
 
 def _column(found, matrix, positions, *, absent):

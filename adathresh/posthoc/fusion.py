@@ -264,18 +264,17 @@ class BoostedFusion:
         evaluate : callable
             Takes a step for each pair; returns the fused logits with the first base model's logit there.
         """
-        codes = self._codes(_signals(pairs, idf))
-
-        def evaluate(step):
-            codes[:, 1] = step
-            return self._evaluate(codes)
-
-        return self._steps[1], evaluate
+        return self._steps[1], partial(self._evaluate_on, self._codes(_signals(pairs, idf)))
 
     def _codes(self, signals):
         """Return the step that each signal is on: how many of its steps lie below the value."""
         columns = zip(self._steps, signals, strict=True)
         return np.column_stack([np.searchsorted(steps, column).astype(np.uint8) for steps, column in columns])
+
+    def _evaluate_on(self, codes, step):
+        """Evaluate the trees on a step of the first base model's logit."""
+        codes[:, 1] = step
+        return self._evaluate(codes)
 
     def _evaluate(self, codes):
         """Evaluate the trees, once for all pairs that are on the same steps, some at a time."""
@@ -374,14 +373,11 @@ class AverageFusion:
         """
         steps, at_step = self.boosted_.on_steps(pairs, idf)
         begins, ends = np.r_[-np.inf, steps], np.r_[steps, np.inf]
-
-        def on_step(step):
-            return self.linear_.threshold(pairs, idf, 2 * fused_threshold - at_step(step))
-
+        solve, total = partial(self.linear_.threshold, pairs, idf), 2 * fused_threshold
         # g exceeds its threshold somewhere on the step if the linear solution lies below the step's end
-        found = first_step(lambda step: on_step(step) < ends[step], len(fused_threshold), len(steps))
+        found = first_step(lambda step: solve(total - at_step(step)) < ends[step], len(total), len(steps))
         found = np.minimum(found, len(steps))  # an infinite threshold is exceeded nowhere
-        return np.maximum(begins[found], on_step(found))
+        return np.maximum(begins[found], solve(total - at_step(found)))
 
 
 def first_step(holds: Callable[[np.ndarray], np.ndarray], n_pairs: int, last: int) -> np.ndarray:

@@ -64,7 +64,7 @@ def in_sample_signs(
     'the only positive row leads its label in 100% of the labels with one positive'
     """
     n_labels = Y.shape[1]
-    n_labelled = np.count_nonzero(np.diff(Y.indptr))  # in other rows no score can be true
+    n_labelled = int(np.count_nonzero(np.diff(Y.indptr)))  # in other rows no score can be true
     single = np.bincount(Y.indices, minlength=n_labels) == 1
     best = np.full(n_labels, -np.inf)
     np.maximum.at(best, labels[~truth], scores[~truth])
