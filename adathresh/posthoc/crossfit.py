@@ -1,14 +1,23 @@
 """Cross-fitting: scores of training rows by models that saw neither the row nor its group."""
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GroupKFold, KFold
-from sklearn.utils import gen_batches
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, gen_batches
 
 from adathresh.metrics import top_k
+from adathresh.signals.knn import group_codes
 from adathresh.utils.progress import tqdm
 from adathresh.utils.types import Matrix
 
@@ -42,13 +51,20 @@ def draw_folds(
     Raises
     ------
     ValueError
-        If there are fewer rows, or groups, than folds.
+        If ``n_folds`` is no whole number, at least 2, if groups are not one entry a row, or if there are
+        fewer rows, or groups, than folds.
 
     Examples
     --------
     >>> draw_folds(4, 2, groups=["a", "a", "b", "b"], random_state=0)
     array([1, 1, 0, 0])
     """
+    if not isinstance(n_folds, Integral) or isinstance(n_folds, bool | np.bool_) or n_folds < 2:
+        raise ValueError(
+            f"cv must be a whole number of folds, at least 2; got {n_folds!r}. To keep rows together, give "
+            "their groups."
+        )
+    groups = None if groups is None else group_codes(groups, n_samples)
     n_units = n_samples if groups is None else len(np.unique(groups))
     if n_units < n_folds:
         what = "rows" if groups is None else "groups"
@@ -76,8 +92,8 @@ def out_of_fold_scores(
     ----------
     estimator : scikit-learn classifier
         Not fitted; it is cloned.
-    X : array or CSR of shape (n_samples, n_features)
-        Features.
+    X : array, CSR or data frame of shape (n_samples, n_features), or texts
+        Rows, as the estimator takes them.
     Y : array or CSR of shape (n_samples, n_labels), or of shape (n_samples,)
         Labels, as the estimator takes them.
     folds : numpy.ndarray of int, shape (n_samples,)
@@ -92,6 +108,11 @@ def out_of_fold_scores(
     numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
         Probabilities in the order of the rows.
 
+    Notes
+    -----
+    A label that the other folds never or always carry is scored 0 or 1 throughout that fold by scikit-learn's
+    one-vs-rest; its warning that it is so is left out.
+
     Examples
     --------
     >>> from sklearn.dummy import DummyClassifier
@@ -103,8 +124,9 @@ def out_of_fold_scores(
     name = f"folds of {type(estimator).__name__}"
     for fold in tqdm(np.unique(folds), desc=name, disable=not verbose, leave=False):
         held_out = folds == fold
-        fitted = clone(estimator).fit(X[~held_out], Y[~held_out])
-        parts.append(base_scores(fitted, X[held_out], n_labels=n_labels))
+        with _silent_on_constant_labels():
+            fitted = clone(estimator).fit(_safe_indexing(X, ~held_out), Y[~held_out])
+        parts.append(base_scores(fitted, _safe_indexing(X, held_out), n_labels=n_labels))
     stacked = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.vstack(parts)
     return stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")]
 
@@ -116,8 +138,8 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     ----------
     estimator : scikit-learn classifier
         Fitted on a label matrix.
-    X : array-like or sparse of shape (n_samples, n_features)
-        Features.
+    X : array, sparse matrix or data frame of shape (n_samples, n_features), or texts
+        Rows, as the estimator takes them.
     n_labels : int
         Number of labels.
 
@@ -125,7 +147,8 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     -------
     numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
         ``top_scores`` where the estimator has it; else ``predict_proba``; else the logistic function of
-        ``decision_function``. Of the latter two the 100 highest of each row in CSR, where there are more
+        ``decision_function``, but 0 or 1 for a label that one-vs-rest has no model of, since training rows
+        never or always carried it. Of the latter two the 100 highest of each row in CSR, where there are more
         labels than that.
 
     Raises
@@ -146,30 +169,92 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
         return _all_scores(estimator, X, n_labels)
     # some rows at a time: all scores of all rows would not fit where there are many labels
     batches = gen_batches(X.shape[0], max(1, _BLOCK_ENTRIES // n_labels))
-    parts = [top_k(_all_scores(estimator, X[rows], n_labels), _TOP_SCORES) for rows in batches]
+    parts = [
+        top_k(_all_scores(estimator, _safe_indexing(X, rows), n_labels), _TOP_SCORES) for rows in batches
+    ]
     return sp.vstack(parts, format="csr") if parts else sp.csr_array((0, n_labels))
 
 
 def _all_scores(estimator, X, n_labels):
     """Return the probabilities of all labels as an array."""
-    if hasattr(estimator, "predict_proba"):
-        probability = estimator.predict_proba(X)
-        if n_labels == 1:
-            return _of_positive(probability, estimator.classes_)[:, None]
-        if isinstance(probability, list):  # one array a label, as forests return
-            columns = zip(probability, estimator.classes_, strict=True)
-            probability = np.column_stack([_of_positive(p, classes) for p, classes in columns])
-        return probability
-    if hasattr(estimator, "decision_function"):
-        return expit(np.asarray(estimator.decision_function(X)).reshape(X.shape[0], -1))
+    missing = []
+    for scored in (_by_predict_proba, _by_decision_function):
+        try:
+            return scored(estimator, X, n_labels)
+        except AttributeError as error:
+            # that a method is there says little: one-vs-rest has what its first label's model has
+            missing.append(error)
+    # an attribute that lacks elsewhere is the estimator's own mistake
+    for error, name in zip(missing, ("predict_proba", "decision_function"), strict=True):
+        if hasattr(estimator, name):
+            raise error
     raise TypeError(
         f"{type(estimator).__name__} has neither predict_proba nor decision_function, one of which the "
         "thresholds need."
     )
 
 
+def _by_predict_proba(estimator, X, n_labels):
+    """Return predicted probabilities of all labels."""
+    probability = estimator.predict_proba(X)
+    if n_labels == 1:
+        return _of_positive(probability, estimator.classes_)[:, None]
+    if isinstance(probability, list):  # one array a label, as forests return
+        columns = zip(probability, estimator.classes_, strict=True)
+        probability = np.column_stack([_of_positive(p, classes) for p, classes in columns])
+    return probability
+
+
+def _by_decision_function(estimator, X, n_labels):
+    """Return the logistic function of decision values."""
+    values = np.asarray(estimator.decision_function(X), dtype=np.float64).reshape(X.shape[0], -1)
+    if n_labels == 1:
+        classes = getattr(estimator, "classes_", (0, 1))
+        return expit(values) if len(classes) > 1 else np.full(values.shape, float(classes[0] == 1))
+    constant = _constant_labels(estimator)
+    if len(constant) == n_labels:
+        # scikit-learn's decision value of these is 0 or 1, which would rank them above most others
+        values = np.where(np.isnan(constant), values, np.where(constant > 0, np.inf, -np.inf))
+    return expit(values)
+
+
+def _constant_labels(estimator):
+    """Return, of one-vs-rest, what a label is for all rows, and NaN where it has a model."""
+    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    models: Any = getattr(final, "estimators_", ())
+    return np.array([m.y_[0] if type(m).__name__ == "_ConstantPredictor" else np.nan for m in models], float)
+
+
 def _of_positive(probability, classes):
     """Return the column of class 1; where training rows held one class only, that class is certain."""
-    if probability.shape[1] == 2:
-        return probability[:, 1]
-    return np.full(len(probability), float(classes[0] == 1))
+    if len(classes) == 1:
+        return np.full(len(probability), float(classes[0] == 1))
+    return probability[:, 1]
+
+
+class _Silence:
+    """How many threads are cross-fitting, and the filter that they share.
+
+    ``warnings.catch_warnings`` would not do: two threads put each other's filters back, and one stays.
+    """
+
+    lock = threading.Lock()
+    n_users = 0
+    entry: Any = None
+
+
+@contextmanager
+def _silent_on_constant_labels() -> Iterator[None]:
+    """Leave one-vs-rest's warning out that a label is in all rows or in none, once a fold and label."""
+    with _Silence.lock:
+        if _Silence.n_users == 0:
+            warnings.filterwarnings("ignore", r"Label .* is present in all training examples", UserWarning)
+            _Silence.entry = warnings.filters[0]
+        _Silence.n_users += 1
+    try:
+        yield
+    finally:
+        with _Silence.lock:
+            _Silence.n_users -= 1
+            if _Silence.n_users == 0 and _Silence.entry in warnings.filters:
+                warnings.filters.remove(_Silence.entry)

@@ -1,0 +1,210 @@
+"""Cross-fitting: folds, and scores of estimators that do not keep what they promise."""
+
+import threading
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from adathresh.posthoc import crossfit
+from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
+
+FOLDS = np.arange(60) % 3
+
+
+def make_data():
+    """Rows of which three labels follow; the first label is in fold 0 only, the second in all other rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4))
+    Y = (X[:, :3] + 0.3 * rng.normal(size=(60, 3)) > 0).astype(int)
+    Y[FOLDS != 0, 0], Y[FOLDS != 1, 1] = 0, 1
+    return X, Y
+
+
+# Folds
+
+
+@pytest.mark.parametrize("cv", [1, 0, -3, 2.0, "3", None, True, KFold(3)])
+def test_folds_are_a_whole_number(cv):
+    with pytest.raises(ValueError, match="cv must be a whole number of folds, at least 2; got"):
+        draw_folds(10, cv, random_state=0)
+
+
+def test_a_whole_number_of_numpy_serves():
+    assert set(draw_folds(10, np.int64(5), random_state=0)) == set(range(5))
+
+
+@pytest.mark.parametrize("groups", [["a", None, "b", "c"], ["a", "b"]])
+def test_groups_are_one_entry_a_row(groups):
+    with pytest.raises(ValueError, match="groups must"):
+        draw_folds(4, 2, groups=groups, random_state=0)
+
+
+# Labels that the rows of some folds never or always carry
+
+
+@pytest.mark.filterwarnings("ignore:Label")
+@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: make_pipeline(StandardScaler(), model)])
+def test_labels_that_one_vs_rest_has_no_model_of(wrap):
+    """Of a label without a model, scikit-learn's decision value is 0 or 1 and says nothing of likelihood."""
+    X, Y = make_data()
+    train = FOLDS == 2
+    model = wrap(OneVsRestClassifier(LinearSVC())).fit(X[train], Y[train])
+    scores = base_scores(model, X, n_labels=3)
+    assert (scores[:, 0] == 0).all()
+    assert (scores[:, 1] == 1).all()
+    np.testing.assert_array_equal(scores[:, 2], expit(model.decision_function(X)[:, 2]))
+
+
+@pytest.mark.filterwarnings("ignore:Label")
+def test_the_first_label_may_lack_a_positive_in_a_fold():
+    """Then one-vs-rest says that it has predict_proba, and fails at the second label."""
+    X, Y = make_data()
+    scores = out_of_fold_scores(OneVsRestClassifier(LinearSVC()), X, Y, FOLDS, n_labels=3)
+    for fold in range(3):
+        train, test = fold != FOLDS, fold == FOLDS
+        model = OneVsRestClassifier(LinearSVC()).fit(X[train], Y[train])
+        np.testing.assert_array_equal(scores[test, 2], expit(model.decision_function(X[test])[:, 2]))
+    assert (scores[FOLDS == 0, 0] == 0).all()
+    assert (scores[FOLDS == 1, 1] == 1).all()
+    assert np.isin(scores[FOLDS != 0, 0], (0, 1)).sum() == 0
+
+
+@pytest.mark.parametrize("base", [LinearSVC(), LogisticRegression()])
+@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.filterwarnings("ignore:Label")
+def test_a_binary_target_of_one_class(base, value):
+    X, _ = make_data()
+    model = OneVsRestClassifier(base).fit(X, np.full(60, value))
+    assert base_scores(model, X, n_labels=1).tolist() == [[value]] * 60
+
+
+class Broken(ClassifierMixin, BaseEstimator):
+    """A classifier with a mistake in it."""
+
+    def fit(self, X, Y):
+        return self
+
+    def predict_proba(self, X):
+        return self.forgotten_
+
+
+def test_an_estimators_own_mistake_is_not_hidden():
+    X, Y = make_data()
+    with pytest.raises(AttributeError, match="forgotten_"):
+        out_of_fold_scores(Broken(), X, Y, FOLDS, n_labels=3)
+
+
+def test_what_predict_proba_lacks_decision_function_may_have():
+    class Half(Broken):
+        def decision_function(self, X):
+            return np.zeros((len(X), 3))
+
+    X, Y = make_data()
+    assert (out_of_fold_scores(Half(), X, Y, FOLDS, n_labels=3) == 0.5).all()
+
+
+# Warnings
+
+
+def warned(run):
+    """Return the warnings of a run, and check that the filters are afterwards what they were."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        before = list(warnings.filters)
+        run()
+        assert warnings.filters == before
+    return [str(warning.message) for warning in found]
+
+
+def test_labels_in_all_rows_or_none_are_no_reason_to_warn():
+    X, Y = make_data()
+    model = OneVsRestClassifier(LogisticRegression())
+    assert warned(lambda: out_of_fold_scores(model, X, Y, FOLDS, n_labels=3)) == []
+    rows = FOLDS == 2
+    assert any(
+        "is present in all training examples" in text for text in warned(lambda: model.fit(X[rows], Y[rows]))
+    )
+
+
+class Loud(LogisticRegression):
+    """A classifier that warns, in fit, of other things."""
+
+    def fit(self, X, Y):
+        warnings.warn("Label 3 looks odd", UserWarning, stacklevel=2)
+        return super().fit(X, Y[:, 2])
+
+
+def test_other_warnings_pass():
+    X, Y = make_data()
+    found = warned(lambda: out_of_fold_scores(Loud(), X, Y, FOLDS, n_labels=1))
+    assert found == ["Label 3 looks odd"] * 3
+
+
+def test_two_threads_leave_no_filter_behind():
+    """The first to come is the first to go, so that each would put back what the other had found."""
+
+    def run():
+        before = list(warnings.filters)
+        first, second = crossfit._silent_on_constant_labels(), crossfit._silent_on_constant_labels()
+        first.__enter__()
+        other = threading.Thread(target=second.__enter__)
+        other.start()
+        other.join()
+        first.__exit__(None, None, None)
+        warnings.warn("Label 1 is present in all training examples.", stacklevel=1)
+        assert len(warnings.filters) == len(before) + 1
+        second.__exit__(None, None, None)
+        warnings.warn("Label 2 is present in all training examples.", stacklevel=1)
+
+    assert warned(run) == ["Label 2 is present in all training examples."]
+
+
+def test_the_filter_goes_where_a_fit_fails():
+    X, Y = make_data()
+
+    def run():
+        with pytest.raises(ValueError, match="NaN"):
+            out_of_fold_scores(OneVsRestClassifier(LogisticRegression()), X * np.nan, Y, FOLDS, n_labels=3)
+
+    assert warned(run) == []
+
+
+# Containers
+
+
+class ByName(LogisticRegression):
+    """A classifier that takes columns of a data frame by name."""
+
+    def fit(self, X, Y):
+        return super().fit(X[["b", "c"]], Y)
+
+    def predict_proba(self, X):
+        return super().predict_proba(X[["b", "c"]])
+
+
+def test_data_frames_stay_data_frames():
+    X, Y = make_data()
+    frame = pd.DataFrame(X, columns=list("abcd"), index=[f"row {7 * row % 60}" for row in range(60)])
+    scores = out_of_fold_scores(ByName(), frame, Y[:, 2], FOLDS, n_labels=1)
+    expected = out_of_fold_scores(LogisticRegression(), X[:, 1:3], Y[:, 2], FOLDS, n_labels=1)
+    np.testing.assert_allclose(scores, expected)
+
+
+def test_many_labels_of_a_data_frame():
+    X, Y = make_data()
+    wide = np.hstack([Y[:, 2:], np.zeros((60, 150), dtype=int)])
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    scores = out_of_fold_scores(OneVsRestClassifier(ByName()), frame, wide, FOLDS, n_labels=151)
+    assert isinstance(scores, sp.csr_array)
+    assert (np.diff(scores.indptr) == 100).all()
