@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
-from adathresh.utils.validation import check_labels, container_of, like_input
+from adathresh.utils.validation import as_labels, check_labels, container_of, like_input
 
 
 class LabelSetMixin:
@@ -31,7 +31,7 @@ class LabelSetMixin:
         """Return Y as a CSR label matrix and remember its container."""
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        Y = Y if sp.issparse(Y) else np.asarray(Y)
+        Y = as_labels(Y)
         if Y.ndim == 2 and (sp.issparse(Y) or Y.shape[1] != 1 or np.isin(Y, (0, 1)).all()):
             self._container = container_of(Y)
             Y = check_labels(Y, n_samples=n_samples)

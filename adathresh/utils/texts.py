@@ -1,12 +1,14 @@
 """Plain texts as input: what counts as one, and the words by which neighbours and labels are found."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+_LETTERS = r"[^\W\d_]{2,}"
 _OF_FEATURES_ONLY = "A data set of features only has no texts: choose another base model for it."
 
 
@@ -51,13 +53,14 @@ def check_texts(X: Any, *, name: str = "X", advice: str = _OF_FEATURES_ONLY) -> 
     Raises
     ------
     ValueError
-        If X is no collection of texts, or is empty.
+        If X is no collection of texts, has no order, can be read once only, or is empty.
 
     Examples
     --------
     >>> check_texts(("a cat", "a dog"))
     ['a cat', 'a dog']
     """
+    check_order(X, name=name)
     rule = f"{name} must be plain texts, a sequence of str"
     if _cannot_be_texts(X):
         kind = "None" if X is None else f"a {type(X).__name__}"
@@ -69,6 +72,57 @@ def check_texts(X: Any, *, name: str = "X", advice: str = _OF_FEATURES_ONLY) -> 
     if not texts:
         raise ValueError(f"{name} holds no text; give at least one.")
     return texts
+
+
+def check_order(X: Any, *, name: str = "X") -> None:
+    """Refuse sets and dictionaries, which have no order, and what can be read once only.
+
+    Parameters
+    ----------
+    X : object
+        What a caller gave as rows or labels.
+    name : str, default="X"
+        How the argument is called in error messages.
+
+    Raises
+    ------
+    ValueError
+        If X is a set, a mapping or an iterator, such as a generator.
+
+    Examples
+    --------
+    >>> check_order(["a cat", "a dog"])
+    """
+    if sp.issparse(X):  # one format is a dictionary to Python
+        return
+    kind = type(X).__name__
+    if isinstance(X, Set | Mapping):
+        raise ValueError(f"{name} is a {kind}, whose order means nothing; give a list, in order.")
+    if isinstance(X, Iterator):
+        raise ValueError(f"{name} is a {kind}, which can be read only once; give list({name}).")
+
+
+def text_column(X: Any) -> Any:
+    """Return the column of a data frame that has only one, of texts; anything else as it is.
+
+    Parameters
+    ----------
+    X : object
+        What a caller gave as rows.
+
+    Returns
+    -------
+    object
+        The column, or X.
+
+    Examples
+    --------
+    >>> text_column([[1.0, 0.0]])
+    [[1.0, 0.0]]
+    """
+    if hasattr(X, "iloc") and X.ndim == 2 and X.shape[1] == 1 and holds_texts(X.iloc[:, 0]):
+        return X.iloc[:, 0]
+    return X
 
 
 def as_array(texts: Sequence[str]) -> np.ndarray:
@@ -155,12 +209,22 @@ def label_vectorizer(label_texts: Sequence[str], texts: Sequence[str]) -> TfidfV
     sklearn.feature_extraction.text.TfidfVectorizer
         Fitted.
 
+    Raises
+    ------
+    ValueError
+        If no label text holds a word of two letters or more.
+
     Examples
     --------
     >>> sorted(label_vectorizer(["black cat"], ["a black cat sits"]).vocabulary_)
     ['black', 'black cat', 'cat']
     """
-    words = {"ngram_range": (1, 2), "token_pattern": r"[^\W\d_]{2,}"}
+    if not any(re.search(_LETTERS, text) for text in label_texts):
+        raise ValueError(
+            "The labels' texts hold no word of two letters or more, so no text is similar to them; leave "
+            "them out, or give other ones."
+        )
+    words = {"ngram_range": (1, 2), "token_pattern": _LETTERS}
     vocabulary = TfidfVectorizer(**words).fit(label_texts).vocabulary_
     return TfidfVectorizer(sublinear_tf=True, vocabulary=vocabulary, **words).fit(texts)
 

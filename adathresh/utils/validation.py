@@ -1,11 +1,15 @@
 """Checks shared by everything that takes labels or scores; every message names the argument and the mend."""
 
+from collections.abc import Set
+from numbers import Real
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
 from adathresh.utils.types import Matrix, MatrixLike
+
+_ENCODE_TAGS = "Encode tags by sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
 
 Container: TypeAlias = Literal["array", "matrix", "dense"]
 """How a caller holds labels: a sparse array, a sparse matrix, or neither."""
@@ -33,8 +37,8 @@ def check_labels(
     Raises
     ------
     ValueError
-        If Y is not two-dimensional, holds values other than 0 and 1, stores a pair twice, or has another
-        shape than required.
+        If Y is not two-dimensional, holds values other than 0 and 1 (such as lists of tags), stores a pair
+        twice, or has another shape than required.
 
     Examples
     --------
@@ -42,7 +46,7 @@ def check_labels(
     array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    matrix: Any = Y if sp.issparse(Y) else np.asarray(Y)
+    matrix: Any = as_labels(Y, name=name)
     if matrix.ndim != 2:
         raise ValueError(
             f"{name} must be a 0/1 matrix of shape (n_samples, n_labels); got {matrix.ndim} dimension(s)."
@@ -51,7 +55,10 @@ def check_labels(
         matrix = matrix.tocoo()
     values = matrix.data if sp.issparse(matrix) else matrix
     if values.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold only the numbers 0 and 1; got values of type {values.dtype}.")
+        mend = f" {_ENCODE_TAGS}" if values.dtype.kind in "OUST" else ""
+        raise ValueError(
+            f"{name} must hold only the numbers 0 and 1; got values of type {values.dtype}.{mend}"
+        )
     wrong = values[(values != 0) & (values != 1)]
     if wrong.size:
         raise ValueError(f"{name} must hold only 0 and 1; found {wrong[0].item()!r}.")
@@ -65,6 +72,45 @@ def check_labels(
         raise ValueError(f"{name} stores the same (row, label) pair more than once; store each pair once.")
     _check_shape(matrix, name, n_samples, n_labels)
     return matrix
+
+
+def as_labels(Y: MatrixLike, *, name: str = "Y") -> Any:
+    """Return labels as an array or sparse matrix, and say so where they are lists of tags.
+
+    Parameters
+    ----------
+    Y : array-like or sparse
+        Labels, not checked further.
+    name : str, default="Y"
+        How the argument is called in error messages.
+
+    Returns
+    -------
+    numpy.ndarray or sparse matrix
+        The same labels; sparse ones as they are.
+
+    Raises
+    ------
+    ValueError
+        If Y holds lists or sets of tags, of different length, in place of numbers.
+
+    Examples
+    --------
+    >>> as_labels([[1, 0], [0, 1]]).shape
+    (2, 2)
+    """
+    if sp.issparse(Y):
+        return Y
+    problem = f"{name} must be a 0/1 matrix of shape (n_samples, n_labels)"
+    try:
+        array = np.asarray(Y)
+    except ValueError as error:  # rows of different length
+        raise ValueError(f"{problem}; its rows differ in length. {_ENCODE_TAGS}") from error
+    if array.ndim == 1 and array.dtype == object:
+        kind = next((type(row) for row in array if isinstance(row, list | tuple | Set | np.ndarray)), None)
+        if kind is not None:
+            raise ValueError(f"{problem}; its rows are of type {kind.__name__}. {_ENCODE_TAGS}")
+    return array
 
 
 def check_scores(
@@ -183,6 +229,69 @@ def one_row(x: MatrixLike) -> np.ndarray | sp.csr_array:
     if row.shape[0] != 1:
         raise ValueError(f"explain takes one row; got {row.shape[0]}.")
     return sp.csr_array(row) if sp.issparse(row) else row
+
+
+def check_columns(X: Any, *, name: str = "X") -> None:
+    """Refuse a data frame with columns that are no numbers, and name them.
+
+    Parameters
+    ----------
+    X : object
+        What a caller gave as rows; anything but a pandas data frame passes.
+    name : str, default="X"
+        How the argument is called in the error message.
+
+    Raises
+    ------
+    ValueError
+        If a column holds anything but numbers.
+
+    Examples
+    --------
+    >>> check_columns([["a cat", 1]])
+    """
+    if not hasattr(X, "iloc") or X.ndim != 2:
+        return
+    wrong = [str(X.columns[at]) for at in range(X.shape[1]) if not _is_numeric(X.iloc[:, at])]
+    if wrong:
+        raise ValueError(
+            f"{name} has columns that are no numbers ({', '.join(wrong[:5])}{', …' * (len(wrong) > 5)}), and "
+            "neighbours are found by numbers. Encode them before, for example by a ColumnTransformer; if "
+            f"rows are texts, give that column alone, as {name}[{wrong[0]!r}]."
+        )
+
+
+def _is_numeric(column):
+    """Say whether a column of a data frame holds numbers."""
+    kind = getattr(column.dtype, "kind", "O")
+    return kind in "biuf" or (kind == "O" and all(isinstance(value, Real) for value in column))
+
+
+def narrow_indices(X: Matrix) -> Matrix:
+    """Return CSR with 32-bit indices where they suffice, since some solvers take no others.
+
+    Parameters
+    ----------
+    X : numpy.ndarray, or CSR
+        Features.
+
+    Returns
+    -------
+    numpy.ndarray, or CSR
+        The same features.
+
+    Examples
+    --------
+    >>> wide = sp.csr_array((np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1])), shape=(1, 1))
+    >>> narrow_indices(wide).indices.dtype
+    dtype('int32')
+    """
+    if not sp.issparse(X) or X.indices.dtype == X.indptr.dtype == np.int32:
+        return X
+    if max(X.nnz, *X.shape) > np.iinfo(np.int32).max:
+        return X
+    parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return type(X)(parts, shape=X.shape)
 
 
 class CandidatePairs(NamedTuple):

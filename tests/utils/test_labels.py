@@ -1,6 +1,7 @@
 """How label matrices and binary vectors go in and come back."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -81,7 +82,15 @@ def test_a_column_is_a_label_matrix_where_it_is_0_and_1_else_a_vector():
         ([[0, 1], [2, 0], [0, 0]], "Y must hold only 0 and 1; found 2"),
         ([[0, 0.5], [1, 0], [0, 0]], r"Y must hold only 0 and 1; found 0\.5"),
         ([[0, np.nan], [1, 0], [0, 0]], "Y must hold only 0 and 1; found nan"),
-        ([["a", "b"], ["a", "b"], ["a", "b"]], "Y must hold only the numbers 0 and 1"),
+        ([["a", "b"], ["a", "b"], ["a", "b"]], r"Y must hold only the numbers 0 and 1.*MultiLabelBinarizer"),
+        ([["a", "b"], ["a"], []], r"Y must be a 0/1 matrix.*differ in length.*MultiLabelBinarizer"),
+        ([[0, 5], [1], []], r"differ in length.*MultiLabelBinarizer"),
+        ([{"a", "b"}, {"a"}, set()], r"its rows are of type set.*MultiLabelBinarizer"),
+        (pd.Series([["a", "b"], ["a"], []]), r"its rows are of type list.*MultiLabelBinarizer"),
+        (
+            pd.DataFrame({"a": ["x", "y", "z"], "b": list("xyz")}),
+            r"only the numbers 0 and 1.*MultiLabelBinarizer",
+        ),
         (sp.csr_array([[0, 3], [1, 0], [0, 0]]), "Y must hold only 0 and 1; found 3"),
         ([[0, 1], [1, 0]], "Y has 2 rows but 3 were expected"),
         (sp.csr_array((2, 5)), "Y has 2 rows but 3 were expected"),

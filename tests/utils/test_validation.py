@@ -1,17 +1,21 @@
 """The shared input checks: what they return and refuse, and that they leave the caller's data alone."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 from adathresh.utils.validation import (
+    as_labels,
     candidate_pairs,
+    check_columns,
     check_labels,
     check_scores,
     container_of,
     falling_by_label,
     grouped_by_label,
     like_input,
+    narrow_indices,
     one_row,
 )
 
@@ -168,3 +172,79 @@ def test_one_row_may_lack_its_second_dimension(make):
         one_row(make(Y))
     with pytest.raises(ValueError, match="explain takes one row; got 0"):
         one_row(make(np.zeros((0, 3))))
+
+
+@pytest.mark.parametrize("make", [list, tuple, np.array])
+def test_as_labels_leaves_checks_of_numbers_to_others(make):
+    assert as_labels(make([[1, 0], [0, 7]])).tolist() == [[1, 0], [0, 7]]
+
+
+def test_as_labels_returns_sparse_ones_as_they_are():
+    matrix = sp.coo_array(Y)
+    assert as_labels(matrix) is matrix
+
+
+@pytest.mark.parametrize(
+    "tags", [[["a"], ["b", "c"]], [("a", "b"), ()], [{"a"}, {"b"}], [frozenset("a"), {"b"}]]
+)
+def test_lists_of_tags_are_told_how_to_be_encoded(tags):
+    for check in (as_labels, check_labels):
+        with pytest.raises(ValueError, match=r"tags must be a 0/1 matrix .*MultiLabelBinarizer"):
+            check(tags, name="tags")
+
+
+NUMBERS = {
+    "whole": [1, 2],
+    "float": [0.5, np.nan],
+    "bool": [True, False],
+    "nullable": pd.array([1, None], dtype="Int64"),
+    "objects": pd.Series([1, 2.5], dtype=object),
+    "sparse": pd.arrays.SparseArray([0.0, 1.0]),
+}
+OTHERS = {
+    "text": ["a", "b"],
+    "category": pd.Categorical(["a", "b"]),
+    "date": pd.to_datetime(["2020-01-01", "2020-01-02"]),
+    "mixed": pd.Series([1, "b"], dtype=object),
+    "lists": [[1], [2]],
+}
+
+
+def test_columns_of_numbers_pass():
+    check_columns(pd.DataFrame(NUMBERS))
+    check_columns(np.array([["a", "b"]]))
+    check_columns(pd.Series(["a"]))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_columns_of_other_things_are_named(kind):
+    with pytest.raises(
+        ValueError, match=rf"rows has columns that are no numbers \({kind}\), .*rows\['{kind}'\]"
+    ):
+        check_columns(pd.DataFrame(NUMBERS | {kind: OTHERS[kind]}), name="rows")
+
+
+def test_not_all_of_many_wrong_columns_are_named():
+    frame = pd.DataFrame({number: ["a"] for number in range(7)})
+    with pytest.raises(ValueError, match=r"no numbers \(0, 1, 2, 3, 4, …\)"):
+        check_columns(frame)
+    with pytest.raises(ValueError, match=r"no numbers \(0, 1, 2, 3, 4\)"):
+        check_columns(frame.iloc[:, :5])
+
+
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix])
+def test_indices_become_narrow(kind):
+    wide = kind(SCORES)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    narrow = narrow_indices(wide)
+    assert type(narrow) is kind
+    assert narrow.indices.dtype == narrow.indptr.dtype == np.int32
+    assert wide.indices.dtype == np.int64
+    np.testing.assert_array_equal(narrow.toarray(), SCORES)
+    assert narrow_indices(narrow) is narrow
+    assert narrow_indices(SCORES) is SCORES
+
+
+def test_indices_that_need_64_bits_keep_them():
+    wide = sp.csr_array((np.ones(1), np.array([2**40]), np.array([0, 1])), shape=(1, 2**41))
+    assert narrow_indices(wide) is wide
