@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from helpers import replaced
 
+from adathresh import LabelKnowledge
 from adathresh.datasets import load_dataset, save_xc
 from adathresh.experiments.core.config import RunConfig
 from adathresh.experiments.core.data import prepare, rows_key, subsample
@@ -58,8 +59,9 @@ def test_bags_of_words_get_length_one_and_stay_sparse(ds, tmp_path):
 
 
 def numbered(ds):
-    """Return the data set with texts that name their rows."""
-    return replaced(ds, text_train=[f"row {i}" for i in range(SIZES["train"])])
+    """Return the data set with texts and titles that name their rows."""
+    rows = range(SIZES["train"])
+    return replaced(ds, text_train=[f"row {i}" for i in rows], title_train=[f"title {i}" for i in rows])
 
 
 def test_a_subsample_keeps_rows_together(ds):
@@ -68,10 +70,11 @@ def test_a_subsample_keeps_rows_together(ds):
     rows = [int(text.split()[1]) for text in part.train.texts]
     assert len(set(rows)) == 25
     assert rows == sorted(rows)
+    assert part.train.titles == [f"title {row}" for row in rows]
     np.testing.assert_array_equal(part.train.X.toarray(), ds.train.X.toarray()[rows])
     np.testing.assert_array_equal(part.train.Y.toarray(), ds.train.Y.toarray()[rows])
     np.testing.assert_array_equal(part.train.groups, ds.train.groups[rows])
-    for name in ("validation", "test", "fingerprint", "label_names"):
+    for name in ("validation", "test", "fingerprint", "label_names", "label_knowledge"):
         assert getattr(part, name) is getattr(ds, name), name
 
 
@@ -81,9 +84,9 @@ def test_a_subsample_follows_its_seed_and_never_grows(ds):
     assert subsample(ds, 25, seed=4).train.texts != subsample(ds, 25, seed=5).train.texts
     assert subsample(ds, 90, seed=0) is ds
     assert subsample(ds, 1000, seed=0) is ds
-    bare = subsample(replaced(ds, text_train=None, groups_train=None), 25, seed=4)
-    assert bare.train.texts is None
-    assert bare.train.groups is None
+    nothing = dict.fromkeys(("text_train", "title_train", "groups_train"))
+    bare = subsample(replaced(ds, **nothing), 25, seed=4)
+    assert (bare.train.texts, bare.train.titles, bare.train.groups) == (None, None, None)
     assert bare.train.X.shape == (25, 60)
 
 
@@ -117,6 +120,8 @@ def changes(ds, split):
         "labels": {f"Y_{split}": flipped(rows.Y)},
         "texts": {f"text_{split}": ["another", *rows.texts[1:]]},
         "no texts": {f"text_{split}": None},
+        "titles": {f"title_{split}": ["another", *rows.titles[1:]]},
+        "no titles": {f"title_{split}": None},
         "groups": {f"groups_{split}": np.r_[rows.groups[0] + 1, rows.groups[1:]]},
         "no groups": {f"groups_{split}": None},
         "order of rows": {
@@ -125,6 +130,7 @@ def changes(ds, split):
                 ("X", rows.X[::-1]),
                 ("Y", rows.Y[::-1]),
                 ("text", rows.texts[::-1]),
+                ("title", rows.titles[::-1]),
                 ("groups", rows.groups[::-1]),
             )
         },
@@ -140,14 +146,39 @@ def changes(ds, split):
         "labels",
         "texts",
         "no texts",
+        "titles",
+        "no titles",
         "groups",
         "no groups",
         "order of rows",
     ],
 )
-def test_every_input_of_every_split_is_part_of_the_key(ds, split, what):
-    changed = replaced(ds, **changes(ds, split)[what])
-    assert rows_key(changed) != rows_key(ds)
+def test_every_input_of_every_split_is_part_of_the_key(titled, split, what):
+    changed = replaced(titled, **changes(titled, split)[what])
+    assert rows_key(changed) != rows_key(titled)
+
+
+def test_texts_and_titles_are_told_apart(ds):
+    titled, written = (
+        replaced(ds, text_train=texts, title_train=titles)
+        for texts, titles in ((None, ds.train.texts), (ds.train.texts, None))
+    )
+    assert rows_key(titled) != rows_key(written)
+
+
+def test_what_is_known_of_labels_is_part_of_the_key(ds):
+    names = ds.label_names
+    known = [
+        None,
+        LabelKnowledge(names),
+        LabelKnowledge([*names[:-1], "another"]),
+        LabelKnowledge(names, synonyms={0: ["another"]}),
+        LabelKnowledge(names, synonyms={1: ["another"]}),
+        LabelKnowledge(names, parents={0: [1]}),
+        LabelKnowledge(names, parents={1: [0]}),
+    ]
+    assert len({rows_key(replaced(ds, label_knowledge=one)) for one in known}) == len(known)
+    assert rows_key(replaced(ds, label_knowledge=LabelKnowledge(names))) == rows_key(ds)
 
 
 def test_names_of_labels_are_part_of_the_key(ds):
