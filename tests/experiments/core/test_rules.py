@@ -16,9 +16,11 @@ from adathresh.experiments.core.rules import (
     MAIN_RULES,
     OURS,
     WITH_TEXTS,
+    Choice,
     adaptive_rules,
     all_predictions,
-    fused_at_fitting,
+    choice_prediction,
+    everything,
     fused_rules,
     main_predictions,
     rival_rules,
@@ -32,6 +34,11 @@ pytestmark = pytest.mark.usefixtures("shared_cache")
 
 def sets(rows):
     return sp.csr_array(np.array(rows, dtype=np.float32))
+
+
+def given(seen, what, part):
+    """Return the signals of a kind, "local" or "affinity", of fitting (0) or test rows (1), as a list."""
+    return list(getattr(seen, what)[part].values())
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +116,21 @@ def test_main_rules_are_rules_of_all_and_every_name_stands_once(config, ds, foun
 
 def _with_texts():
     nothing = sp.csr_array((1, 12))
-    return Signals((nothing, nothing), (nothing, nothing), (nothing, nothing), None)
+    by_name = {"a signal": nothing}, {"a signal": nothing}
+    return Signals((nothing, nothing), by_name, by_name, None)
+
+
+def test_our_rules_are_given_all_signals_of_a_kind_in_order(ds):
+    made = [{name: sp.csr_array([[value]]) for name, value in (("a", i), ("b", i + 1))} for i in (2, 4)]
+    seen = Signals(None, (made[0], made[1]), (made[1], made[0]), None)
+    rules = adaptive_rules(ds, seen, seed=0)
+    for name in (OURS, WITH_TEXTS):
+        _, signals = rules[name]
+        assert [[matrix.data[0] for matrix in part] for part in signals["local"]] == [[2, 3], [4, 5]]
+    affinity = rules[WITH_TEXTS][1]["affinity"]
+    assert [[matrix.data[0] for matrix in part] for part in affinity] == [[4, 5], [2, 3]]
+    silent = adaptive_rules(ds, seen._replace(affinity=({}, {})), seed=0)
+    assert set(rules) - set(silent) == {WITH_TEXTS, f"{WITH_TEXTS}, macro + micro"}
 
 
 def test_one_name_is_one_model_and_the_same_label_sets(config, ds, found):
@@ -163,10 +184,9 @@ def test_calibrated_rivals_are_thresholded_on_calibrated_probabilities(ds, seen,
 )
 def test_fused_rivals_get_the_probabilities_of_ours(ds, seen, found, name, rule):
     rows, folds = fitting_rows(ds, seed=0)
-    given = {"folds": folds, "local": seen.local[0]}
-    ours = AdaptiveThreshold(evaluation_rows=50, random_state=0).fit(seen.scores[0], rows.Y, **given)
-    fitting = fused_at_fitting(ours, seen.scores[0], rows.Y, **given)
-    expected = rule.fit(fitting, rows.Y).predict(found[OURS].probabilities)
+    ours = AdaptiveThreshold(evaluation_rows=50, random_state=0)
+    ours.fit(seen.scores[0], rows.Y, folds=folds, local=given(seen, "local", 0))
+    expected = rule.fit(ours.fitted_probabilities_, rows.Y).predict(found[OURS].probabilities)
     np.testing.assert_array_equal(found[name + FUSED].label_sets.toarray(), expected.toarray())
     assert (found[name + FUSED].probabilities != found[OURS].probabilities).nnz == 0
     assert found[name + FUSED].mode == "inductive"
@@ -175,10 +195,9 @@ def test_fused_rivals_get_the_probabilities_of_ours(ds, seen, found, name, rule)
 
 def test_fused_probabilities_of_fitting_rows_are_those_that_the_thresholds_come_from(ds, seen):
     rows, folds = fitting_rows(ds, seed=0)
-    given = {"folds": folds, "local": seen.local[0]}
     ours = AdaptiveThreshold("precision", target_value=0.7, random_state=0)
-    ours.fit(seen.scores[0], rows.Y, **given)
-    fitting = fused_at_fitting(ours, seen.scores[0], rows.Y, **given)
+    ours.fit(seen.scores[0], rows.Y, folds=folds, local=given(seen, "local", 0))
+    fitting = ours.fitted_probabilities_
     # the precision over all pairs that is expected with these thresholds is the one that was asked for
     chosen = fitting.data[fitting.data > ours.label_thresholds_[fitting.indices]]
     assert 0.7 <= chosen.mean() < 0.75
@@ -198,7 +217,7 @@ def test_fused_probabilities_of_fitting_rows_are_those_that_the_thresholds_come_
 )
 def test_every_rule_of_ours_gets_what_its_name_says(ds, seen, found, name, options, signals):
     rows, folds = fitting_rows(ds, seed=0)
-    at_fitting, at_test = ({what: getattr(seen, what)[i] for what in signals} for i in range(2))
+    at_fitting, at_test = ({what: given(seen, what, i) for what in signals} for i in range(2))
     ours = AdaptiveThreshold(evaluation_rows=50, random_state=0, **options)
     ours.fit(seen.scores[0], rows.Y, folds=folds, **at_fitting)
     expected = ours.predict(seen.scores[1], **at_test)
@@ -235,9 +254,99 @@ def test_all_together_are_fused_by_ours_and_averaged_for_the_rivals(config, ds):
     assert (predictions["global threshold"].label_sets != expected).nnz == 0
     np.testing.assert_allclose(predictions["F*/2"].probabilities.toarray(), test.toarray(), rtol=1e-6)
     ours = AdaptiveThreshold(evaluation_rows=50, random_state=0)
-    ours.fit(together.scores[0], rows.Y, folds=folds, local=together.local[0])
-    expected = ours.predict(together.scores[1], local=together.local[1])
+    ours.fit(together.scores[0], rows.Y, folds=folds, local=given(together, "local", 0))
+    expected = ours.predict(together.scores[1], local=given(together, "local", 1))
     np.testing.assert_array_equal(predictions[OURS].label_sets.toarray(), expected.toarray())
+
+
+# --- choices of base models and signals ---
+
+
+@pytest.fixture(scope="module")
+def top(config, titled):
+    return everything(config, titled)
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.label_sets.toarray(), other.label_sets.toarray())
+    np.testing.assert_allclose(one.probabilities.toarray(), other.probabilities.toarray(), atol=1e-6)
+    assert one.mode == other.mode == "inductive"
+    assert one.label_sets.nnz > 0
+
+
+def test_everything_names_all_base_models_and_signals(config, ds, make_dataset, top, empty_cache):
+    shares, titles = "neighbours", "neighbours by title"
+    texts = ("similarity", "mentions", "mentions in titles", "prototypes")
+    assert top == (("linear", "linear, titles", "network"), (shares, titles, *texts))
+    untitled = tuple(name for name in texts if "titles" not in name)
+    assert everything(config, ds) == (("linear", "network"), (shares, *untitled))
+    empty_cache("wordless")
+    assert everything(config, make_dataset(groups=True)) == (("linear", "network"), (shares,))
+
+
+def test_all_together_is_the_rule_with_label_texts(config, titled, top):
+    chosen = choice_prediction(config, titled, top, seed=0)
+    assert_same(chosen, all_predictions(config, titled, TOGETHER, seed=0)[WITH_TEXTS])
+    assert chosen.seconds > 0
+
+
+@pytest.mark.parametrize("base", ["linear", "linear, titles"])
+def test_one_base_model_alone_is_the_rule_without_neighbours(config, titled, base):
+    chosen = choice_prediction(config, titled, Choice((base,), ()), seed=0)
+    predictions = all_predictions(config, titled, base, seed=0)
+    assert_same(chosen, predictions["adaptive, no neighbours"])
+    assert (chosen.label_sets != predictions[OURS].label_sets).nnz > 0
+
+
+def test_one_base_model_with_its_neighbours_is_our_rule(config, titled, top):
+    shares = tuple(name for name in top.signals if name.startswith("neighbours"))
+    chosen = choice_prediction(config, titled, Choice(("linear",), shares), seed=0)
+    assert_same(chosen, all_predictions(config, titled, "linear", seed=0)[OURS])
+
+
+@pytest.mark.parametrize(
+    ("bases", "local", "affinity"),
+    [
+        (("linear",), ["neighbours by title"], ["mentions", "prototypes"]),
+        (("linear, titles", "linear"), [], ["similarity"]),
+        (("linear", "network"), ["neighbours"], []),
+    ],
+)
+def test_a_choice_is_fitted_on_what_it_names(config, titled, bases, local, affinity):
+    chosen = choice_prediction(config, titled, Choice(bases, (*local, *affinity)), seed=1)
+    rows, folds = fitting_rows(titled, seed=1)
+    models = [crossfitted(config, titled, base, seed=1) for base in bases]
+
+    def of_part(i):
+        named = {"local": local, "affinity": affinity}
+        signals = {
+            what: [getattr(models[0], what)[i][name] for name in names] for what, names in named.items()
+        }
+        return [one.scores[i] for one in models], {what: found for what, found in signals.items() if found}
+
+    (fitting, at_fitting), (test, at_test) = of_part(0), of_part(1)
+    rule = AdaptiveThreshold(evaluation_rows=50, random_state=1)
+    rule.fit(fitting, rows.Y, folds=folds, **at_fitting)
+    np.testing.assert_array_equal(chosen.label_sets.toarray(), rule.predict(test, **at_test).toarray())
+    probabilities = rule.predict_proba(test, **at_test).toarray()
+    np.testing.assert_allclose(chosen.probabilities.toarray(), probabilities, atol=1e-6)
+
+
+def test_a_choice_is_fitted_once(config, titled, top, monkeypatch):
+    first = choice_prediction(config, titled, top, seed=0)
+    monkeypatch.setattr(module, "_predict_choice", lambda *_, **__: pytest.fail("fitted again"))
+    again = choice_prediction(config, titled, top, seed=0)
+    assert_same(first, again)
+    assert again.seconds == first.seconds
+    with pytest.raises(pytest.fail.Exception):
+        choice_prediction(config, titled, top._replace(signals=top.signals[1:]), seed=0)
+
+
+def test_labels_of_test_rows_change_no_choice(config, titled, top, empty_cache):
+    own = choice_prediction(config, titled, top, seed=0)
+    empty_cache("third")
+    other = replaced(titled, Y_test=titled.test.Y[np.random.default_rng(0).permutation(50)])
+    assert_same(choice_prediction(config, other, top, seed=0), own)
 
 
 # --- labels, cache ---
