@@ -9,7 +9,16 @@ from helpers import replaced
 
 from adathresh.experiments import nb08_decision_rules as study
 from adathresh.experiments.core.crossfit import TOGETHER, crossfitted
-from adathresh.experiments.core.rules import MAIN_RULES, all_predictions
+from adathresh.experiments.core.rules import (
+    MAIN_RULES,
+    OURS,
+    WITH_TEXTS,
+    Choice,
+    Prediction,
+    all_predictions,
+    choice_prediction,
+    everything,
+)
 from adathresh.experiments.nb02_baselines.judging import judge
 from adathresh.metrics import macro_f1, micro_f1
 
@@ -98,6 +107,108 @@ def test_without_texts_only_ours_is_compared_and_each_base_model_alone(config, d
     assert [row["base"] for row in table] == ["linear"] * half + ["network"] * half
     for one, other in zip(table[:half], table[half:], strict=True):
         assert {**one, "base": None} == {**other, "base": None}
+
+
+# --- what each signal adds, and what is missed without it ---
+
+
+SIGNALS = (
+    "neighbours",
+    "neighbours by title",
+    "similarity",
+    "mentions",
+    "mentions in titles",
+    "prototypes",
+)
+BASES = ("linear", "linear, titles", "network")
+
+
+@pytest.fixture
+def asked(monkeypatch, titled):
+    """Predict nothing but the true labels; the value lists the choices and seeds that were asked for."""
+    asked = []
+
+    def predicted(config, ds, choice, *, seed):
+        asked.append((choice, seed))
+        return Prediction(ds.test.Y, ds.test.Y)
+
+    monkeypatch.setattr(study, "choice_prediction", predicted)
+    return asked
+
+
+def test_the_ladder_climbs_from_one_base_model_to_everything(config, titled, asked):
+    rows = study.ladder(config, titled)
+    assert [row["rung"] for row in rows] == [
+        "linear",
+        "+ neighbours",
+        "+ neighbours by title",
+        "+ similarity",
+        "+ mentions",
+        "+ mentions in titles",
+        "+ prototypes",
+        "+ linear, titles",
+        "+ network",
+    ]
+    choices = [choice for choice, _ in asked]
+    assert choices[0] == Choice(("linear",), ())
+    assert choices[-1] == everything(config, titled) == Choice(BASES, SIGNALS)
+    for row, lower, upper in zip(rows[1:], choices, choices[1:], strict=False):
+        added = (*upper.bases[len(lower.bases) :], *upper.signals[len(lower.signals) :])
+        assert [f"+ {name}" for name in added] == [row["rung"]]
+        assert upper.bases[: len(lower.bases)] == lower.bases
+        assert upper.signals[: len(lower.signals)] == lower.signals
+    assert [row["base"] for row in rows] == ["linear"] * 7 + [TOGETHER] * 2
+
+
+def test_everything_is_left_out_once(config, titled, asked):
+    rows = study.left_out(config, titled)
+    assert [row["left out"] for row in rows] == ["nothing", *BASES, *SIGNALS]
+    assert asked[0][0] == Choice(BASES, SIGNALS)
+    for row, (choice, _) in zip(rows[1:], asked[1:], strict=True):
+        name = row["left out"]
+        assert choice.bases == tuple(base for base in BASES if base != name)
+        assert choice.signals == tuple(signal for signal in SIGNALS if signal != name)
+        assert len(choice.bases) + len(choice.signals) == len(BASES) + len(SIGNALS) - 1
+    assert {row["base"] for row in rows} == {TOGETHER}
+
+
+@pytest.mark.parametrize("table", [study.ladder, study.left_out])
+def test_rows_come_choice_by_choice_and_of_each_the_seeds_in_order(config, titled, asked, table):
+    column = {study.ladder: "rung", study.left_out: "left out"}[table]
+    two = dataclasses.replace(config, seeds=2)
+    rows = table(two, titled)
+    assert [seed for _, seed in asked] == [row["seed"] for row in rows] == [0, 1] * (len(rows) // 2)
+    names = [row[column] for row in rows]
+    assert names[::2] == names[1::2]
+    assert len(set(names)) == len(rows) // 2
+    np.testing.assert_equal(table(two, titled), rows)
+    assert asked[: len(rows)] == asked[len(rows) :]
+
+
+def test_one_base_model_cannot_be_left_out(config, ds, asked, monkeypatch):
+    alone = Choice(("linear",), ("neighbours", "mentions"))
+    monkeypatch.setattr(study, "everything", lambda config, ds: alone)
+    rows = study.left_out(config, ds)
+    assert [row["left out"] for row in rows] == ["nothing", "neighbours", "mentions"]
+    assert {choice.bases for choice, _ in asked} == {("linear",)}
+    assert [row["base"] for row in rows] == ["linear"] * 3
+    assert [row["rung"] for row in study.ladder(config, ds)] == ["linear", "+ neighbours", "+ mentions"]
+
+
+def test_rows_hold_the_metrics_of_the_choice(config, ds, monkeypatch):
+    top = everything(config, ds)
+    monkeypatch.setattr(study, "everything", lambda config, ds: top._replace(bases=("linear",)))
+    rows = study.ladder(config, ds)
+    for at, row in enumerate(rows):
+        predicted = choice_prediction(config, ds, Choice(("linear",), top.signals[:at]), seed=0).label_sets
+        assert row["macro_f1"] == pytest.approx(macro_f1(ds.test.Y, predicted))
+        assert row["micro_f1"] == pytest.approx(micro_f1(ds.test.Y, predicted))
+        assert (row["rule"], row["method"], row["mode"]) == (OURS, "adathresh", "inductive")
+    assert len({row["macro_f1"] for row in rows}) > 2
+    # the highest rung of one base model is its rule with label texts
+    best = all_predictions(config, ds, "linear", seed=0)[WITH_TEXTS].label_sets
+    assert rows[-1]["macro_f1"] == pytest.approx(macro_f1(ds.test.Y, best))
+    assert [row["macro_f1"] for row in study.ladder(config, ds)] == [row["macro_f1"] for row in rows]
 
 
 def test_claims_leave_models_without_a_seed_out():
