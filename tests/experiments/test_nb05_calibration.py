@@ -186,16 +186,20 @@ def test_thresholds_of_the_method_are_those_it_predicts_by(config, ds):
     assert 0 < np.mean(decided) < 1
 
 
-def test_thresholds_of_the_rule_are_those_it_predicts_by(config, ds, scores):
+@pytest.mark.parametrize("rows", ["ds", "titled"])
+def test_thresholds_of_the_rule_are_those_it_predicts_by(config, request, rows):
+    ds = request.getfixturevalue(rows)
     pairs = study.posthoc_threshold_pairs(config, ds, seed=0)
     assert list(pairs) == ["frequency", "share", "theta"]
     assert np.isfinite(pairs["theta"]).all()
     seen, (rows, folds) = crossfitted(config, ds, "network", seed=0), fitting_rows(ds, seed=0)
+    scores, (local, local_test) = seen.scores, (list(part.values()) for part in seen.local)
+    assert len(local) == (1 if ds.train.titles is None else 2)
     predicted = main_predictions(config, ds, "network", seed=0)["adaptive"].label_sets.toarray()
     rule = AdaptiveThreshold(evaluation_rows=50, random_state=0)
-    rule.fit(scores[0], rows.Y, local=seen.local[0], folds=folds)
-    theta = rule.thresholds(sp.csr_array((50, 12)), local=seen.local[1]).toarray()
-    stored = stored_pairs(seen.local[1])
+    rule.fit(scores[0], rows.Y, local=local, folds=folds)
+    theta = rule.thresholds(sp.csr_array((50, 12)), local=local_test).toarray()
+    stored = stored_pairs(seen.local[1]["neighbours"])  # those by title are no column of the map
     finite = [(i, c, k) for i, c, k in stored if np.isfinite(theta[i, c])]
     frequency = rows.Y.toarray().sum(axis=0)
     np.testing.assert_array_equal(pairs["frequency"], [frequency[c] for _, c, _ in finite])
