@@ -59,11 +59,7 @@ def draw_folds(
     >>> draw_folds(4, 2, groups=["a", "a", "b", "b"], random_state=0)
     array([1, 1, 0, 0])
     """
-    if not isinstance(n_folds, Integral) or isinstance(n_folds, bool | np.bool_) or n_folds < 2:
-        raise ValueError(
-            f"cv must be a whole number of folds, at least 2; got {n_folds!r}. To keep rows together, give "
-            "their groups."
-        )
+    _check_n_folds(n_folds)
     groups = None if groups is None else group_codes(groups, n_samples)
     n_units = n_samples if groups is None else len(np.unique(groups))
     if n_units < n_folds:
@@ -75,6 +71,15 @@ def draw_folds(
     for fold, (_, held_out) in enumerate(splits):
         folds[held_out] = fold
     return folds
+
+
+def _check_n_folds(n_folds):
+    """Raise unless there can be so many folds."""
+    if not isinstance(n_folds, Integral) or isinstance(n_folds, bool | np.bool_) or n_folds < 2:
+        raise ValueError(
+            f"cv must be a whole number of folds, at least 2; got {n_folds!r}. To keep rows together, give "
+            "their groups."
+        )
 
 
 def out_of_fold_scores(
@@ -221,7 +226,7 @@ def _by_decision_function(estimator, X, n_labels):
 def _constant_labels(estimator):
     """Return, of one-vs-rest, what a label is for all rows, and NaN where it has a model."""
     final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    models: Any = getattr(final, "estimators_", ())
+    models = getattr(final, "estimators_", ())
     return np.array([m.y_[0] if type(m).__name__ == "_ConstantPredictor" else np.nan for m in models], float)
 
 
@@ -256,5 +261,6 @@ def _silent_on_constant_labels() -> Iterator[None]:
     finally:
         with _Silence.lock:
             _Silence.n_users -= 1
-            if _Silence.n_users == 0 and _Silence.entry in warnings.filters:
-                warnings.filters.remove(_Silence.entry)
+            filters: Any = warnings.filters
+            if _Silence.n_users == 0 and _Silence.entry in filters:
+                filters.remove(_Silence.entry)

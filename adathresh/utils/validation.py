@@ -286,12 +286,13 @@ def narrow_indices(X: Matrix) -> Matrix:
     >>> narrow_indices(wide).indices.dtype
     dtype('int32')
     """
-    if not sp.issparse(X) or X.indices.dtype == X.indptr.dtype == np.int32:
-        return X
-    if max(X.nnz, *X.shape) > np.iinfo(np.int32).max:
-        return X
-    parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
-    return type(X)(parts, shape=X.shape)
+    matrix: Any = X
+    if not sp.issparse(matrix) or matrix.indices.dtype == matrix.indptr.dtype == np.int32:
+        return matrix
+    if max(matrix.nnz, *matrix.shape) > np.iinfo(np.int32).max:
+        return matrix
+    parts = matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return type(matrix)(parts, shape=matrix.shape)
 
 
 class CandidatePairs(NamedTuple):
