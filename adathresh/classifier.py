@@ -1,34 +1,44 @@
 """Adaptive thresholds around any scikit-learn classifier."""
 
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from adathresh.models.prototypes import LabelPrototypes
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
+from adathresh.posthoc.label_texts import LabelTextSignals
 from adathresh.posthoc.threshold import AdaptiveThreshold
 from adathresh.signals.knn import NeighborLabels
+from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.suggest import did_you_mean
 from adathresh.utils.texts import (
     as_array,
+    check_order,
     check_texts,
     holds_texts,
-    label_vectorizer,
     learn_words,
+    text_column,
     word_vectorizer,
 )
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import like_input, one_row
+from adathresh.utils.validation import check_columns, like_input, narrow_indices, one_row
 
+# With fewer texts, the words that label prototypes are made of may be as rare, or as common, as can be.
+_FEW_TEXTS = 100
 _TEXTS_THROUGHOUT = "Where fit is given texts, every row and every label is a text."
 
 
@@ -36,7 +46,7 @@ class _Rows(NamedTuple):
     """Checked rows."""
 
     data: Any
-    """Features or texts, as the base models take them."""
+    """Features, a data frame or texts, as the base models take them."""
     features: Any
     """Features, by which neighbours are found."""
 
@@ -44,13 +54,15 @@ class _Rows(NamedTuple):
 class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     """Label sets by per-label, per-instance thresholds around any classifier.
 
-    The estimator's scores are cross-fitted: out-of-fold scores and leave-one-out neighbours of the training
-    rows fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted once more on all rows. (The
-    paper's own method, a network trained together with its thresholds, is
+    The estimator's scores are cross-fitted: out-of-fold scores of the training rows, and the labels of their
+    neighbours in the other folds, fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted
+    once more on all rows. (The paper's own method, a network trained together with its thresholds, is
     :class:`adathresh.AdaptiveThresholdNetwork`.)
 
     X may hold texts, where the base models take texts, such as pipelines that begin with a vectoriser.
-    Neighbours are then found by the words of the texts.
+    Neighbours are then found by the words of the texts; a data frame with one column, of texts, counts as
+    that column. Any other data frame goes to the base models as it is, so that they may select columns by
+    name.
 
     Parameters
     ----------
@@ -58,7 +70,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Any classifier of label matrices with ``predict_proba`` or ``decision_function`` (or ``top_scores``,
         which returns sparse scores), or several, whose scores are fused.
     rule : AdaptiveThreshold, optional
-        The rule to be fitted, which holds the target; None: one for macro-F1.
+        The rule to be fitted, which holds the target; None: one for macro-F1. Its parameters can be set, and
+        searched, by names such as ``rule__target``. Another target for a fitted classifier: :meth:`retarget`.
     cv : int, default=3
         Folds of the out-of-fold scores, at least 2.
     n_neighbors : int, default=30
@@ -83,19 +96,28 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     neighbors_ : NeighborLabels
         The local signal.
     affinity_ : LabelAffinity or None
-        The signal of the label texts; None where there are none.
+        Similarity of rows to the labels' texts; None where there are none.
+    label_texts_ : LabelTextSignals or None
+        All signals of names and synonyms, ``affinity_`` among them; None where X held features, or labels
+        have no texts.
+    label_names_ : tuple of str or None
+        The columns of Y, where it was a data frame with names, or else the names in ``label_features``.
     vectorizer_ : sklearn.feature_extraction.text.TfidfVectorizer or None
         The words of texts, by which neighbours are found; None where X held features.
     n_features_in_ : int
         Number of features seen in ``fit``; not there where X held texts.
+    feature_names_in_ : numpy.ndarray of str
+        Columns of X, where it was a data frame with names.
 
     Raises
     ------
     ValueError
-        In ``fit``, for NaN or infinity in X, labels other than 0 and 1, a multiclass target, X and Y of
-        different length, or fewer rows (or groups) than folds.
+        In ``fit``, for parameters of the rule, cv or n_neighbors out of range, NaN or infinity in X, columns
+        that are no numbers, labels other than 0 and 1 (such as lists of tags), a multiclass target, X and Y
+        of different length, label_features of another kind than X or for another number of labels, anything
+        without an order, or fewer rows (or groups) than folds. All is checked before a base model is fitted.
     TypeError
-        In ``fit``, if estimator is no classifier, or has no scores.
+        In ``fit``, if estimator is no classifier, or has no scores, or if rule is no AdaptiveThreshold.
 
     Examples
     --------
@@ -139,44 +161,102 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+        X : array-like, sparse or data frame of shape (n_samples, n_features), or sequence of str
             Training features, or texts.
         Y : array-like or sparse of shape (n_samples, n_labels), or of shape (n_samples,)
-            Training labels, 0 or 1; or one binary target.
+            Training labels, 0 or 1; or one binary target. Of a data frame, columns give names to labels.
         groups : array-like of shape (n_samples,), optional
-            Rows of one group share a fold and are never each other's neighbours.
-        label_features : array-like or sparse of shape (n_labels, n_features), or sequence of str, optional
-            The labels' own texts, put through the vectoriser that made X; where X holds texts, the texts
-            themselves, such as names. They help rare labels, and keep labels possible that no training row
-            carries.
+            Rows of one group share a fold, and so are never each other's neighbours.
+        label_features : array-like or sparse of shape (n_labels, n_features), or names, optional
+            What labels are called. Where X holds features: features of the labels' own texts, made by the
+            vectoriser that made X. Where X holds texts: names, a sequence of str with one a label and ""
+            where it is not known, or :class:`adathresh.LabelKnowledge`, which has synonyms, too. Names help
+            rare labels, and keep labels possible that no training row carries.
 
         Returns
         -------
         AdaptiveThresholdClassifier
             The fitted classifier.
         """
+        models, rule = self._models(), self._unfitted_rule()
         rows = self._checked(X, reset=True)
         n_samples = rows.features.shape[0]
         labels = self._encode(Y, n_samples)
+        label_features = self._checked_label_features(label_features)
+        self.label_names_ = _label_names(Y, label_features)
         # one label is a binary target: classifiers then agree on what predict_proba returns
         target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
         target = target.ravel() if self.n_labels_ == 1 else target
         rng = check_random_state(self.random_state)
         folds = draw_folds(n_samples, self.cv, groups=groups, random_state=rng.randint(2**31))
+        # Quick things first, so that what is wrong comes out before base models are fitted. Neighbours and
+        # what label texts say come from the rows that the models of the other folds are fitted on.
+        self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
+        local = self.neighbors_.fit_transform(rows.features, labels, groups=folds)
+        affinity = self._fit_affinity(label_features, rows, labels, folds)
         held_out = [
             out_of_fold_scores(model, rows.data, target, folds, n_labels=self.n_labels_, verbose=self.verbose)
-            for model in self._models()
+            for model in models
         ]
-        self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
-        local = self.neighbors_.fit_transform(rows.features, labels, groups=groups)
-        self._fit_affinity(label_features, rows)
-        self.rule_ = AdaptiveThreshold() if self.rule is None else clone(self.rule)
-        if self.rule_.random_state is None:
-            self.rule_.set_params(random_state=rng.randint(2**31))
-        self.rule_.fit(held_out, labels, local=local, affinity=self._affinity(rows), folds=folds)
-        fitted = [clone(model).fit(rows.data, target) for model in self._models()]
+        if rule.random_state is None:
+            rule.set_params(random_state=rng.randint(2**31))
+        self.rule_ = rule.fit(held_out, labels, local=local, affinity=affinity, folds=folds)
+        fitted = [clone(model).fit(rows.data, target) for model in models]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
+
+    def retarget(self, target: str, target_value: float | None = None) -> Self:
+        """Return a classifier for another target, in the time that choosing thresholds takes.
+
+        Parameters
+        ----------
+        target : str
+            The other target, as of :class:`adathresh.AdaptiveThreshold`.
+        target_value : float, optional
+            Its value, where it takes one.
+
+        Returns
+        -------
+        AdaptiveThresholdClassifier
+            What ``fit`` would give with a rule for that target. It shares the base models and all signals
+            with this one, which stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If the target is unknown or its value wrong.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> from sklearn.neighbors import KNeighborsClassifier
+        >>> clf = AdaptiveThresholdClassifier(KNeighborsClassifier()).fit(*make_multilabel_classification())
+        >>> clf.retarget("budget", 1).predict(make_multilabel_classification()[0]).sum(axis=1).max()
+        np.int64(1)
+        """
+        check_is_fitted(self, "estimator_")
+        other = copy.copy(self)
+        other.rule_ = self.rule_.retarget(target, target_value)
+        rule = AdaptiveThreshold() if self.rule is None else clone(self.rule)
+        other.rule = rule.set_params(target=target, target_value=target_value)  # what a clone is fitted with
+        return other
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; those of the rule, such as ``rule__target``, also where it is None.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        AdaptiveThresholdClassifier
+            This classifier.
+        """
+        if any(name.startswith("rule__") for name in params) and params.get("rule", self.rule) is None:
+            params = {"rule": AdaptiveThreshold()} | {k: v for k, v in params.items() if k != "rule"}
+        return super().set_params(**params)
 
     def decide(self, X: MatrixLike) -> Decision:
         """Return label sets, probabilities, margins and thresholds, from one pass over the rows.
@@ -268,15 +348,15 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         scores, others = self._signals(self._checked(X))
         return self._decode(sp.csr_array(self.rule_.predict(scores, **others)))
 
-    def explain(self, x: MatrixLike, label: int) -> Explanation:
+    def explain(self, x: MatrixLike, label: int | str) -> Explanation:
         """Split the decision about one label of one row into its terms.
 
         Parameters
         ----------
         x : array-like or sparse of shape (n_features,) or (1, n_features), or str
             One row.
-        label : int
-            Index of the label.
+        label : int or str
+            Index of the label, or its name, where names are known (``label_names_``).
 
         Returns
         -------
@@ -287,13 +367,12 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If x is not one row, or the label is out of range or no candidate of the row.
+            If x is not one row, or the label is unknown, out of range or no candidate of the row.
         """
-        if isinstance(x, str):
-            x = [x]
-        row = self._checked(x if holds_texts(x) else one_row(x))
+        row = self._checked(_as_one_row(x))
         if row.features.shape[0] != 1:
             raise ValueError(f"explain takes one row; got {row.features.shape[0]}.")
+        label = self._label_number(label)
         scores, others = self._signals(row)
         explanation = self.rule_.explain(scores, label, **others)
         return replace(explanation, neighbors=self.neighbors_.nearest(row.features, label))
@@ -305,18 +384,22 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
 
     def _checked(self, X, *, reset=False):
         """Check rows, and turn texts into features; with ``reset`` as the training rows."""
+        if not reset:
+            check_is_fitted(self, "estimator_")
+        check_order(X)
+        X = text_column(X)
         if reset:
             self.vectorizer_ = word_vectorizer() if holds_texts(X) else None
-        else:
-            check_is_fitted(self, "estimator_")
         if self.vectorizer_ is not None:
             texts = as_array(check_texts(X, advice=_TEXTS_THROUGHOUT))
             words = self.vectorizer_
             return _Rows(texts, learn_words(words, texts) if reset else words.transform(texts))
         if holds_texts(X):
             raise ValueError("X holds texts, but fit was given features; give features of the same kind.")
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
-        return _Rows(X, X)
+        check_columns(X)
+        checked = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
+        features = narrow_indices(checked)
+        return _Rows(X if hasattr(X, "iloc") else features, features)
 
     def _models(self):
         """Return the base models, not fitted."""
@@ -325,39 +408,113 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
             raise TypeError(f"estimator must be a classifier, or a list of such; got {self.estimator!r}.")
         return models
 
-    def _fit_affinity(self, label_features, rows):
-        """Fit the signal of the label texts, where there are any."""
-        self.affinity_ = self._label_vectorizer = None
+    def _unfitted_rule(self):
+        """Return a copy of the rule, or the rule for macro-F1, its parameters checked."""
+        if self.rule is None:
+            return AdaptiveThreshold()
+        if not isinstance(self.rule, AdaptiveThreshold):
+            raise TypeError(
+                f"rule must be an AdaptiveThreshold, or None for macro-F1; got {self.rule!r}. The target is "
+                "the rule's: rule=AdaptiveThreshold(target)."
+            )
+        self.rule._check_parameters()
+        return clone(self.rule)
+
+    def _checked_label_features(self, label_features):
+        """Return knowledge of labels where X holds texts, features of labels where it holds features."""
+        name = "label_features"
         if label_features is None:
-            return
+            return None
+        check_order(label_features, name=name)
         if self.vectorizer_ is not None:
-            names = check_texts(label_features, name="label_features", advice=_TEXTS_THROUGHOUT)
-            self._label_vectorizer = label_vectorizer(names, rows.data)
-            label_features = self._label_vectorizer.transform(names)
-        if label_features.shape[0] != self.n_labels_:
+            if not isinstance(label_features, LabelKnowledge):
+                names = check_texts(text_column(label_features), name=name, advice=_TEXTS_THROUGHOUT)
+                label_features = LabelKnowledge(names, allow_repeated_names=True)
+            label_features.check_n_labels(self.n_labels_, name=name)
+            return label_features
+        if isinstance(label_features, LabelKnowledge) or holds_texts(label_features):
             raise ValueError(
-                f"label_features has {label_features.shape[0]} rows but Y has {self.n_labels_} labels; give "
-                "one row a label."
+                "label_features holds names, but X holds features, with which names cannot be compared. Give "
+                "vectoriser.transform(names) of the vectoriser that made X, or give texts as X."
             )
-        if self.vectorizer_ is None and label_features.shape[1] != self.n_features_in_:
+        features = check_array(label_features, accept_sparse="csr", dtype=np.float64, input_name=name)
+        if features.shape[0] != self.n_labels_:
             raise ValueError(
-                f"label_features has {label_features.shape[1]} features but X has {self.n_features_in_}; use "
-                "the vectoriser that made X."
+                f"label_features has {features.shape[0]} rows but Y has {self.n_labels_} labels; give one "
+                "row a label."
             )
-        self.affinity_ = LabelAffinity(n_jobs=self.n_jobs).fit(label_features)
+        if features.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"label_features has {features.shape[1]} features but X has {self.n_features_in_}; use the "
+                "vectoriser that made X."
+            )
+        return features
+
+    def _fit_affinity(self, label_features, rows, labels, folds):
+        """Fit the signals of the labels' texts, if there are any, and return those of the training rows."""
+        self.affinity_ = self.label_texts_ = None
+        if label_features is None:
+            return None
+        if self.vectorizer_ is None:
+            self.affinity_ = LabelAffinity(n_jobs=self.n_jobs).fit(label_features)
+            return self._affinity(rows)
+        every_word = {"min_df": 1, "max_df": 1.0} if len(rows.data) < _FEW_TEXTS else {}
+        prototypes = LabelPrototypes(label_features, n_jobs=self.n_jobs, **every_word)
+        self.label_texts_ = LabelTextSignals(
+            label_features, prototypes, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        said = self.label_texts_.fit_transform(rows.data, labels, folds=folds)
+        self.affinity_ = self.label_texts_.affinity_
+        return said
 
     def _affinity(self, rows):
-        """Return the similarity of rows and label texts, or None."""
-        if self.affinity_ is None:
-            return None
-        words = self._label_vectorizer
-        return self.affinity_.transform(rows.features if words is None else words.transform(rows.data))
+        """Return what the labels' texts say of new rows, or None."""
+        if self.label_texts_ is not None:
+            return self.label_texts_.transform(rows.data)
+        return None if self.affinity_ is None else self.affinity_.transform(rows.features)
+
+    def _label_number(self, label):
+        """Return the index of a label that is given by index or by name."""
+        if isinstance(label, Integral) and not isinstance(label, bool | np.bool_):
+            if 0 <= label < self.n_labels_:
+                return int(label)
+            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+        if self.label_names_ is None:
+            raise ValueError(
+                f"label must be a whole number from 0 to {self.n_labels_ - 1}; got {label!r}. Names are "
+                "known where fit is given Y as a data frame, or names of the labels."
+            )
+        found = [number for number, name in enumerate(self.label_names_) if name == label]
+        if len(found) != 1:
+            what = "No label is" if not found else f"Labels {found[0]} and {found[1]} are both"
+            mend = did_you_mean(str(label), self.label_names_) if not found else " Give the number."
+            raise ValueError(f"{what} named {label!r}.{mend}")
+        return found[0]
 
     def _signals(self, rows):
         """Return base scores and all other signals of new rows."""
         fitted = self.estimator_ if isinstance(self.estimator_, list) else [self.estimator_]
         scores = [base_scores(model, rows.data, n_labels=self.n_labels_) for model in fitted]
         return scores, {"local": self.neighbors_.transform(rows.features), "affinity": self._affinity(rows)}
+
+
+def _label_names(Y: Any, label_features: Any) -> Sequence[str] | None:
+    """Return the names of the labels, if they are known."""
+    columns = tuple(getattr(Y, "columns", ()))
+    if columns and all(isinstance(column, str) for column in columns):
+        return columns
+    return label_features.names if isinstance(label_features, LabelKnowledge) else None
+
+
+def _as_one_row(x: Any) -> Any:
+    """Return a row with two dimensions, or a text as a sequence of one."""
+    if isinstance(x, str):
+        return [x]
+    if holds_texts(x):
+        return x
+    if hasattr(x, "iloc"):
+        return x.to_frame().T if x.ndim == 1 else x
+    return one_row(x)
 
 
 def _filled(pairs, value):
