@@ -155,7 +155,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         Y: MatrixLike,
         *,
         groups: npt.ArrayLike | None = None,
-        label_features: MatrixLike | None = None,
+        label_features: MatrixLike | Sequence[str] | LabelKnowledge | None = None,
     ) -> Self:
         """Fit base model, signals and thresholds.
 
@@ -230,9 +230,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         --------
         >>> from sklearn.datasets import make_multilabel_classification
         >>> from sklearn.neighbors import KNeighborsClassifier
-        >>> clf = AdaptiveThresholdClassifier(KNeighborsClassifier()).fit(*make_multilabel_classification())
-        >>> clf.retarget("budget", 1).predict(make_multilabel_classification()[0]).sum(axis=1).max()
-        np.int64(1)
+        >>> X, Y = make_multilabel_classification(random_state=0)
+        >>> clf = AdaptiveThresholdClassifier(KNeighborsClassifier(), random_state=0).fit(X, Y)
+        >>> clf.retarget("budget", 1).predict(X).sum(axis=1).max(), clf.predict(X).sum(axis=1).max()
+        (np.int64(1), np.int64(5))
         """
         check_is_fitted(self, "estimator_")
         other = copy.copy(self)
