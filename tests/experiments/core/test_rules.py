@@ -284,6 +284,7 @@ def test_everything_names_all_base_models_and_signals(config, ds, make_dataset, 
     assert everything(config, make_dataset(groups=True)) == (("linear", "network"), (shares,))
 
 
+@pytest.mark.slow
 def test_all_together_is_the_rule_with_label_texts(config, titled, top):
     chosen = choice_prediction(config, titled, top, seed=0)
     assert_same(chosen, all_predictions(config, titled, TOGETHER, seed=0)[WITH_TEXTS])
