@@ -21,10 +21,10 @@ N_THREADS = 2
 
 
 def other_signals(ds, *, seed):
-    """Return neighbour shares, and where labels have texts what these say, of fitting and of test rows."""
+    """Return neighbour shares, and where rows and labels have texts what these say, of fitting and test rows."""
     key = {"data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
     shares = cached_arrays({"what": "shares", **key}, lambda: _shares(ds, seed=seed))
-    if ds.label_knowledge is None:
+    if ds.label_knowledge is None or ds.train.texts is None:
         return _both(shares), ({}, {})
     said = cached_arrays({"what": "label texts", **key}, lambda: _said_by_labels(ds, seed=seed))
     return _both(shares), _both(said)

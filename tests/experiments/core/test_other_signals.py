@@ -49,6 +49,15 @@ def test_signals_are_named_in_a_fixed_order(config, ds, titled, make_dataset):
                     assert matrix.nnz > 0, name
 
 
+def test_names_of_labels_say_nothing_where_rows_have_no_texts(ds):
+    """A folder may describe its labels and hold features only."""
+    features_only = replaced(ds, **{f"text_{split}": None for split in ds.splits})
+    assert features_only.label_knowledge is not None
+    (shares, _), affinity = other_signals(features_only, seed=0)
+    assert list(shares) == ["neighbours"]
+    assert affinity == ({}, {})
+
+
 def test_titles_give_a_second_search_and_leave_the_first_as_it_is(titled):
     (with_titles, _), (without, _) = (other_signals(rows, seed=0)[0] for rows in (titled, bare(titled)))
     assert (with_titles["neighbours"] != without["neighbours"]).nnz == 0
