@@ -21,7 +21,10 @@ N_THREADS = 2
 
 
 def other_signals(ds, *, seed):
-    """Return neighbour shares, and where rows and labels have texts what these say, of fitting and test rows."""
+    """Return neighbour shares, and what label texts say, of fitting and of test rows.
+
+    Nothing is said where rows or labels have no texts.
+    """
     key = {"data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
     shares = cached_arrays({"what": "shares", **key}, lambda: _shares(ds, seed=seed))
     if ds.label_knowledge is None or ds.train.texts is None:
