@@ -225,8 +225,9 @@ def _by_decision_function(estimator, X, n_labels):
 
 def _constant_labels(estimator):
     """Return, of one-vs-rest, what a label is for all rows, and NaN where it has a model."""
-    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    models = getattr(final, "estimators_", ())
+    while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
+        estimator = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator.best_estimator_
+    models = getattr(estimator, "estimators_", ())
     return np.array([m.y_[0] if type(m).__name__ == "_ConstantPredictor" else np.nan for m in models], float)
 
 

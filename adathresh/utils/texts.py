@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,15 @@ def holds_texts(X: Any) -> bool:
     Returns
     -------
     bool
-        Whether X is a collection that begins with a text.
+        Whether X is a collection with a text among its first ten rows.
 
     Examples
     --------
     >>> holds_texts(["a cat", "a dog"]), holds_texts([[1.0, 0.0]])
     (True, False)
     """
-    return not _cannot_be_texts(X) and len(X) > 0 and isinstance(next(iter(X)), str)
+    # not the first alone: a missing one is to be named as such
+    return not _cannot_be_texts(X) and any(isinstance(row, str) for row in islice(X, 10))
 
 
 def check_texts(X: Any, *, name: str = "X", advice: str = _OF_FEATURES_ONLY) -> list[str]:

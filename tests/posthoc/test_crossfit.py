@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -54,7 +54,15 @@ def test_groups_are_one_entry_a_row(groups):
 
 
 @pytest.mark.filterwarnings("ignore:Label")
-@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: make_pipeline(StandardScaler(), model)])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: GridSearchCV(make_pipeline(StandardScaler(), model), {}, cv=2, scoring="f1_micro"),
+    ],
+    ids=["alone", "pipeline", "search"],
+)
 def test_labels_that_one_vs_rest_has_no_model_of(wrap):
     """Of a label without a model, scikit-learn's decision value is 0 or 1 and says nothing of likelihood."""
     X, Y = make_data()

@@ -55,6 +55,13 @@ def test_rows_that_are_no_texts_are_named():
         check_texts([])
 
 
+def test_a_missing_text_may_come_first():
+    assert holds_texts([None, "a cat"])
+    assert not holds_texts([None, 3.0])
+    with pytest.raises(ValueError, match="row 0 is a NoneType"):
+        check_texts([None, "a cat"])
+
+
 def test_the_only_column_of_texts():
     frame = pd.DataFrame({"text": TEXTS})
     assert text_column(frame).tolist() == TEXTS
