@@ -177,6 +177,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         -------
         AdaptiveThresholdClassifier
             The fitted classifier.
+
+        Examples
+        --------
+        >>> from adathresh.models.prototypes import LabelPrototypes
+        >>> names, texts = LabelKnowledge(["cats", "dogs"], synonyms=[[], ["hounds"]]), ["my cats", "my dogs"]
+        >>> clf = AdaptiveThresholdClassifier(LabelPrototypes(min_df=1, max_df=1.0), random_state=0)
+        >>> clf.fit(texts * 9, [[1, 0], [0, 1]] * 9, label_features=names).predict(["two dogs, hounds"])
+        array([[0, 1]])
         """
         models, rule = self._models(), self._unfitted_rule()
         rows = self._checked(X, reset=True)
