@@ -25,7 +25,8 @@ from adathresh.metrics import (
     paired_bootstrap,
     reliability_curve,
 )
-from adathresh.posthoc.candidates import gather_pairs
+from adathresh.posthoc.candidates import LOWEST_LOGIT, gather_pairs
+from adathresh.utils.validation import row_major_positions
 
 FUSED = "fused (adathresh)"
 """What this package's rule makes of the scores."""
@@ -151,15 +152,18 @@ def method_threshold_pairs(ds, run):
 def posthoc_threshold_pairs(config, ds, *, seed):
     """Return θ_l(x) of the post-hoc rule at every test pair with a neighbour share: one row a pair.
 
+    Neighbours are those by features; where rows have titles, the threshold depends on those by title, too.
     The column frequency counts the label's fitting rows; theta is in logits of the base model.
     """
     seen = crossfitted(config, ds, calibrated_base(config, ds), seed=seed)
-    rule, _ = adaptive_rules(ds, seen, seed=seed)[OURS]
+    rule, signals = adaptive_rules(ds, seen, seed=seed)[OURS]
     rows, folds = fitting_rows(ds, seed=seed)
-    local, local_test = seen.local
+    local, local_test = signals["local"]
     rule.fit(seen.scores[0], rows.Y, local=local, folds=folds)
-    theta = rule.thresholds(sp.csr_array(local_test.shape), local=local_test)
-    return _threshold_pairs(label_frequency(rows.Y), local_test.indices, local_test.data, theta.data)
+    shares = seen.local[1]["neighbours"]
+    theta = rule.thresholds(sp.csr_array(shares.shape), local=local_test)
+    where = np.isin(row_major_positions(theta), row_major_positions(shares))
+    return _threshold_pairs(label_frequency(rows.Y), shares.indices, shares.data, theta.data[where])
 
 
 def claims(tables):
@@ -191,9 +195,8 @@ def claims(tables):
 def _on_same_pairs(probabilities):
     """Give probabilities by name the same pairs: those that have any of them."""
     pairs = gather_pairs(list(probabilities.values()), None, None)
-    return {
-        name: pairs.matrix(expit(logits)) for name, logits in zip(probabilities, pairs.logits.T, strict=True)
-    }
+    logits = np.maximum(pairs.logits, LOWEST_LOGIT)  # those that are not there, too
+    return {name: pairs.matrix(expit(own)) for name, own in zip(probabilities, logits.T, strict=True)}
 
 
 def _threshold_pairs(frequency, labels, share, theta):

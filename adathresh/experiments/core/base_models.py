@@ -34,7 +34,7 @@ from adathresh.utils.files import cache_folder
 MANY_LABELS = 100
 """Beyond this, one-vs-rest training on all rows takes too long, and a label tree makes sense."""
 
-UNSEEDED = ("label tree", "all together")
+UNSEEDED = ("label tree",)
 """Base models whose scores differ between two equal runs: omikuji, which grows the trees, takes no seed."""
 
 

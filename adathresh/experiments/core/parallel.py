@@ -14,7 +14,7 @@ after the other on all of them; the results differ by rounding, as between other
 SECONDS_BETWEEN_LOOKS = 1.0
 """How often a process looks whether the one that started it is still there."""
 
-_watched = set()
+_watched: set[int] = set()
 
 
 def side_by_side(jobs):
