@@ -3,7 +3,8 @@
 :class:`AdaptiveThreshold` (``threshold``) lines up the candidate pairs (``candidates``), fuses their signals
 (``fusion``), and gives each label the threshold that is best for the target in expectation (``targets``).
 One pass over the rows gives a ``Decision``; ``explanation`` splits one decision into its terms, ``crossfit``
-makes out-of-fold scores, ``in_sample`` tells scores that are not.
+makes out-of-fold scores, ``label_texts`` what names and synonyms say of a text; ``in_sample`` tells scores
+that are not out of fold.
 """
 
 from adathresh.posthoc.decision import Decision

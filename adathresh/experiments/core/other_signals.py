@@ -7,14 +7,16 @@ from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.models.prototypes import LabelPrototypes
-from adathresh.posthoc.crossfit import base_scores, out_of_fold_scores
+from adathresh.posthoc.label_texts import LabelTextSignals
 from adathresh.signals.knn import NeighborLabels
-from adathresh.signals.label_text import LabelAffinity
 from adathresh.signals.mentions import LabelMentions
-from adathresh.utils.texts import as_array, label_vectorizer, learn_words, word_vectorizer
+from adathresh.utils.texts import learn_words, word_vectorizer
 
-LABEL_TEXTS = ("similarity", "mentions", "mentions in titles", "prototypes")
-"""What the labels' texts say: names of the signals."""
+IN_TITLES = "mentions in titles"
+"""Name of the one signal that reads titles."""
+
+LABEL_TEXTS = ("similarity", "mentions", IN_TITLES, "prototypes")
+"""What the labels' texts say: names of the signals; all others are those of :class:`LabelTextSignals`."""
 
 N_THREADS = 2
 """Threads of the neighbour search where no other process runs beside."""
@@ -60,23 +62,15 @@ def _shares(ds, *, seed):
 def _said_by_labels(ds, *, seed):
     """Return what the labels' texts say of fitting rows, from the other folds, and of test rows."""
     rows, folds = fitting_rows(ds, seed=seed)
-    texts, label_texts = as_array(rows.texts), ds.label_knowledge.texts()
-    words = label_vectorizer(label_texts, texts)
-    similarity = LabelAffinity(n_jobs=N_THREADS).fit(words.transform(label_texts))
-    found = {
-        "similarity: fitting": similarity.transform(words.transform(texts)),
-        "similarity: test": similarity.transform(words.transform(ds.test.texts)),
-    }
-    for name, field in (("mentions", "texts"), ("mentions in titles", "titles")):
-        if getattr(rows, field) is not None:
-            mentions = LabelMentions(ds.label_knowledge)
-            fitting = mentions.fit_transform(getattr(rows, field), rows.Y, folds=folds)
-            found[f"{name}: fitting"] = fitting
-            found[f"{name}: test"] = mentions.transform(getattr(ds.test, field))
-    prototypes = LabelPrototypes(ds.label_knowledge, n_jobs=N_THREADS)
-    found["prototypes: fitting"] = out_of_fold_scores(
-        prototypes, texts, rows.Y, folds, n_labels=rows.Y.shape[1]
-    )
-    prototypes.fit(rows.texts, rows.Y)
-    found["prototypes: test"] = base_scores(prototypes, ds.test.texts, n_labels=rows.Y.shape[1])
+    knowledge = ds.label_knowledge
+    signals = LabelTextSignals(knowledge, LabelPrototypes(knowledge, n_jobs=N_THREADS), n_jobs=N_THREADS)
+    at_fitting = signals.fit_transform(rows.texts, rows.Y, folds=folds)
+    found = {}
+    of_texts = [name for name in LABEL_TEXTS if name != IN_TITLES]
+    for name, *both in zip(of_texts, at_fitting, signals.transform(ds.test.texts), strict=True):
+        found[f"{name}: fitting"], found[f"{name}: test"] = both
+    if rows.titles is not None:
+        mentions = LabelMentions(knowledge)
+        found[f"{IN_TITLES}: fitting"] = mentions.fit_transform(rows.titles, rows.Y, folds=folds)
+        found[f"{IN_TITLES}: test"] = mentions.transform(ds.test.titles)
     return found
