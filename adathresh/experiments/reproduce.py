@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from adathresh import __version__
 from adathresh.experiments.core.execution import attempt, count_cells, find_notebooks
 from adathresh.experiments.core.results import AGREEMENT, RECORD
 from adathresh.utils.files import whole_file
@@ -223,15 +224,14 @@ def _versions():
     """Return the versions of Python, the platform, adathresh and what it directly depends on."""
     try:
         needed = requires("adathresh") or []
-        own = {"adathresh": version("adathresh")}
     except PackageNotFoundError:  # run from the sources without being installed
-        needed, own = [], {}
+        needed = []
     names = sorted({re.match(r"[\w.-]+", line)[0] for line in needed if "test" not in line.partition(";")[2]})
     installed = {name: _version(name) for name in names}
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        **own,
+        "adathresh": __version__,  # an editable installation may remember an earlier one
         **{name: found for name, found in installed.items() if found},
     }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import adathresh
 from adathresh.experiments import reproduce as module
 from adathresh.experiments.core import config as config_module
 from adathresh.experiments.core.config import PROFILES, RunConfig
@@ -112,6 +113,7 @@ def test_everything_is_written_and_summarised(config, write_notebook, capsys):
         own = {name: entry[name] for name in ("seeds", "numbers")}
         assert {**content["config"], **own} == config.to_dict()
     assert content["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert content["versions"]["adathresh"] == adathresh.__version__
     assert {name: entry["status"] for name, entry in content["notebooks"].items()} == {
         "01_first": "done",
         "02_second": "done",
