@@ -150,8 +150,8 @@ def audit_scores(
 
     Examples
     --------
-    >>> Y = sp.csr_array(np.eye(200, 2, dtype=int))
-    >>> audit_scores(np.zeros((200, 2)), Y, None, np.ones((200, 1)), np.random.RandomState(0)).status
+    >>> Y, scores = sp.csr_array(np.tile(np.eye(2), (100, 1))), np.tile([0.9, 0.1], (200, 1))
+    >>> audit_scores(scores, Y, None, np.ones((200, 1)), np.random.RandomState(0)).status
     'clean'
     """
     name = "in-sample scores"

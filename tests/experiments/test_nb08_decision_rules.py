@@ -223,6 +223,7 @@ def test_claims_leave_models_without_a_seed_out():
     ]
     greatest, *found = study.claims({"rules": pd.DataFrame(rules), "rule_differences": table})
     assert greatest["outcome"] == "yes"  # of the inductive rivals, whatever the base model
-    assert [claim["outcome"] for claim in found] == ["above 0", "above 0"]
-    assert all("linear" in claim["claim"] and "adaptive" in claim["claim"] for claim in found)
-    assert ["SCut" in claim["claim"] for claim in found] == [True, False]
+    assert [claim["outcome"] for claim in found] == ["above 0"] * 3
+    assert not any("label tree" in claim["claim"] for claim in found)
+    assert ["SCut" in claim["claim"] for claim in found] == [True, True, False]
+    assert [TOGETHER in claim["claim"] for claim in found] == [False, True, False]

@@ -74,11 +74,11 @@ def test_crossfit_all_leaves_nothing_to_train(config, titled, monkeypatch):
 def test_parts_of_together_are_those_that_a_data_set_has(config, make_dataset):
     few, many = make_dataset(100), make_dataset(101, texts=True)
     assert parts_of_together(config, few) == ["linear", "network"]
-    assert parts_of_together(config, many) == ["linear", "label tree", "network"]
+    assert parts_of_together(config, many) == ["linear", "network"]
     full = RunConfig(dataset="tiny", profile="full")
     assert parts_of_together(full, many) == [name for name in PARTS_OF_TOGETHER if "titles" not in name]
     titled = make_dataset(101, texts=True, titles=True)
-    assert parts_of_together(config, titled) == ["linear", "linear, titles", "label tree", "network"]
+    assert parts_of_together(config, titled) == ["linear", "linear, titles", "network"]
     assert parts_of_together(full, titled) == list(PARTS_OF_TOGETHER)
     assert set(PARTS_OF_TOGETHER) <= set(BASE_MODELS)
 
