@@ -51,7 +51,9 @@ def test_signals_that_do_not_pay_have_another_heading(monkeypatch, verdicts, hol
 
 def _ladder(values):
     """A ladder whose rungs are these, with macro-F1."""
-    return lambda name: pd.DataFrame({"rung": list(values), "macro_f1": list(values.values())})
+    return lambda name: pd.DataFrame(
+        {"rung": list(values), "macro_f1": list(values.values()), "micro_f1": 0.75}
+    )
 
 
 def test_a_gain_that_is_not_made_of_label_texts_has_another_heading(monkeypatch):
@@ -68,7 +70,8 @@ def test_a_gain_that_is_not_made_of_label_texts_has_another_heading(monkeypatch)
     }
     monkeypatch.setattr(report, "_table", _ladder(rungs))
     found = report.gain_finding()
-    assert "level with its own in 1 of 2 comparisons, worse in 1, better in 0" in found
+    assert "worse than ours in 1 of 2 comparisons, level in 1, better in 0" in found
+    assert "more base models +0.005: 0.345, with a micro-F1 of 0.750" in found
     assert (
         "neighbours +0.010, what the labels' names and synonyms say +0.030, more base models +0.005" in found
     )
