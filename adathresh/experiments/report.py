@@ -131,7 +131,7 @@ def gain_finding():
 
 
 def findings():
-    """Number the findings of the README, and say which version their tables are of."""
+    """List the findings of the README with their numbers, and say which version their tables are of."""
     found = (released_finding(), method_finding(), rule_finding(), gain_finding())
     return "\n".join([*(f"{i}. {finding}" for i, finding in enumerate(found, 1)), "", state()])
 
