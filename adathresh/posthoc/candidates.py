@@ -113,9 +113,10 @@ def gather_pairs(
         name: _columns(found, checked[name], where[name], absent=-np.inf if name == "scores" else 0.0)
         for name in checked
     }
-    given, shape = columns["scores"], checked["scores"][0].shape
+    probabilities, shape = columns["scores"], checked["scores"][0].shape
     rows, labels = np.divmod(found, max(shape[1], 1))
-    logits = np.where(np.isneginf(given), -np.inf, logit(np.clip(given, _SCORE_MARGIN, 1 - _SCORE_MARGIN)))
+    clipped = np.clip(probabilities, _SCORE_MARGIN, 1 - _SCORE_MARGIN)
+    logits = np.where(np.isneginf(probabilities), -np.inf, logit(clipped))
     return Pairs(shape, rows, labels, logits, columns["local"], columns["affinity"])
 
 

@@ -295,8 +295,8 @@ class BoostedFusion:
 class AverageFusion:
     """The mean of both fusions.
 
-    Trees follow the signals where pairs are many, the linear model is steady where they are few; their mean
-    was at least as good as the better of them on the validation rows of nine data sets, and needs no choice.
+    Trees follow the signals where pairs are many, the linear model is steady where they are few. Which of
+    them is better differs between data sets and seeds; the mean needs no choice, for which data may be few.
 
     Examples
     --------

@@ -22,10 +22,10 @@ TARGETS = (
 """What :func:`label_thresholds` can aim at."""
 
 MICRO_WEIGHT = 0.2
-"""What micro-F1 counts beside macro-F1 under the target "macro_f1"; no more expected macro-F1 is given up.
+"""What micro-F1 counts beside macro-F1 under the target "macro_f1"; that much macro-F1 is given up for it.
 
-The last little of macro-F1 is dear: without micro-F1 a label whose scores tell nothing is predicted for very
-many rows, because any true positive raises its F1 by a little.
+The last little of expected macro-F1 is dear: without micro-F1 a label whose scores tell nothing is predicted
+for very many rows, because any true positive raises its F1 by a little.
 """
 
 _TAKES_VALUE = {"macro_micro_f1": "the weight of micro-F1 beside macro-F1, at least 0 (default 1)"}

@@ -19,7 +19,7 @@ LABEL_TEXTS = ("similarity", "mentions", IN_TITLES, "prototypes")
 """What the labels' texts say: names of the signals; all others are those of :class:`LabelTextSignals`."""
 
 N_THREADS = 2
-"""Threads of the neighbour search where no other process runs beside."""
+"""Threads of the neighbour search: the signals of one seed are computed while nothing else is."""
 
 
 def other_signals(ds, *, seed):

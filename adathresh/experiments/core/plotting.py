@@ -155,7 +155,7 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", color="base", marker="ru
             point[x],
             point[y],
             s=150 if shape == "*" else 60,  # a star's spikes make it look smaller than it is
-            color=COLORS[colors.index(point[color]) % len(COLORS)],
+            color=_colors(len(colors))[colors.index(point[color])],
             marker=shape,
             edgecolor="white",
             linewidth=0.5,
@@ -413,5 +413,5 @@ def _label(metric):
 
 
 def _colors(n):
-    """Return n colours, repeating the cycle when there are more lines than colours."""
-    return [COLORS[i % len(COLORS)] for i in range(n)]
+    """Return n colours that differ: those of the cycle, or steps from dark to light where it has too few."""
+    return list(COLORS[:n]) if n <= len(COLORS) else list(plt.get_cmap("viridis")(np.linspace(0, 0.95, n)))

@@ -431,3 +431,10 @@ def test_points_of_several_kinds_share_a_line_and_have_intervals():
     assert at[2] - at[1] == pytest.approx(1)
     colours = [to_hex(part.get_facecolor()[0]) for part in points]
     assert colours == [colour.lower() for colour in COLORS[:2]]
+
+
+@pytest.mark.parametrize("n", [1, len(COLORS), len(COLORS) + 1, 12])
+def test_no_two_bars_of_a_group_share_a_colour(n):
+    figure = plot_bars_by_bin({str(i): [0.1, 0.2] for i in range(n)}, bins=["a", "b"])
+    colours = {to_hex(bars.patches[0].get_facecolor()) for bars in figure.axes[0].containers}
+    assert len(colours) == n
