@@ -37,7 +37,7 @@ class Source:
     texts : bool
         Whether the files hold ``id <tab> labels <tab> text`` instead of features.
     rows : dict of str to int
-        Rows of each part, as the LIBSVM page states them; a file from there must have at least as many.
+        Rows of each part, where a source that can be cited states them; a file must have at least as many.
     sha256 : dict of str to str
         SHA-256 of each part, where it is known beforehand. The page states none.
 
@@ -63,12 +63,10 @@ SOURCES = {
             "train": "AmazonCat-13K_tfidf_train_ver1.svm.bz2",
             "test": "AmazonCat-13K_tfidf_test_ver1.svm.bz2",
         },
-        rows={"train": 1_186_239, "test": 306_782},
     ),
     "wiki10-31k": Source(
         description="Wikipedia articles with social tags (Wiki10-31K, TF-IDF features).",
         files={"train": "wiki10_31k_tfidf_train.svm.bz2", "test": "wiki10_31k_tfidf_test.svm.bz2"},
-        rows={"train": 14_146, "test": 6_616},
     ),
     "eurlex57k": Source(
         description="EU law with EuroVoc descriptors (EURLEX57K, TF-IDF of the training texts).",
@@ -78,27 +76,25 @@ SOURCES = {
             "test": "eurlex57k_raw_texts_test.txt.bz2",
         },
         texts=True,
-        rows={"train": 45_000, "dev": 6_000, "test": 6_000},
     ),
     "rcv1": Source(
         description="Reuters news with topic codes (RCV1-v2, TF-IDF features).",
         files={"train": "rcv1_topics_train.svm.bz2", "test": "rcv1_topics_combined_test.svm.bz2"},
-        rows={"train": 23_149, "test": 781_265},
+        rows={"train": 23_149, "test": 781_265},  # Lewis et al., JMLR 5 (2004)
     ),
     "bibtex": Source(
         description="Bookmarked publications with tags (no official split: one third is drawn as test).",
         files={"all": "bibtex.bz2"},
-        rows={"all": 7_395},
+        rows={"all": 7_395},  # the Extreme Classification Repository has 4,880 + 2,515
     ),
     "yeast": Source(
         description="Genes with functional classes, described by expression profiles.",
         files={"train": "yeast_train.svm.bz2", "test": "yeast_test.svm.bz2"},
-        rows={"train": 1_500, "test": 917},
+        rows={"train": 1_500, "test": 917},  # the split of Mulan's copy
     ),
     "tmc2007": Source(
         description="Aviation safety reports with problem types (SIAM text mining competition 2007).",
         files={"train": "tmc2007_train.svm.bz2", "test": "tmc2007_test.svm.bz2"},
-        rows={"train": 21_519, "test": 7_077},
     ),
 }
 
@@ -129,7 +125,7 @@ def fetch(name: str, data_dir: PathLike | None = None, *, progress: bool = True)
     """Download a data set and convert it to the folder layout of :func:`load_dataset`.
 
     A download counts only when it has the length that the server announced and reads as the data set that it
-    should be, with as many rows as the publisher states; a page that asks to log in, or half a file, is
+    should be, with as many rows as are known of it; a page that asks to log in, or half a file, is
     refused and leaves nothing behind. The publisher gives no checksums: the SHA-256 of each file is recorded
     in ``source.json`` once the file was read, and required ever after, so that a file that is damaged or
     replaced later is noticed.
@@ -151,8 +147,8 @@ def fetch(name: str, data_dir: PathLike | None = None, *, progress: bool = True)
     Raises
     ------
     DatasetError
-        If the name is unknown, a download fails or is not the data set, a file differs from its checksum, or
-        another process fetches the same data set.
+        If the name is unknown, a download fails or is not the data set, a file differs from its checksum,
+        ``source.json`` is damaged, or another process fetches the same data set.
     OSError
         If the disk is full; the error names the file.
 
@@ -215,8 +211,7 @@ def _obtain(source, part, folder, record, *, unread, progress):
     file = source.files[part]
     path, url = folder / file, BASE_URL + file
     remove_temporaries(path)
-    known = json.loads(record.read_text()) if record.exists() else {}
-    recorded = known.get(file, {}).get("sha256")
+    recorded = _recorded(record).get(file, {}).get("sha256")
     expected = source.sha256.get(part, recorded)
     if path.exists():
         found = pooch.file_hash(str(path))
@@ -289,9 +284,25 @@ class _Bar:
         self._bar.close()
 
 
+def _recorded(record):
+    """Return what is recorded of each file."""
+    if not record.exists():
+        return {}
+    try:
+        known = json.loads(record.read_bytes())
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(entry, dict) for entry in known.values()):
+        raise DatasetError(
+            f"{record} is damaged: it does not tell what the downloaded files were. Remove it, and they are "
+            "read and recorded anew."
+        )
+    return known
+
+
 def _record(record, file, url, path, sha256):
     """Record what a file was, unless it is known."""
-    known = json.loads(record.read_text()) if record.exists() else {}
+    known = _recorded(record)
     entry = {"url": url, "sha256": sha256, "bytes": path.stat().st_size}
     if known.get(file) != entry:
         with whole_file(record) as temporary:

@@ -241,7 +241,10 @@ def _read_objects(path):
         where = f"{path}, line {number}"
         try:
             content = json.loads(line)
-        except ValueError as error:
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # or too deeply nested
             raise DatasetError(f"{where}: not a JSON object.") from error
         if not isinstance(content, dict):
             raise DatasetError(f"{where}: not a JSON object.")

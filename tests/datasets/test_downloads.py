@@ -200,9 +200,33 @@ def test_the_official_files_must_have_the_rows_that_the_publisher_states(publish
     assert_whole(publisher, folder)
 
 
-def test_every_source_states_its_rows():
+def test_a_file_is_taken_with_any_rows_where_none_are_known(publisher, folder, monkeypatch):
+    monkeypatch.setattr(downloads, "OFFICIAL_URL", publisher.url)
+    monkeypatch.setitem(SOURCES, "yeast", Source(description="Genes.", files={"train": TRAIN, "test": TEST}))
+    fetch("yeast", folder.parent, progress=False)
+    assert_whole(publisher, folder)
+
+
+def test_rows_are_known_of_parts_that_exist():
+    assert any(source.rows for source in SOURCES.values())
     for source in SOURCES.values():
-        assert source.rows.keys() == source.files.keys()
+        assert source.rows.keys() <= source.files.keys()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'"text"', b'{"yeast_train.svm.bz2": 1}', b"\xff\xfe", b"[" * 100_000]
+)
+def test_a_damaged_record_is_named_and_left_as_it_is(publisher, folder, content):
+    fetch("yeast", folder.parent, progress=False)
+    record = folder / "source.json"
+    record.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"source\.json is damaged.*Remove it, and they are read and rec"):
+        fetch("yeast", folder.parent, progress=False)
+    assert record.read_bytes() == content
+    record.unlink()
+    (folder / "train.txt.gz").unlink()
+    fetch("yeast", folder.parent, progress=False)
+    assert_whole(publisher, folder)
 
 
 PROGRAM = """

@@ -262,6 +262,10 @@ BROKEN = {
         put_gz("dev.jsonl.gz", '{"txt": "a"}\n'),
         r"dev\.jsonl\.gz, line 1: not a JSON object with the key",
     ),
+    "deeply nested": (
+        put_gz("dev.jsonl.gz", "[" * 100_000 + "\n"),
+        r"dev\.jsonl\.gz, line 1: not a JSON object",
+    ),
     "no string": (put_gz("dev.jsonl.gz", '{"text": 3}\n'), r"dev\.jsonl\.gz, line 1: 'text' is not a string"),
     "short groups": (put("dev.groups.txt", "a\n"), r"dev\.groups\.txt has 1 rows, but .*dev\.txt\.gz has 20"),
     "no text": (
