@@ -4,6 +4,8 @@ All of them decide on expectations under the probabilities, never on the truth o
 label is not fitted to its own few positives. Pairs are given as two arrays, label and probability.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,6 +44,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 _MANY_POSITIVES = 30.0
 _MICRO_ROUNDS = 20
+_TINY = 1e-12  # where a denominator may be 0
 
 
 def check_target(target: str, value: float | None) -> None:
@@ -129,17 +132,14 @@ def label_thresholds(
     if target == "cost" and value is not None:  # p·cost(false negative) > (1 − p)·cost(false positive)
         return np.full(n_labels, value / (1 + value))
     if target in ("micro_f1", "precision"):
-        everything = np.zeros_like(labels)
-        path = _Path(everything, probability, 1, np.sum(uncovered))
-        threshold = path.f1_thresholds(np.inf) if target == "micro_f1" else path.precision_thresholds(value)
+        path = _Path(np.zeros_like(labels), probability, 1, np.sum(uncovered))
+        threshold = path.micro_thresholds() if target == "micro_f1" else path.precision_thresholds(value)
         return np.full(n_labels, threshold[0])
     path = _Path(labels, probability, n_labels, uncovered)
     if target == "label_precision":
         return path.precision_thresholds(value)
     weight = MICRO_WEIGHT if target == "macro_f1" else 1.0 if value is None else value
-    scale = evaluation_rows / n_rows
-    thresholds = path.f1_thresholds(scale)
-    return path.compromise(thresholds, scale, weight) if weight else thresholds
+    return path.f1_thresholds(evaluation_rows / n_rows, weight)
 
 
 def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
@@ -203,6 +203,16 @@ def expected_f1(true: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.nda
     return value @ _WEIGHTS, by_true @ _WEIGHTS, (value * (u - 1)) @ _WEIGHTS
 
 
+class _Micro(NamedTuple):
+    """Micro-F1 of the predicted pairs."""
+
+    f1: float
+    both: float  # its denominator: predicted pairs + positives
+
+
+_NOTHING = _Micro(0.0, np.inf)  # with this denominator one more pair changes nothing
+
+
 class _Path:
     """Every possible threshold of every label: pairs ordered by label and falling probability."""
 
@@ -215,35 +225,90 @@ class _Path:
         self.totals = self.covered + uncovered
         # long double: the running sum crosses all labels, and small probabilities must survive in it
         self.true = running_sum(self.labels, self.p.astype(np.longdouble), n_labels).astype(np.float64)
+        self.quotients = 2 * self.true / (self.rank + self.totals[self.labels])
 
-    def f1_thresholds(self, scale):
-        """Find where the expected F1 on ``scale`` times the rows is greatest; F*/2 where they are many."""
-        both = self.rank + self.totals[self.labels]
-        f1 = 2 * self.true / both
-        few = self.totals < _MANY_POSITIVES / scale
-        look = self._rivals(f1, both, few, scale)
-        f1[few[self.labels]] = 0
-        for part in np.array_split(look, len(look) // 100_000 + 1):
-            f1[part] = expected_f1(*self._expectations(part, scale))[0]
-        best = self._first_best(f1)
+    def f1_thresholds(self, scale, weight=0.0):
+        """Find where macro-F1 expected on ``scale`` times the rows + ``weight`` micro-F1 is greatest.
+
+        Given micro-F1 and its denominator, every label's best pair is found alone; the two follow from the
+        pairs found, and so on. The rounds start from macro-F1's optimum and from micro-F1's, as they may end
+        at what is best nearby only.
+        """
+        starts = [_NOTHING]
+        if weight and len(self.p):
+            uncovered = self.totals.sum() - self.covered.sum()
+            starts.append(_Path(np.zeros_like(self.labels), self.p, 1, uncovered).best_micro())
+        f1_at, reached, found = self.expected_f1_at(scale), -np.inf, (np.zeros(0, dtype=int), _NOTHING)
+        for micro in starts:
+            for _ in range(_MICRO_ROUNDS):
+                best = self.best_pairs(f1_at, weight, micro)
+                before, micro = micro, self.micro_at(best)
+                value = f1_at(best).sum() / self.n_labels + weight * micro.f1
+                if value > reached:
+                    reached, found = value, (best, micro)
+                if not weight or micro == before:
+                    break
+        return self._thresholds_at(*found, scale, weight)
+
+    def micro_thresholds(self):
+        """Return F*/2, where F* is the greatest quotient of expectations."""
         thresholds = np.full(self.n_labels, np.inf)
-        thresholds[self.labels[best]] = f1[best] / 2
-        best = best[few[self.labels[best]]]
-        if len(best):
-            _, by_true, by_other = expected_f1(*self._expectations(best, scale))
-            # one more pair of probability p changes E by p·∂E/∂a + (1 − 2p)·∂E/∂g
-            thresholds[self.labels[best]] = -by_other / (by_true - 2 * by_other)
+        best = self._first_best(self.quotients)
+        thresholds[self.labels[best]] = self.quotients[best] / 2
         return thresholds
 
-    def _rivals(self, f1, both, few, scale):
-        """Return the pairs of labels with few positives down to which the expected F1 may be greatest."""
-        best = self._first_best(f1)
-        best = best[few[self.labels[best]]]
-        reached = np.zeros(self.n_labels)
-        reached[self.labels[best]] = expected_f1(*self._expectations(best, scale))[0]
+    def best_micro(self):
+        """Return the greatest micro-F1 of a path that takes all labels for one."""
+        return self.micro_at(self._first_best(self.quotients))
+
+    def expected_f1_at(self, scale):
+        """Return a function from positions of pairs to the expected F1 if all down to them is predicted.
+
+        It is the quotient of expectations where positives are many. Every integral is taken once.
+        """
+        f1 = self.quotients.copy()
+        todo = self._few(scale)[self.labels]
+
+        def at(pairs):
+            new = pairs[todo[pairs]]
+            for part in np.array_split(new, len(new) // 100_000 + 1):
+                f1[part] = expected_f1(*self._expectations(part, scale))[0]
+            todo[new] = False
+            return f1[pairs]
+
+        return at
+
+    def best_pairs(self, f1_at, weight, micro):
+        """Return for each label the pair down to which it is best to predict, where predicting pays."""
+        # what micro-F1 gains, in units of a label's F1
+        bonus = weight * self.n_labels * (2 * self.true - micro.f1 * self.rank) / micro.both
+        guess = self._first_best(self.quotients + bonus)
+        least = np.zeros(self.n_labels)
+        least[self.labels[guess]] = f1_at(guess) + bonus[guess]
         # u² ≤ u ≤ 1 bounds the integral: E ≤ ∫₀¹ 2a·exp((a + g)(u − 1)) du < 2a / (a + g). Where this is less
-        # than E at the greatest quotient, E cannot be greatest, and most pairs need no integral.
-        return np.flatnonzero(few[self.labels] & (2 * self.true >= reached[self.labels] * (both - self.true)))
+        # than what the guess reaches, no pair can be best, and most need no integral.
+        most = 2 * self.true / (self.rank + self.totals[self.labels] - self.true) + bonus
+        look = np.flatnonzero(most >= least[self.labels])
+        value = np.full(len(self.p), -np.inf)
+        value[look] = f1_at(look) + bonus[look]
+        return self._first_best(value)
+
+    def micro_at(self, best):
+        """Return micro-F1 and its denominator if every label is predicted down to its best pair."""
+        both = max(self.rank[best].sum() + self.totals.sum(), _TINY)
+        return _Micro(2 * self.true[best].sum() / both, both)
+
+    def _thresholds_at(self, best, micro, scale, weight):
+        """Return the probability from which one more pair pays, where the best pairs are known."""
+        by_true, by_other = self._f1_derivatives(best, scale)
+        # p more true ones change a label's expected F1 by p·∂E/∂a + (1 − 2p)·∂E/∂g, and micro-F1 by
+        # (2p − micro-F1) / Σ both
+        of_micro, of_macro = weight / micro.both, scale / self.n_labels
+        thresholds = np.full(self.n_labels, np.inf)
+        thresholds[self.labels[best]] = (of_micro * micro.f1 - of_macro * by_other) / (
+            2 * of_micro + of_macro * (by_true - 2 * by_other)
+        )
+        return thresholds
 
     def precision_thresholds(self, precision):
         """Go as low as the mean probability of what is predicted allows."""
@@ -257,34 +322,18 @@ class _Path:
         thresholds[self.labels[last]] = (self.p[last] + following) / 2
         return thresholds
 
-    def compromise(self, thresholds, scale, weight):
-        """Raise macro-F1 + ``weight`` micro-F1 from macro-F1's thresholds on, one round after the other."""
-        best, reached = thresholds, -np.inf
-        if not self.covered.any():
-            return best
-        for _ in range(_MICRO_ROUNDS):
-            above = self.p > thresholds[self.labels]
-            predicted = np.bincount(self.labels[above], minlength=self.n_labels)
-            true = np.bincount(self.labels[above], weights=self.p[above], minlength=self.n_labels)
-            both = predicted + self.totals
-            f1, by_true, by_other = self._label_f1(true * scale, (both - 2 * true) * scale)
-            micro = 2 * true.sum() / both.sum()
-            if f1.mean() + weight * micro > reached:
-                best, reached = thresholds, f1.mean() + weight * micro
-            # what one more pair adds to either, as above; micro-F1 grows by (2p − micro) / Σ both
-            of_micro, of_macro = weight / both.sum(), scale / self.n_labels
-            thresholds = (of_micro * micro - of_macro * by_other) / (
-                2 * of_micro + of_macro * (by_true - 2 * by_other)
-            )
-        return np.where(self.covered > 0, best, np.inf)
+    def _f1_derivatives(self, best, scale):
+        """Return ∂E/∂a and ∂E/∂g of the labels' expected F1; those of the quotients where they are many."""
+        true, other = self._expectations(best, scale)
+        size = np.maximum(2 * true + other, _TINY)
+        by_true, by_other = 2 * other / size**2, -2 * true / size**2
+        few = self._few(scale)[self.labels[best]]
+        _, by_true[few], by_other[few] = expected_f1(true[few], other[few])
+        return by_true, by_other
 
-    def _label_f1(self, true, other):
-        """Return expected F1 and derivatives of every label; quotients where many positives are expected."""
-        size = np.maximum(2 * true + other, 1e-12)
-        f1, by_true, by_other = 2 * true / size, 2 * other / size**2, -2 * true / size**2
-        few = true + other < 2 * _MANY_POSITIVES
-        f1[few], by_true[few], by_other[few] = expected_f1(true[few], other[few])
-        return f1, by_true, by_other
+    def _few(self, scale):
+        """Return for each label whether its positives are too few for a quotient of expectations."""
+        return self.totals < _MANY_POSITIVES / scale
 
     def _expectations(self, at, scale):
         """Return the expected true positives and errors if all down to these pairs is predicted."""

@@ -164,8 +164,8 @@ def test_the_weight_of_micro_f1(seed):
     thresholds = {weight: thresholds_of("macro_micro_f1", weight, matrix) for weight in weights}
     for weight in weights:
         reached = {other: objective(matrix, thresholds[other], weight) for other in weights}
-        # the rounds may end where only several labels at once would lead on
-        assert reached[weight] >= max(reached.values()) - 8e-3 * max(1, weight)
+        # the rounds may end at what is best nearby only
+        assert reached[weight] >= max(reached.values()) - 5e-4 * max(1, weight)
         assert reached[weight] >= reached[0] - 1e-9
     np.testing.assert_array_equal(thresholds[1], thresholds_of("macro_micro_f1", None, matrix))
     np.testing.assert_array_equal(thresholds[MICRO_WEIGHT], thresholds_of("macro_f1", None, matrix))
@@ -268,7 +268,7 @@ def test_the_best_of_all_sets_beside_uncovered_positives(seed, weight):
         for k in range(6)
     )
     reached = objective(matrix, found, weight, uncovered)
-    assert reached >= best - 0.01 * (1 + weight)
+    assert reached >= best - 0.003 * (1 + weight)
 
 
 @pytest.mark.parametrize(("target", "value"), WITH_CUTS)
