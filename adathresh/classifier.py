@@ -24,6 +24,15 @@ from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.parameters import (
+    check_parameters,
+    check_value,
+    job_count,
+    parameters,
+    seed,
+    verbosity,
+    whole,
+)
 from adathresh.utils.suggest import did_you_mean
 from adathresh.utils.texts import (
     as_array,
@@ -35,7 +44,7 @@ from adathresh.utils.texts import (
     word_vectorizer,
 )
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_columns, like_input, narrow_indices, one_row
+from adathresh.utils.validation import check_columns, check_unmasked, like_input, narrow_indices, one_row
 
 # With fewer texts, the words that label prototypes are made of may be as rare, or as common, as can be.
 _FEW_TEXTS = 100
@@ -58,6 +67,11 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     neighbours in the other folds, fit an :class:`adathresh.AdaptiveThreshold`, and the estimator is fitted
     once more on all rows. (The paper's own method, a network trained together with its thresholds, is
     :class:`adathresh.AdaptiveThresholdNetwork`.)
+
+    The order of the training rows decides which of them share a fold, unless there are groups, and which
+    pairs stop the boosting: on the embedded corpus, whose rows have groups, 503 of 9,593 predicted labels are
+    others after the rows are shuffled. Where each row has a name of its own, given as ``groups``, and the
+    fusion is "linear", their order changes no more than rounding does, which base models may enlarge.
 
     X may hold texts, where the base models take texts, such as pipelines that begin with a vectoriser.
     Neighbours are then found by the words of the texts; a data frame with one column, of texts, counts as
@@ -130,6 +144,10 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     (100, 5)
     """
 
+    _parameters = parameters(  # estimator and rule are of a type, cv has a word of its own
+        n_neighbors=whole(1), n_jobs=job_count(), random_state=seed(), verbose=verbosity()
+    )
+
     def __init__(
         self,
         estimator: BaseEstimator | list[BaseEstimator],
@@ -186,6 +204,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         >>> clf.fit(texts * 9, [[1, 0], [0, 1]] * 9, label_features=names).predict(["two dogs, hounds"])
         array([[0, 1]])
         """
+        check_parameters(self)
         models, rule = self._models(), self._unfitted_rule()
         rows = self._checked(X, reset=True)
         n_samples = rows.features.shape[0]
@@ -396,6 +415,7 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         if not reset:
             check_is_fitted(self, "estimator_")
         check_order(X)
+        check_unmasked(X, name="X")
         X = text_column(X)
         if reset:
             self.vectorizer_ = word_vectorizer() if holds_texts(X) else None
@@ -441,11 +461,14 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
                 label_features = LabelKnowledge(names, allow_repeated_names=True)
             label_features.check_n_labels(self.n_labels_, name=name)
             return label_features
-        if isinstance(label_features, LabelKnowledge) or holds_texts(label_features):
+        if isinstance(label_features, LabelKnowledge | str) or holds_texts(label_features):
             raise ValueError(
                 "label_features holds names, but X holds features, with which names cannot be compared. Give "
                 "vectoriser.transform(names) of the vectoriser that made X, or give texts as X."
             )
+        check_unmasked(label_features, name=name)
+        if isinstance(label_features, list | tuple) and len({np.size(row) for row in label_features}) > 1:
+            raise ValueError(f"{name} must have a row of features for each label; its rows differ in length.")
         features = check_array(label_features, accept_sparse="csr", dtype=np.float64, input_name=name)
         if features.shape[0] != self.n_labels_:
             raise ValueError(
@@ -485,9 +508,8 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     def _label_number(self, label):
         """Return the index of a label that is given by index or by name."""
         if isinstance(label, Integral) and not isinstance(label, bool | np.bool_):
-            if 0 <= label < self.n_labels_:
-                return int(label)
-            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+            check_value("label", label, whole(0, self.n_labels_ - 1))
+            return int(label)
         if self.label_names_ is None:
             raise ValueError(
                 f"label must be a whole number from 0 to {self.n_labels_ - 1}; got {label!r}. Names are "

@@ -34,7 +34,9 @@ from adathresh import (
     NeighborLabels,
     classifier,
 )
+from adathresh.datasets import make_longtail
 from adathresh.metrics import macro_f1
+from adathresh.models.neighbors import NeighborShares
 from adathresh.models.prototypes import LabelPrototypes
 from adathresh.models.words import BagOfWords
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
@@ -470,8 +472,8 @@ FEATURES = np.eye(4, 10)
         ({"rule": "macro_f1"}, {}, TypeError, "rule must be an AdaptiveThreshold, or None.*; got 'macro_f1'"),
         ({"rule": AdaptiveThreshold}, {}, TypeError, "rule must be an AdaptiveThreshold, or None"),
         ({"rule": LogisticRegression()}, {}, TypeError, "rule must be an AdaptiveThreshold, or None"),
-        ({"n_neighbors": 0}, {}, ValueError, "n_neighbors must be at least 1; got 0"),
-        ({"n_neighbors": "2"}, {}, ValueError, "n_neighbors must be a whole number; got '2'"),
+        ({"n_neighbors": 0}, {}, ValueError, "n_neighbors must be a whole number, at least 1; got 0"),
+        ({"n_neighbors": "2"}, {}, ValueError, "n_neighbors must be a whole number, at least 1; got '2'"),
         ({"cv": KFold(3)}, {}, ValueError, "cv must be a whole number of folds, at least 2; got KFold"),
         ({"cv": "3"}, {}, ValueError, "cv must be a whole number of folds, at least 2; got '3'"),
         ({"cv": 1}, {}, ValueError, "cv must be a whole number of folds, at least 2; got 1"),
@@ -539,7 +541,7 @@ def test_fewer_rows_or_groups_than_folds():
         make_classifier().fit(X[:2], Y[:2])
     with pytest.raises(ValueError, match=r"4 groups are fewer than cv=5 folds; lower cv or give more groups"):
         make_classifier(cv=5).fit(X, Y, groups=np.arange(150) % 4)
-    with pytest.raises(ValueError, match=r"groups must have shape \(150,\), one entry a row of X"):
+    with pytest.raises(ValueError, match=r"groups must have shape \(150,\), one entry a row; got"):
         make_classifier().fit(X, Y, groups=np.arange(149))
 
 
@@ -600,7 +602,7 @@ def test_explanations_refuse():
     clf = make_classifier().fit(X, Y)
     with pytest.raises(ValueError, match="explain takes one row; got 2"):
         clf.explain(X[:2], 0)
-    with pytest.raises(ValueError, match="label must be from 0 to 3; got 4"):
+    with pytest.raises(ValueError, match="label must be a whole number from 0 to 3; got 4"):
         clf.explain(X[0], 4)
     texts = make_classifier(PIPELINE).fit(*make_texts())
     with pytest.raises(ValueError, match="explain takes one row; got 2"):
@@ -967,3 +969,47 @@ class Prior(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         return np.array([self.rate_ * (1 + 0.1 * (len(text) % 2)) for text in X])
+
+
+ONE_VS_REST = OneVsRestClassifier(LogisticRegression())
+
+
+@pytest.mark.parametrize(
+    ("label_features", "message"),
+    [
+        ([[1, 2], [1], [3], [4]], "label_features must have a row of features for each label; its rows dif"),
+        ("abcd", "label_features holds names, but X holds features"),
+    ],
+)
+def test_label_features_that_are_none(label_features, message):
+    X, Y = make_data()
+    with pytest.raises(ValueError, match=message):
+        AdaptiveThresholdClassifier(ONE_VS_REST).fit(X, Y, label_features=label_features)
+
+
+def in_another_order(seed, *, fusion, groups):
+    """Return label sets and probabilities of new rows, of training rows in order and shuffled."""
+    X, Y = make_longtail(400, 100, 12, random_state=seed)
+    order = np.random.default_rng(seed).permutation(250)
+    found = []
+    for rows in (np.arange(250), order):
+        clf = AdaptiveThresholdClassifier(
+            NeighborShares(), rule=AdaptiveThreshold(fusion=fusion), random_state=0
+        )
+        clf.fit(X[rows], Y[rows], groups=rows if groups else None)
+        found.append((clf.predict(X[250:]).toarray(), clf.predict_proba(X[250:])))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_training_rows_changes_nothing_where_rows_have_names_and_the_fusion_is_linear(seed):
+    (labels, probabilities), (others, their) = in_another_order(seed, fusion="linear", groups=True)
+    assert labels.any()
+    np.testing.assert_array_equal(others, labels)
+    np.testing.assert_allclose(their, probabilities, atol=1e-9)
+
+
+@pytest.mark.parametrize("fusion", ["auto", "linear"])
+def test_what_the_order_of_training_rows_changes_is_small(fusion):
+    (labels, _), (others, _) = in_another_order(0, fusion=fusion, groups=False)
+    assert 0 < (labels != others).sum() < 0.2 * labels.sum()

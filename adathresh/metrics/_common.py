@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from adathresh.utils.validation import check_labels, check_scores
+from adathresh.utils.validation import check_labels, check_scores, check_unmasked
 
 
 def check_pair(Y_true, Y_pred):
@@ -22,12 +22,13 @@ def match_scores(scores, Y_true, *, name="scores", probabilities=False):
 
 def check_counts(counts, *, name="train_frequency", n_labels=None):
     """Return how often each label occurs as floats, or say what is wrong with them."""
+    check_unmasked(counts, name=name)
     counts = np.asarray(counts, dtype=np.float64)
     if counts.shape != (counts.size if n_labels is None else n_labels,):
         expected = "n_labels" if n_labels is None else n_labels
         raise ValueError(f"{name} must have shape ({expected},); got {counts.shape}.")
-    if not (counts >= 0).all():
-        raise ValueError(f"{name} must hold counts; found a negative number or NaN.")
+    if not ((counts >= 0) & (counts < np.inf)).all():
+        raise ValueError(f"{name} must hold counts; found a negative number, NaN or infinity.")
     return counts
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from adathresh.metrics._pairs import ScoredPairs
+from adathresh.utils.parameters import check_value, one_of, whole
 from adathresh.utils.types import MatrixLike
 
 Pairs = Literal["candidates", "all"]
@@ -91,8 +92,7 @@ def reliability_curve(
     >>> curve.mean_predicted.round(2), curve.observed
     (array([0.2, 0.7]), array([0., 1.]))
     """
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1; got {n_bins}.")
+    check_value("n_bins", n_bins, whole(1))
     return _curve(ScoredPairs(Y_true, scores, probabilities=True), n_bins, pairs)
 
 
@@ -266,8 +266,7 @@ def _gap(curve):
 
 def _n_absent(scores, pairs):
     """Count the pairs without a score that a metric over ``pairs`` takes in with probability 0."""
-    if pairs not in ("candidates", "all"):
-        raise ValueError(f'pairs must be "candidates" or "all"; got {pairs!r}.')
+    check_value("pairs", pairs, one_of("candidates", "all"))
     if pairs == "candidates" or not sp.issparse(scores):
         return 0
     return scores.shape[0] * scores.shape[1] - scores.nnz

@@ -12,6 +12,7 @@ from adathresh.metrics._common import f1_by_row, f1_of_counts, hits, label_count
 from adathresh.metrics._pairs import ScoredPairs
 from adathresh.metrics.calibration import N_BINS, _equal_mass_bins, brier_score, expected_calibration_error
 from adathresh.metrics.f1 import macro_f1, micro_f1, samples_f1
+from adathresh.utils.parameters import check_value, whole
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels, check_scores
 
@@ -85,8 +86,7 @@ def paired_bootstrap(
     """
     if metric not in _WITHOUT_EACH_ROW:
         raise ValueError(f"metric must be one of {', '.join(_WITHOUT_EACH_ROW)}; got {metric!r}.")
-    if n_draws < 1:
-        raise ValueError(f"n_draws must be at least 1; got {n_draws}.")
+    check_value("n_draws", n_draws, whole(1))
     if not isinstance(rivals, Mapping):
         raise TypeError(f"rivals must be a dict of predictions by name; got a {type(rivals).__name__}.")
     Y_true = check_labels(Y_true, name="Y_true")

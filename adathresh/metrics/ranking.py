@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from adathresh.metrics._common import check_counts, hits, match_scores
 from adathresh.metrics._pairs import blocks_of_equal_size
+from adathresh.utils.parameters import check_value, number, whole
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels, check_scores
 
@@ -28,7 +29,7 @@ def top_k(scores: MatrixLike, k: int) -> sp.csr_array:
     Raises
     ------
     ValueError
-        If k < 1 or the scores are not finite.
+        If k is no whole number, at least 1, or the scores are not finite.
 
     Examples
     --------
@@ -37,8 +38,7 @@ def top_k(scores: MatrixLike, k: int) -> sp.csr_array:
     array([[0. , 0.9, 0. , 0.4],
            [0.5, 0.5, 0. , 0. ]])
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1; got {k}.")
+    check_value("k", k, whole(1))
     scores = check_scores(scores)
     n_samples = scores.shape[0]
     if isinstance(scores, np.ndarray):
@@ -92,12 +92,12 @@ def precision_at_k(Y_true: MatrixLike, scores: MatrixLike, k: int) -> float:
     Returns
     -------
     float
-        In [0, 1].
+        In [0, 1]; NaN of no rows.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the scores are not finite or k < 1.
+        If the shapes differ, the scores are not finite, or k is no whole number, at least 1.
 
     Examples
     --------
@@ -149,7 +149,8 @@ def psp_at_k(
     Raises
     ------
     ValueError
-        If the shapes differ, the scores are not finite, k < 1, n_train < 3 or a frequency exceeds n_train.
+        If the shapes differ, the scores are not finite, k < 1, n_train < 3, A or B are not finite, B is
+        negative, or a frequency exceeds n_train.
 
     Examples
     --------
@@ -166,10 +167,9 @@ def psp_at_k(
 def _inverse_propensities(train_frequency, n_labels, n_train, A=0.55, B=1.5):
     """Return 1/p_l of :func:`psp_at_k` for each label."""
     frequency = check_counts(train_frequency, n_labels=n_labels)
-    if n_train < 3:
-        raise ValueError(
-            f"n_train must be at least 3 (the propensity model takes log(n_train) - 1); got {n_train}."
-        )
+    check_value("n_train", n_train, number(least=3))  # the propensity model takes log(n_train) - 1
+    check_value("A", A, number())
+    check_value("B", B, number(least=0))
     if frequency.max(initial=0) > n_train:
         raise ValueError(f"train_frequency goes up to {frequency.max():g}, but n_train is {n_train}.")
     return 1 + (np.log(n_train) - 1) * (B + 1) ** A * (frequency + B) ** -A
@@ -177,7 +177,8 @@ def _inverse_propensities(train_frequency, n_labels, n_train, A=0.55, B=1.5):
 
 def _precision_of_lists(Y_true, lists, k):
     """Precision at k of the lists that :func:`top_k` returned."""
-    return float(_hits_of_lists(Y_true, lists).nnz / (k * Y_true.shape[0]))
+    n_samples = Y_true.shape[0]
+    return float(_hits_of_lists(Y_true, lists).nnz / (k * n_samples)) if n_samples else float("nan")
 
 
 def _psp_of_lists(Y_true, lists, weights, k):

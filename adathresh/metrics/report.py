@@ -18,6 +18,7 @@ from adathresh.metrics.calibration import _calibration_metrics_of
 from adathresh.metrics.f1 import micro_f1, samples_f1
 from adathresh.metrics.frequency_bins import _means_by_bin
 from adathresh.metrics.ranking import _inverse_propensities, _precision_of_lists, _psp_of_lists, top_k
+from adathresh.utils.parameters import check_value, number
 from adathresh.utils.types import MatrixLike
 
 # lengths of the lists of precision@k and PSP@k, the longest first: the others are its beginnings
@@ -132,8 +133,7 @@ def coverage_at_precision(
     >>> coverage_at_precision(Y, predicted, scores, precision=0.9)  # the first two rows of four
     0.5
     """
-    if not 0 < precision <= 1:
-        raise ValueError(f"precision must be in (0, 1]; got {precision}.")
+    check_value("precision", precision, number(above=0, most=1))
     Y_true, Y_pred = check_pair(Y_true, Y_pred)
     return _coverage(Y_true, Y_pred, match_scores(scores, Y_true), precision)
 

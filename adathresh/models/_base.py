@@ -7,7 +7,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from adathresh.metrics import top_k
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.parameters import check_parameters, check_value, parameters, whole
 from adathresh.utils.types import Matrix, MatrixLike
+from adathresh.utils.validation import check_unmasked
 
 # Entries of a (rows x labels) block of scores; bounds the working memory of top_scores and predict.
 _BLOCK_ENTRIES = 2**24
@@ -36,6 +38,8 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     True
     """
 
+    _parameters = parameters()  # what each may be
+
     def fit(self, X: MatrixLike, Y: MatrixLike) -> "TopScoresClassifier":
         """Fit the model.
 
@@ -63,6 +67,8 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         >>> knn.n_labels_
         2
         """
+        check_parameters(self)
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
         self._fit(X, self._encode(Y, X.shape[0]))
         return self
@@ -94,8 +100,7 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         >>> knn.top_scores([[2.0, 0.1]], k=1).indices.tolist()
         [0]
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1; got {k}.")
+        check_value("k", k, whole(1))
         return self._by_block(X, lambda block: top_k(self._scores(block, k), k).astype(np.float32))
 
     def predict(self, X: MatrixLike) -> Matrix:
@@ -124,6 +129,7 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     def _by_block(self, X, work):
         """Stack what a function returns for consecutive blocks of rows."""
         check_is_fitted(self, "n_labels_")
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         size = max(1, _BLOCK_ENTRIES // self.n_labels_)
         blocks = [work(X[start : start + size]) for start in range(0, X.shape[0], size)]

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from adathresh.models._base import TopScoresClassifier
 from adathresh.models.linear import LinearOneVsRest
+from adathresh.utils.parameters import check_parameters
 from adathresh.utils.texts import check_texts
 from adathresh.utils.types import Matrix, MatrixLike
 
@@ -112,6 +113,7 @@ class HeadedTextClassifier(TextClassifier):
         >>> model.n_labels_
         2
         """
+        check_parameters(self)
         texts = check_texts(X)
         self._encode(Y, len(texts))  # before the work of embedding, not after
         return super().fit(self._fit_embed(texts), Y)

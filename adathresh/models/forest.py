@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
 from adathresh.models._base import TopScoresClassifier
+from adathresh.utils.parameters import job_count, parameters, seed, verbosity, whole
 
 # scikit-learn keeps a value for each label at every node, in float64.
 _MAX_BYTES = 4 * 2**30
@@ -57,6 +58,14 @@ class ExtraTrees(TopScoresClassifier):
     (100, 5)
     """
 
+    _parameters = parameters(  # scikit-learn checks max_features
+        n_estimators=whole(1),
+        min_samples_leaf=whole(1),
+        n_jobs=job_count(),
+        random_state=seed(),
+        verbose=verbosity(),
+    )
+
     def __init__(
         self,
         n_estimators: int = 100,
@@ -77,7 +86,7 @@ class ExtraTrees(TopScoresClassifier):
     def _fit(self, X, Y):
         """Fit the forest, if it is sure to fit in memory."""
         self.forest_ = ExtraTreesRegressor(**self.get_params())
-        n_nodes = 2 * -(-X.shape[0] // max(1, self.min_samples_leaf))
+        n_nodes = 2 * -(-X.shape[0] // self.min_samples_leaf)
         size = 8 * n_nodes * self.n_labels_ * self.n_estimators
         if size > _MAX_BYTES:
             raise ValueError(

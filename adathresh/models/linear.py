@@ -14,6 +14,19 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state, gen_batches
 
 from adathresh.models._base import TopScoresClassifier
+from adathresh.utils.parameters import (
+    Allowed,
+    either,
+    estimator_with,
+    job_count,
+    number,
+    one_of,
+    optional,
+    parameters,
+    seed,
+    verbosity,
+    whole,
+)
 from adathresh.utils.progress import tqdm
 
 # Labels that one task of the parallel training fits.
@@ -107,6 +120,20 @@ class LinearOneVsRest(TopScoresClassifier):
     (100, 5)
     """
 
+    _parameters = parameters(
+        loss=one_of(*_SLOPES),
+        C=number(above=0),
+        class_weight=optional(
+            either(one_of("balanced"), Allowed("a dict", lambda value: isinstance(value, dict)))
+        ),
+        shortlist=optional(estimator_with("fit", "top_scores")),
+        n_candidates=whole(1),
+        min_weight=number(least=0, below=1),
+        n_jobs=job_count(),
+        random_state=seed(),
+        verbose=verbosity(),
+    )
+
     def __init__(
         self,
         loss: str = "squared_hinge",
@@ -132,7 +159,6 @@ class LinearOneVsRest(TopScoresClassifier):
 
     def _fit(self, X, Y):
         """Fit the labels in parallel tasks."""
-        self._check_parameters()
         candidates = None
         if self.shortlist is not None:
             self.shortlist_ = clone(self.shortlist).fit(X, Y)
@@ -168,20 +194,6 @@ class LinearOneVsRest(TopScoresClassifier):
         rows = np.repeat(np.arange(X.shape[0]), np.diff(scores.indptr))
         scores.data = expit(slope * margins[rows, scores.indices])
         return scores
-
-    def _check_parameters(self):
-        """Raise for parameters outside their range."""
-        if self.loss not in _SLOPES:
-            raise ValueError(f"loss must be one of {sorted(_SLOPES)}; got {self.loss!r}.")
-        if not self.C > 0:
-            raise ValueError(f"C must be greater than 0; got {self.C!r}.")
-        weights = self.class_weight
-        if not (weights is None or isinstance(weights, dict) or weights == "balanced"):
-            raise ValueError(f"class_weight must be a dict, 'balanced' or None; got {weights!r}.")
-        if not 0 <= self.min_weight < 1:
-            raise ValueError(f"min_weight must be in [0, 1); got {self.min_weight!r}.")
-        if self.shortlist is not None and not hasattr(self.shortlist, "top_scores"):
-            raise ValueError(f"shortlist must have top_scores; {type(self.shortlist).__name__} has not.")
 
 
 @dataclass(frozen=True, kw_only=True)

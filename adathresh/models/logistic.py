@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from adathresh.models._base import TopScoresClassifier
 from adathresh.models._descent import label_loss, log_odds, share_of_rate
+from adathresh.utils.parameters import number, parameters, seed, whole
 
 
 class LogisticHead(TopScoresClassifier):
@@ -58,6 +59,10 @@ class LogisticHead(TopScoresClassifier):
     (100, 5)
     """
 
+    _parameters = parameters(
+        max_epochs=whole(1), batch_size=whole(1), learning_rate=number(above=0), random_state=seed()
+    )
+
     def __init__(
         self,
         *,
@@ -73,7 +78,6 @@ class LogisticHead(TopScoresClassifier):
 
     def _fit(self, X, Y):
         """Train weights and intercepts."""
-        self._check_parameters()
         X = torch.from_numpy(_dense(X))
         scale = 1 / max(X.square().mean().sqrt().item(), np.finfo(np.float32).tiny)
         weight = torch.zeros(Y.shape[1], X.shape[1], requires_grad=True)
@@ -101,14 +105,6 @@ class LogisticHead(TopScoresClassifier):
     def _scores(self, X, k):
         """Return the probabilities of all labels."""
         return expit(_dense(X) @ self.coef_.T + self.intercept_)
-
-    def _check_parameters(self):
-        """Raise for parameters outside their range."""
-        for name in ("max_epochs", "batch_size"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
-        if not 0 < self.learning_rate < np.inf:
-            raise ValueError(f"learning_rate must be greater than 0 and finite; got {self.learning_rate!r}.")
 
 
 def _dense(X):

@@ -1,12 +1,11 @@
 """Nearest neighbours: their weighted label shares, and the Bayesian rule of ML-kNN on their counts."""
 
-from numbers import Real
-
 import numpy as np
 import scipy.sparse as sp
 
 from adathresh.models._base import TopScoresClassifier
 from adathresh.signals.knn import NeighborLabels
+from adathresh.utils.parameters import job_count, number, parameters, verbosity, whole
 
 
 class NeighborShares(TopScoresClassifier):
@@ -42,6 +41,8 @@ class NeighborShares(TopScoresClassifier):
     >>> knn.predict([[2.0, 0.1]])
     array([[1, 0]])
     """
+
+    _parameters = NeighborLabels._parameters
 
     def __init__(
         self,
@@ -115,6 +116,10 @@ class MLkNN(TopScoresClassifier):
            [0.75, 0.75]])
     """
 
+    _parameters = parameters(
+        n_neighbors=whole(1), smoothing=number(above=0), n_jobs=job_count(), verbose=verbosity()
+    )
+
     def __init__(
         self,
         n_neighbors: int = 10,
@@ -130,10 +135,6 @@ class MLkNN(TopScoresClassifier):
 
     def _fit(self, X, Y):
         """Count the labels of every training row's neighbours, and turn counts into posteriors."""
-        if not isinstance(self.smoothing, Real) or isinstance(self.smoothing, bool):
-            raise ValueError(f"smoothing must be a number; got {self.smoothing!r}.")
-        if not 0 < self.smoothing < np.inf:
-            raise ValueError(f"smoothing must be greater than 0 and finite; got {self.smoothing!r}.")
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         self._labels = Y
         counts = self._counts(self.neighbors_.fit(X, Y).kneighbors())

@@ -10,6 +10,7 @@ from sparse_dot_topn import sp_matmul_topn
 
 from adathresh.models._texts import TextClassifier
 from adathresh.signals.label_knowledge import LabelKnowledge
+from adathresh.utils.parameters import check_parameters, job_count, number, parameters
 from adathresh.utils.texts import check_texts, learn_words, word_vectorizer
 from adathresh.utils.types import MatrixLike
 
@@ -75,6 +76,9 @@ class LabelPrototypes(TextClassifier):
     array([[0., 1.]], dtype=float32)
     """
 
+    # scikit-learn checks min_df and max_df
+    _parameters = parameters(text_weight=number(least=0), n_jobs=job_count())
+
     def __init__(
         self,
         knowledge: LabelKnowledge | None = None,
@@ -118,8 +122,9 @@ class LabelPrototypes(TextClassifier):
         >>> sorted(model.vectorizer_.vocabulary_)  # "red" is in more than half of the texts
         ['cat', 'cow', 'dog', 'old']
         """
+        check_parameters(self)
         texts = check_texts(X)
-        self._check_parameters(self._encode(Y, len(texts)).shape[1])  # before the words are counted
+        self._check_knowledge(self._encode(Y, len(texts)).shape[1])  # before the words are counted
         self.vectorizer_ = word_vectorizer(min_df=self.min_df, max_df=self.max_df, token_pattern=_LETTERS)
         super().fit(learn_words(self.vectorizer_, texts), Y)
         return self
@@ -167,10 +172,8 @@ class LabelPrototypes(TextClassifier):
         np.minimum(found.data, 1, out=found.data)  # rounding may pass 1 by an ulp
         return sp.csr_array(found)
 
-    def _check_parameters(self, n_labels):
-        """Raise for parameters outside their range."""
-        if not 0 <= self.text_weight < np.inf:
-            raise ValueError(f"text_weight must be a number, at least 0; got {self.text_weight!r}.")
+    def _check_knowledge(self, n_labels):
+        """Raise where the knowledge is none of these labels."""
         if self.knowledge is None:
             return
         if not isinstance(self.knowledge, LabelKnowledge):

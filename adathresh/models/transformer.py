@@ -25,8 +25,21 @@ from adathresh.models._encoder import (
 from adathresh.models._texts import HeadedTextClassifier, TextClassifier, of_texts
 from adathresh.utils.checkpoint import ResumableTraining, content_digest
 from adathresh.utils.files import PathLike
+from adathresh.utils.parameters import (
+    check_parameters,
+    estimator_with,
+    number,
+    optional,
+    parameters,
+    path,
+    seed,
+    verbosity,
+    whole,
+)
 from adathresh.utils.texts import check_texts
 from adathresh.utils.types import MatrixLike
+
+_OF_ENCODERS = parameters(model=path(), max_length=whole(1), batch_size=whole(1), verbose=verbosity())
 
 
 class SentenceEmbedder(TransformerMixin, BaseEstimator):
@@ -65,6 +78,8 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
     (1, 384)
     """
 
+    _parameters = _OF_ENCODERS
+
     def __init__(
         self, model: str = MINILM, *, max_length: int = 128, batch_size: int = 32, verbose: bool = False
     ):
@@ -98,6 +113,7 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
         >>> SentenceEmbedder().fit(["A cat sits on the mat."])
         SentenceEmbedder()
         """
+        check_parameters(self)
         check_texts(X)
         return self
 
@@ -124,6 +140,7 @@ class SentenceEmbedder(TransformerMixin, BaseEstimator):
         >>> SentenceEmbedder().transform(["A cat sits on the mat."]).shape  # doctest: +SKIP
         (1, 384)
         """
+        check_parameters(self)
         return cached_vectors(
             check_texts(X), self.model, self.max_length, batch_size=self.batch_size, verbose=self.verbose
         )
@@ -180,6 +197,8 @@ class FrozenTransformer(HeadedTextClassifier):
     >>> FrozenTransformer().fit(texts, Y).predict(["repair the defect"])  # doctest: +SKIP
     array([[1, 0]])
     """
+
+    _parameters = parameters(head=optional(estimator_with("fit", "top_scores")), **_OF_ENCODERS)
 
     def __init__(
         self,
@@ -286,6 +305,17 @@ class FineTunedTransformer(TextClassifier):
     (2, 2)
     """
 
+    _parameters = parameters(
+        **_OF_ENCODERS,
+        max_epochs=whole(1),
+        max_steps=optional(whole(1)),
+        learning_rate=number(above=0),
+        head_learning_rate=number(above=0),
+        head=optional(estimator_with("fit")),
+        checkpoint_dir=optional(path()),
+        random_state=seed(),
+    )
+
     def __init__(
         self,
         model: str = MINILM,
@@ -378,13 +408,7 @@ class FineTunedTransformer(TextClassifier):
 
     def _check_parameters(self):
         """Raise for parameters outside their range."""
-        for name in ("max_epochs", "batch_size", "max_steps"):
-            value = getattr(self, name)
-            if not (value is None and name == "max_steps") and not value >= 1:
-                raise ValueError(f"{name} must be at least 1; got {value!r}.")
-        for name in ("learning_rate", "head_learning_rate"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be greater than 0 and finite; got {getattr(self, name)!r}.")
+        check_parameters(self)
         if self.checkpoint_dir is not None and not isinstance(self.random_state, int | np.integer):
             raise ValueError(
                 "checkpoint_dir needs an integer random_state: without one, the next call of fit would be "

@@ -15,6 +15,7 @@ from sklearn.preprocessing import normalize
 
 from adathresh.datasets.formats import save_xc
 from adathresh.models._base import TopScoresClassifier
+from adathresh.utils.parameters import job_count, number, one_of, parameters, verbosity, whole
 
 PRESETS = {
     "parabel": {"cluster_balanced": True, "cluster_k": 2, "max_depth": 20},
@@ -76,6 +77,15 @@ class LabelTree(TopScoresClassifier):
     (100, 5)
     """
 
+    _parameters = parameters(
+        preset=one_of(*PRESETS),
+        n_trees=whole(1),
+        C=number(above=0),
+        beam_size=whole(1),
+        n_jobs=job_count(),
+        verbose=verbosity(),
+    )
+
     def __init__(
         self,
         preset: str = "parabel",
@@ -98,13 +108,28 @@ class LabelTree(TopScoresClassifier):
         tags.non_deterministic = True
         return tags
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "model_" not in state:
+            return state
+        with tempfile.TemporaryDirectory(prefix="adathresh-") as folder:
+            with _silent():
+                self.model_.save(folder)
+            files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+        return state | {"model_": files}
+
+    def __setstate__(self, state):
+        files = state.get("model_")
+        if files is not None:
+            with tempfile.TemporaryDirectory(prefix="adathresh-") as folder:
+                for name, content in files.items():
+                    Path(folder, Path(name).name).write_bytes(content)  # in the folder, whatever its name
+                state = state | {"model_": _load_model(folder)}
+        super().__setstate__(state)
+
     def _fit(self, X, Y):
         """Train in a temporary folder and load the result."""
-        if self.preset not in PRESETS:
-            raise ValueError(f"preset must be one of {sorted(PRESETS)}; got {self.preset!r}.")
-        if self.n_trees < 1 or self.beam_size < 1 or not self.C > 0:
-            raise ValueError("n_trees and beam_size must be at least 1, and C greater than 0.")
-        omikuji = _import_omikuji()
+        _import_omikuji()
         X = _unit_rows(X)
         filled = np.flatnonzero(np.diff(X.indptr))  # omikuji does not read rows without features
         if not Y[filled].nnz:
@@ -114,9 +139,7 @@ class LabelTree(TopScoresClassifier):
             data, model = Path(folder, "train.txt"), Path(folder, "model")
             save_xc(data, X[filled], Y[filled], progress=False)
             self._train(data, model, settings)
-            with _silent():
-                self.model_ = omikuji.Model.load(str(model))
-        self.model_.init_prediction_thread_pool(1)
+            self.model_ = _load_model(model)
 
     def _train(self, data, model, settings):
         """Run omikuji in a process of its own."""
@@ -154,6 +177,15 @@ def _unit_rows(X):
     X = normalize(X, copy=False).astype(np.float32)
     X.eliminate_zeros()
     return X
+
+
+def _load_model(folder):
+    """Load trees from the folder that omikuji has saved them in."""
+    omikuji = _import_omikuji()
+    with _silent():
+        model = omikuji.Model.load(str(folder))
+    model.init_prediction_thread_pool(1)
+    return model
 
 
 def _import_omikuji():

@@ -5,6 +5,7 @@ from functools import partial
 from sklearn.base import BaseEstimator
 
 from adathresh.models._texts import HeadedTextClassifier
+from adathresh.utils.parameters import estimator_with, optional, parameters, whole
 from adathresh.utils.texts import learn_words, word_vectorizer
 
 
@@ -52,6 +53,10 @@ class BagOfWords(HeadedTextClassifier):
     array([[1, 0]])
     """
 
+    _parameters = parameters(  # scikit-learn checks ngram_range and min_df
+        head=optional(estimator_with("fit", "top_scores")), max_words=optional(whole(1))
+    )
+
     def __init__(
         self,
         head: BaseEstimator | None = None,
@@ -67,8 +72,6 @@ class BagOfWords(HeadedTextClassifier):
 
     def _fit_embed(self, texts):
         """Learn the words and count them."""
-        if self.max_words is not None and not (self.max_words >= 1 and self.max_words % 1 == 0):
-            raise ValueError(f"max_words must be a whole number, at least 1; got {self.max_words!r}.")
         self.vectorizer_ = word_vectorizer(
             ngram_range=self.ngram_range,
             min_df=self.min_df,

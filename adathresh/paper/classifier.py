@@ -22,8 +22,24 @@ from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.parameters import (
+    Allowed,
+    check_parameters,
+    check_value,
+    either,
+    flag,
+    job_count,
+    number,
+    one_of,
+    optional,
+    parameters,
+    path,
+    seed,
+    verbosity,
+    whole,
+)
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_labels, check_scores, one_row
+from adathresh.utils.validation import check_labels, check_scores, check_unmasked, one_row
 
 _INFINITE = float(np.finfo(np.float32).max)  # the network computes in this precision
 
@@ -122,6 +138,27 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     >>> clf.predict(X).shape
     (60, 5)
     """
+
+    _parameters = parameters(  # training plan and widths of layers are checked where they are used, too
+        dropout=number(least=0, below=1),
+        use_idf=flag(),
+        use_knn=flag(),
+        use_threshold_bias=flag(),
+        fixed_threshold=optional(number(above=-_INFINITE, below=_INFINITE)),
+        init_std=number(least=0, below=_INFINITE),
+        output_bias=either(one_of("prior"), number(above=-_INFINITE, below=_INFINITE)),
+        normalize_logits=flag(),
+        margin_weight=number(least=0, below=_INFINITE),
+        margin=number(least=0, below=_INFINITE),
+        pos_weight=number(above=0, below=_INFINITE),
+        n_neighbors=whole(1),
+        validation_fraction=number(least=0, below=1),
+        device=Allowed("'auto', or a torch device", lambda value: isinstance(value, str | torch.device)),
+        checkpoint=optional(path()),
+        n_jobs=job_count(),
+        random_state=seed(),
+        verbose=verbosity(),
+    )
 
     def __init__(
         self,
@@ -222,9 +259,12 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         1
         """
         use_one_thread_after_fork()
+        self._check_parameters()
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
         Y = self._encode(Y, X.shape[0])
-        self._check_parameters(Y.shape[1])
+        if self.normalize_logits and Y.shape[1] < 2:
+            raise ValueError("normalize_logits needs at least two labels.")
         if local is not None and validation is None:
             raise ValueError(
                 "local can be given only together with validation: its rows would hold held-out labels."
@@ -382,6 +422,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         >>> clf.top_scores(X, k=2).nnz
         120
         """
+        check_value("k", k, whole(1))
         found = []
         for _, z, theta in self._batches(X):
             values, columns = torch.sigmoid(z - theta).topk(min(k, z.shape[1]), dim=1)
@@ -424,8 +465,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "model_")
         X = one_row(x)
-        if not 0 <= label < self.n_labels_:
-            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+        check_value("label", label, whole(0, self.n_labels_ - 1))
         margin = float(np.reshape(self.decision_function(X), -1)[label])
         theta = float(np.reshape(self.thresholds(X), -1)[label])
         share = torch.zeros(1, self.n_labels_, device=self.model_.fusion.idf.device)
@@ -456,6 +496,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         """Yield rows, logits and thresholds of consecutive batches of new rows, in the precision of X."""
         check_is_fitted(self, "model_")
         use_one_thread_after_fork()  # also before the weights are copied
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         model = self.model_ if X.dtype == np.float32 else copy.deepcopy(self.model_).double()
         return predict_batches(
@@ -531,24 +572,8 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
             return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
 
-    def _check_parameters(self, n_labels):
+    def _check_parameters(self):
         """Raise for parameters outside their range."""
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1); got {self.dropout!r}.")
-        if not 0 <= self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction must be in [0, 1); got {self.validation_fraction!r}.")
+        check_parameters(self)
         check_widths(self.hidden_layers)
-        if isinstance(self.output_bias, str) and self.output_bias != "prior":
-            raise ValueError(f"output_bias must be a number or 'prior'; got {self.output_bias!r}.")
-        if not 0 < self.pos_weight < _INFINITE:
-            raise ValueError(f"pos_weight must be greater than 0 and finite; got {self.pos_weight!r}.")
-        for name in ("margin", "margin_weight", "init_std"):
-            if not 0 <= getattr(self, name) < _INFINITE:
-                raise ValueError(f"{name} must be at least 0 and finite; got {getattr(self, name)!r}.")
-        for name in ("fixed_threshold", "output_bias"):
-            value = getattr(self, name)
-            if not (value is None or isinstance(value, str) or abs(value) < _INFINITE):
-                raise ValueError(f"{name} must be finite; got {value!r}.")
         self._plan(seed=0)  # checks its own
-        if self.normalize_logits and n_labels < 2:
-            raise ValueError("normalize_logits needs at least two labels.")

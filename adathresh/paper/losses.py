@@ -1,10 +1,10 @@
 """The losses: functions with the mathematics, and modules that hold their settings and call them."""
 
-import math
-
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name PyTorch's own documentation uses)
 from torch import nn
+
+from adathresh.utils.parameters import check_value, number, one_of, optional
 
 
 def threshold_bce(
@@ -314,13 +314,8 @@ class AdaptiveThresholdLoss(nn.Module):
 def _check_settings(reduction, **settings):
     """Raise for settings that the formulas do not cover."""
     for name, value in settings.items():
-        if value is None:
-            continue
-        if not math.isfinite(value) or value < 0 or (name == "pos_weight" and value == 0):
-            least = "greater than 0" if name == "pos_weight" else "at least 0"
-            raise ValueError(f"{name} must be {least} and finite; got {value!r}.")
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}.")
+        check_value(name, value, optional(number(above=0)) if name == "pos_weight" else number(least=0))
+    check_value("reduction", reduction, one_of("mean", "sum", "none"))
 
 
 def _check(logits, thresholds, targets, reduction, **settings):

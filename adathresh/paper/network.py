@@ -14,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import ArrayLike
 from torch import nn
 
+from adathresh.utils.parameters import check_value, number
+
 # From this many features on, gradients of the first layer hold only the rows of W that a batch touches. Below
 # it a dense gradient with a fused optimiser step is faster (two cores, batches of 128 rows: 37 ms against
 # 134 ms a step for 20,000 x 1,024 weights; 650 ms against 148 ms for 203,882 x 2,048).
@@ -242,8 +244,7 @@ class MultiLabelNetwork(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1); got {dropout!r}.")
+        check_value("dropout", dropout, number(least=0, below=1))
         output_bias = torch.as_tensor(output_bias, dtype=torch.get_default_dtype())
         if not torch.isfinite(output_bias).all():
             raise ValueError("output_bias must be finite.")

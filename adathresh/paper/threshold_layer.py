@@ -1,11 +1,11 @@
 """The fusion of the global and the local signal into thresholds: the paper's formula as a torch module."""
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
+
+from adathresh.utils.parameters import check_value, number, optional
 
 
 class ThresholdFusion(nn.Module):
@@ -57,10 +57,8 @@ class ThresholdFusion(nn.Module):
         idf = torch.as_tensor(np.asarray(idf), dtype=torch.get_default_dtype())
         if idf.ndim != 1 or not torch.isfinite(idf).all():
             raise ValueError("idf must be a one-dimensional array of finite numbers, one for each label.")
-        if not 0 <= init_std < math.inf:
-            raise ValueError(f"init_std must not be negative or infinite; got {init_std!r}.")
-        if fixed_threshold is not None and not math.isfinite(fixed_threshold):
-            raise ValueError(f"fixed_threshold must be finite or None; got {fixed_threshold!r}.")
+        check_value("init_std", init_std, number(least=0))
+        check_value("fixed_threshold", fixed_threshold, optional(number()))
         self.fixed_threshold = fixed_threshold
         learnable = fixed_threshold is None
         self.use_idf, self.use_knn = learnable and use_idf, learnable and use_knn

@@ -13,6 +13,7 @@ from adathresh.paper.network import MultiLabelNetwork, SparseRows, drawing_from,
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.utils.checkpoint import ResumableTraining, content_digest
 from adathresh.utils.files import PathLike
+from adathresh.utils.parameters import check_value, number, whole
 from adathresh.utils.progress import tqdm
 
 
@@ -60,16 +61,11 @@ class TrainingPlan:
 
     def __post_init__(self):
         """Check the ranges."""
-        for name, least in {"max_epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if not value >= least:
-                raise ValueError(f"{name} must be at least {least}; got {value!r}.")
-            if not isinstance(value, int | np.integer):
-                raise ValueError(f"{name} must be a whole number; got {value!r}.")
-        if not 0 < self.learning_rate < np.inf:
-            raise ValueError(f"learning_rate must be greater than 0 and finite; got {self.learning_rate!r}.")
-        if not 0 <= self.weight_decay < np.inf:
-            raise ValueError(f"weight_decay must not be negative or infinite; got {self.weight_decay!r}.")
+        positive, rate = whole(1), number(above=0)
+        allowed = {"max_epochs": positive, "batch_size": positive, "patience": positive, "seed": whole(0)}
+        allowed |= {"learning_rate": rate, "weight_decay": number(least=0)}
+        for name, values in allowed.items():
+            check_value(name, getattr(self, name), values)
 
 
 class ThresholdedNetwork(nn.Module):

@@ -21,6 +21,18 @@ from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects,
 from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.targets import check_target, label_thresholds, uncovered_share
 from adathresh.signals.idf import LabelIDF
+from adathresh.signals.knn import group_codes
+from adathresh.utils.parameters import (
+    check_parameters,
+    check_value,
+    flag,
+    number,
+    one_of,
+    optional,
+    parameters,
+    seed,
+    whole,
+)
 from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, container_of, like_input, row_major_positions
 
@@ -80,7 +92,9 @@ class AdaptiveThreshold(BaseEstimator):
         What the label sets are to be good for: "macro_f1", "micro_f1", "macro_micro_f1", a given "precision"
         over all predicted pairs or "label_precision" in every label, at most a given "budget" of labels a
         row, or the least "cost". Under "macro_f1", micro-F1 counts one fifth: the last little of macro-F1
-        would cost much of it.
+        would cost much of it. A precision is what the fused probabilities let expect, not a guarantee: on the
+        embedded corpus, with cross-fitted linear support vector machines, rules for a precision of 0.8
+        reached 0.75 on the test rows and 0.69 on the validation rows.
     target_value : float, optional
         The weight of micro-F1 beside macro-F1 under "macro_micro_f1" (default 1; 0 is macro-F1 alone), the
         precision, the number of labels a row, or the cost of a false positive in units of that of a false
@@ -123,6 +137,14 @@ class AdaptiveThreshold(BaseEstimator):
     >>> float((AdaptiveThreshold(random_state=0).fit(scores, Y).predict(scores) == Y).mean().round(1))
     1.0
     """
+
+    _parameters = parameters(  # check_target checks the target, and its value more closely
+        target_value=optional(number(finite=False)),
+        fusion=one_of(*_FUSIONS),
+        evaluation_rows=optional(whole(1)),
+        transductive=flag(),
+        random_state=seed(),
+    )
 
     def __init__(
         self,
@@ -402,8 +424,7 @@ class AdaptiveThreshold(BaseEstimator):
         pairs = self._checked_pairs(scores, local, affinity)
         if pairs.shape[0] != 1:
             raise ValueError(f"explain takes one row; got {pairs.shape[0]}.")
-        if not 0 <= label < self.n_labels_:
-            raise ValueError(f"label must be from 0 to {self.n_labels_ - 1}; got {label}.")
+        check_value("label", label, whole(0, self.n_labels_ - 1))
         if self.transductive:
             raise ValueError("A transductive rule has no thresholds for a row alone; set transductive=False.")
         at = np.flatnonzero(pairs.labels == label)
@@ -433,11 +454,8 @@ class AdaptiveThreshold(BaseEstimator):
 
     def _check_parameters(self):
         """Raise for parameters out of range."""
+        check_parameters(self)
         check_target(self.target, self.target_value)
-        if self.fusion not in _FUSIONS:
-            raise ValueError(f'fusion must be "auto", "boosted" or "linear"; got {self.fusion!r}.')
-        if self.evaluation_rows is not None and self.evaluation_rows < 1:
-            raise ValueError(f"evaluation_rows must be at least 1; got {self.evaluation_rows!r}.")
 
     def _fit_fused(self, scores, Y, local, affinity, Y_train, folds):
         """Fit everything but the thresholds."""
@@ -636,10 +654,7 @@ def _lowest_logits(pairs):
 
 def _fold_idf(pairs, Y, folds):
     """Return the rarity of each pair's label among the rows of all other folds."""
-    folds = np.asarray(folds)
-    if folds.shape != (Y.shape[0],):
-        raise ValueError(f"folds must have shape ({Y.shape[0]},), one entry a row; got {folds.shape}.")
-    codes = np.unique(folds, return_inverse=True)[1]
+    codes = group_codes(folds, Y.shape[0], name="folds")
     if codes.max(initial=0) == 0:
         raise ValueError("folds names one fold only; cross-fitted scores need at least two.")
     idf = np.stack([LabelIDF().fit(Y[codes != fold]).idf_ for fold in range(codes.max() + 1)])

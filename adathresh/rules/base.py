@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from adathresh.utils.parameters import check_parameters, parameters
 from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import check_labels, check_scores, container_of, like_input
 
@@ -33,6 +34,7 @@ class DecisionRule(BaseEstimator):
     n_labels_: int
     thresholds_: float | np.ndarray
 
+    _parameters = parameters()  # what each may be
     _needs_labels = True
     _needs_probabilities = False
 
@@ -56,6 +58,7 @@ class DecisionRule(BaseEstimator):
         ValueError
             If the scores are not finite, Y is missing or of another shape, or a parameter is out of range.
         """
+        check_parameters(self)
         scores = check_scores(scores, probabilities=self._needs_probabilities)
         if self._needs_labels:
             if Y is None:

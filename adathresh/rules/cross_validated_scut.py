@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 from adathresh.rules.base import DecisionRule, every_pair_stored
 from adathresh.utils.grouped import label_max, next_lower, opens_label, rank, running_sum, threshold_between
+from adathresh.utils.parameters import flag, number, one_of, optional, parameters, seed, sequence_of, whole
 from adathresh.utils.validation import candidate_pairs, falling_by_label
 
 _STRENGTHS = {
@@ -65,6 +66,14 @@ class CrossValidatedSCut(DecisionRule):
     [0.1, 0.9]
     """
 
+    _parameters = parameters(
+        remedy=one_of(*_STRENGTHS),
+        strengths=optional(sequence_of(number(finite=False), plural="numbers")),
+        per_label=flag(),
+        n_folds=whole(),
+        random_state=seed(),
+    )
+
     def __init__(
         self,
         remedy: Literal["smoothing", "fbr"] = "smoothing",
@@ -103,8 +112,6 @@ class CrossValidatedSCut(DecisionRule):
 
     def _checked_strengths(self, n_samples):
         """Return the strengths to choose from, rising, or say which parameter is out of range."""
-        if self.remedy not in _STRENGTHS:
-            raise ValueError(f'remedy must be "smoothing" or "fbr"; got {self.remedy!r}.')
         given = _STRENGTHS[self.remedy] if self.strengths is None else self.strengths
         strengths = np.unique(np.asarray(given, dtype=np.float64))
         highest = np.finfo(np.float64).max if self.remedy == "smoothing" else 1

@@ -1,8 +1,7 @@
 """One given threshold for all labels."""
 
-import numpy as np
-
 from adathresh.rules.base import DecisionRule
+from adathresh.utils.parameters import number, parameters
 
 
 class FixedThreshold(DecisionRule):
@@ -20,6 +19,7 @@ class FixedThreshold(DecisionRule):
     array([[0, 1]])
     """
 
+    _parameters = parameters(threshold=number(finite=False))
     _needs_labels = False
 
     def __init__(self, threshold: float = 0.5):
@@ -27,6 +27,4 @@ class FixedThreshold(DecisionRule):
 
     def _fit(self, scores, Y):
         """Take the threshold as given."""
-        if np.isnan(self.threshold):
-            raise ValueError("threshold must be a number; got NaN.")
         self.thresholds_ = float(self.threshold)

@@ -6,6 +6,7 @@ import numpy as np
 
 from adathresh.rules.base import DecisionRule
 from adathresh.utils.grouped import f1_path, opens_label, threshold_between
+from adathresh.utils.parameters import one_of, parameters
 from adathresh.utils.validation import candidate_pairs, grouped_by_label
 
 
@@ -28,13 +29,13 @@ class GlobalThreshold(DecisionRule):
     0.2
     """
 
+    _parameters = parameters(metric=one_of("macro_f1", "micro_f1"))
+
     def __init__(self, metric: Literal["macro_f1", "micro_f1"] = "macro_f1"):
         self.metric = metric
 
     def _fit(self, scores, Y):
         """Sweep the threshold from the highest score down."""
-        if self.metric not in ("macro_f1", "micro_f1"):
-            raise ValueError(f'metric must be "macro_f1" or "micro_f1"; got {self.metric!r}.')
         labels, values, truth = candidate_pairs(Y, scores)
         order = np.argsort(-values)
         labels, values, truth = labels[order], values[order], truth[order]

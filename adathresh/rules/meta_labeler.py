@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, clone
 
 from adathresh.rules.base import DecisionRule, every_pair_stored, selected_pairs
 from adathresh.rules.row_scores import SortedScores, default_learner, places_in_rows
+from adathresh.utils.parameters import estimator_with, optional, parameters, seed, whole
 
 
 class MetaLabeler(DecisionRule):
@@ -41,6 +42,12 @@ class MetaLabeler(DecisionRule):
            [1, 1]])
     """
 
+    _parameters = parameters(
+        n_scores=whole(1),
+        learner=optional(estimator_with("fit", "predict")),
+        random_state=seed(),
+    )
+
     def __init__(
         self,
         n_scores: int = 50,
@@ -54,8 +61,6 @@ class MetaLabeler(DecisionRule):
 
     def _fit(self, scores, Y):
         """Fit the model of the number of labels."""
-        if self.n_scores < 1:
-            raise ValueError(f"n_scores must be at least 1; got {self.n_scores}.")
         if not scores.shape[0]:
             raise ValueError("MetaLabeler learns from rows; got none. Pass held-out rows to fit.")
         scores = every_pair_stored(scores)

@@ -5,6 +5,7 @@ from sklearn.utils import check_random_state
 
 from adathresh.rules.base import DecisionRule, every_pair_stored
 from adathresh.utils.grouped import next_lower, opens_label, rank, running_sum, threshold_between
+from adathresh.utils.parameters import parameters, seed, whole
 from adathresh.utils.validation import candidate_pairs, falling_by_label
 
 
@@ -38,6 +39,8 @@ class MicroMacroThreshold(DecisionRule):
     array([0.6])
     """
 
+    _parameters = parameters(n_folds=whole(1), random_state=seed())
+
     def __init__(self, n_folds: int = 3, *, random_state: int | np.random.RandomState | None = 0):
         self.n_folds = n_folds
         self.random_state = random_state
@@ -45,7 +48,7 @@ class MicroMacroThreshold(DecisionRule):
     def _fit(self, scores, Y):
         """Choose the thresholds of one label after the other, each with the counts of those before."""
         n_samples, n_labels = scores.shape
-        if not 1 <= self.n_folds <= n_samples:
+        if self.n_folds > n_samples:
             raise ValueError(
                 f"n_folds must be from 1 to the number of rows, {n_samples}; got {self.n_folds}."
             )

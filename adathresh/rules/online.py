@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from adathresh.rules.base import DecisionRule, every_pair_stored
+from adathresh.utils.parameters import parameters, seed, whole
 
 
 class OnlineF1Threshold(DecisionRule):
@@ -39,14 +40,14 @@ class OnlineF1Threshold(DecisionRule):
 
     _needs_probabilities = True
 
+    _parameters = parameters(n_passes=whole(1), random_state=seed())
+
     def __init__(self, n_passes: int = 5, *, random_state: int | np.random.RandomState | None = 0):
         self.n_passes = n_passes
         self.random_state = random_state
 
     def _fit(self, scores, Y):
         """Let the rows come; only this loop runs in turn, because each row meets what those before left."""
-        if self.n_passes < 1:
-            raise ValueError(f"n_passes must be at least 1; got {self.n_passes}.")
         scores = every_pair_stored(scores)
         values = scores.data.astype(np.float64)
         found, counted = np.zeros((2, self.n_labels_))  # a and b

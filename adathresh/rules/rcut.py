@@ -4,6 +4,7 @@ import numpy as np
 
 from adathresh.metrics import top_k
 from adathresh.rules.base import DecisionRule
+from adathresh.utils.parameters import parameters, whole
 
 
 class RCut(DecisionRule):
@@ -26,13 +27,13 @@ class RCut(DecisionRule):
 
     _needs_labels = False
 
+    _parameters = parameters(k=whole(1))
+
     def __init__(self, k: int = 5):
         self.k = k
 
     def _fit(self, scores, Y):
-        """Check the length of the list."""
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1; got {self.k}.")
+        """Learn nothing: the labels depend on the row alone."""
 
     def _decide(self, scores):
         """Mark the k highest scores of each row."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from adathresh.rules.base import DecisionRule
 from adathresh.utils.grouped import f1_path, label_max, next_lower, opens_label, threshold_between
+from adathresh.utils.parameters import number, one_of, optional, parameters
 from adathresh.utils.validation import candidate_pairs, falling_by_label
 
 
@@ -39,16 +40,14 @@ class SCut(DecisionRule):
     array([0.25, 0.5 ])
     """
 
+    _parameters = parameters(fallback=optional(one_of("top", "never")), fbr=number(least=0, most=1))
+
     def __init__(self, fallback: Literal["top", "never"] | None = None, *, fbr: float = 0.1):
         self.fallback = fallback
         self.fbr = fbr
 
     def _fit(self, scores, Y):
         """Threshold every label where its F1 is greatest, then fall back where that is too low."""
-        if self.fallback not in (None, "top", "never"):
-            raise ValueError(f'fallback must be None, "top" or "never"; got {self.fallback!r}.')
-        if not 0 <= self.fbr <= 1:
-            raise ValueError(f"fbr must be in [0, 1]; got {self.fbr}.")
         n_labels = self.n_labels_
         labels, values, truth = candidate_pairs(Y, scores)
         order = falling_by_label(labels, values)

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, clone
 from adathresh.rules.base import DecisionRule, every_pair_stored, selected_pairs
 from adathresh.rules.row_scores import SortedScores, default_learner, falling_by_row
 from adathresh.utils.grouped import next_lower, opens_label, rank, running_sum, threshold_between
+from adathresh.utils.parameters import estimator_with, one_of, optional, parameters, seed, whole
 from adathresh.utils.validation import candidate_pairs
 
 
@@ -49,6 +50,13 @@ class ThresholdRegression(DecisionRule):
     array([[1, 0]])
     """
 
+    _parameters = parameters(
+        criterion=one_of("f1", "errors"),
+        n_scores=whole(1),
+        learner=optional(estimator_with("fit", "predict")),
+        random_state=seed(),
+    )
+
     def __init__(
         self,
         criterion: Literal["f1", "errors"] = "f1",
@@ -64,10 +72,6 @@ class ThresholdRegression(DecisionRule):
 
     def _fit(self, scores, Y):
         """Find the best threshold of every row that has scores, and fit the model on them."""
-        if self.criterion not in ("f1", "errors"):
-            raise ValueError(f'criterion must be "f1" or "errors"; got {self.criterion!r}.')
-        if self.n_scores < 1:
-            raise ValueError(f"n_scores must be at least 1; got {self.n_scores}.")
         if not scores.shape[0]:
             raise ValueError("ThresholdRegression learns from rows; got none. Pass held-out rows to fit.")
         scores = every_pair_stored(scores)

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from adathresh.metrics import top_k
 from adathresh.rules.base import DecisionRule, every_pair_stored, selected_pairs
+from adathresh.utils.parameters import optional, parameters, whole
 from adathresh.utils.types import MatrixLike
 
 
@@ -46,6 +47,13 @@ class BlockCoordinateMacroF1(DecisionRule):
     _needs_labels = False
     _needs_probabilities = True
 
+    _parameters = parameters(
+        k=whole(1)._replace(
+            words="a whole number, at least 1 (without a budget, fit ExpectedF1Threshold on the batch)"
+        ),
+        random_state=optional(whole(0)),
+    )
+
     def __init__(self, k: int = 5, *, random_state: int | None = 0):
         self.k = k
         self.random_state = random_state
@@ -75,11 +83,7 @@ class BlockCoordinateMacroF1(DecisionRule):
         return super().fit(scores, Y)
 
     def _fit(self, scores, Y):
-        """Check the budget, and that the package is there."""
-        if self.k is None or self.k < 1:
-            raise ValueError(
-                f"k must be at least 1; got {self.k}. Without a budget, fit ExpectedF1Threshold on the batch."
-            )
+        """Check that the package is there."""
         _block_coordinate()
 
     def _decide(self, scores):
@@ -132,6 +136,8 @@ class FrankWolfeMacroF1(DecisionRule):
 
     _needs_probabilities = True
 
+    _parameters = parameters(k=optional(whole(1)), random_state=optional(whole(0)), n_steps=whole(1))
+
     def __init__(self, k: int | None = None, *, random_state: int | None = 0, n_steps: int = 100):
         self.k = k
         self.random_state = random_state
@@ -164,10 +170,6 @@ class FrankWolfeMacroF1(DecisionRule):
 
     def _fit(self, scores, Y):
         """Run the package's search; without line search, which often ends it at the first rule."""
-        if self.k is not None and self.k < 1:
-            raise ValueError(f"k must be at least 1, or None for no budget; got {self.k}.")
-        if self.n_steps < 1:
-            raise ValueError(f"n_steps must be at least 1; got {self.n_steps}.")
         if not scores.shape[0]:
             raise ValueError("FrankWolfeMacroF1 needs at least one row; got none.")
         search, macro_f1 = _frank_wolfe()

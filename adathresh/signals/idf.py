@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from adathresh.utils.parameters import check_parameters, number, parameters
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels
 
@@ -43,6 +44,8 @@ class LabelIDF(BaseEstimator):
     array([-0.405,  0.   ,  0.693])
     """
 
+    _parameters = parameters(epsilon=number(above=0))
+
     def __init__(self, *, epsilon: float = 1.0):
         self.epsilon = epsilon
 
@@ -59,8 +62,7 @@ class LabelIDF(BaseEstimator):
         LabelIDF
             The fitted signal.
         """
-        if not self.epsilon > 0:
-            raise ValueError(f"epsilon must be greater than 0; got {self.epsilon!r}.")
+        check_parameters(self)
         Y = check_labels(Y)
         if Y.shape[0] == 0:
             raise ValueError("Y has no rows: a label frequency needs at least one training row.")

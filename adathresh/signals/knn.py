@@ -1,6 +1,5 @@
 """The local signal: which labels the nearest training rows carry."""
 
-from numbers import Integral, Real
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
@@ -12,9 +11,19 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted, validate_data
 from sparse_dot_topn import sp_matmul_topn
 
+from adathresh.utils.parameters import (
+    check_parameters,
+    check_value,
+    job_count,
+    number,
+    one_of,
+    parameters,
+    verbosity,
+    whole,
+)
 from adathresh.utils.progress import tqdm
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_labels
+from adathresh.utils.validation import check_labels, check_unmasked
 
 # Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
 _BLOCK_ENTRIES = 2**25
@@ -82,6 +91,14 @@ class NeighborLabels(BaseEstimator):
     array([[1., 0.]], dtype=float32)
     """
 
+    _parameters = parameters(
+        n_neighbors=whole(1),
+        weights=one_of("softmax", "similarity"),
+        temperature=number(above=0, finite=False),
+        n_jobs=job_count(),
+        verbose=verbosity(),
+    )
+
     def __init__(
         self,
         n_neighbors: int = 30,
@@ -114,7 +131,8 @@ class NeighborLabels(BaseEstimator):
         NeighborLabels
             The fitted signal.
         """
-        self._check_parameters()
+        check_parameters(self)
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, copy=True)
         self._labels = check_labels(Y, n_samples=X.shape[0])
         self._groups = group_codes(groups, X.shape[0])
@@ -206,8 +224,7 @@ class NeighborLabels(BaseEstimator):
         row, n_labels = self._new_rows(x), self._labels.shape[1]
         if row.shape[0] != 1:
             raise ValueError(f"x must be one row; got {row.shape[0]}.")
-        if not _is_a(label, Integral) or not 0 <= label < n_labels:
-            raise ValueError(f"label must be a whole number from 0 to {n_labels - 1}; got {label!r}.")
+        check_value("label", label, whole(0, n_labels - 1))
         (found,) = self._search(row, None)
         order = np.argsort(-found.similarity.data, kind="stable")
         weights, rows = self._weights(found).data[order], found.similarity.indices[order]
@@ -222,6 +239,7 @@ class NeighborLabels(BaseEstimator):
             raise ValueError(
                 "X must hold new rows; got None. For the training rows, call fit_transform or kneighbors()."
             )
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, copy=True, reset=False)
         return _unit_rows(X)
 
@@ -323,24 +341,6 @@ class NeighborLabels(BaseEstimator):
         shares.sort_indices()
         return shares
 
-    def _check_parameters(self):
-        """Raise for parameters outside their range."""
-        if not _is_a(self.n_neighbors, Integral):
-            raise ValueError(f"n_neighbors must be a whole number; got {self.n_neighbors!r}.")
-        if self.n_neighbors < 1:
-            raise ValueError(f"n_neighbors must be at least 1; got {self.n_neighbors!r}.")
-        if self.weights not in ("softmax", "similarity"):
-            raise ValueError(f"weights must be 'softmax' or 'similarity'; got {self.weights!r}.")
-        if not _is_a(self.temperature, Real):
-            raise ValueError(f"temperature must be a number; got {self.temperature!r}.")
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be greater than 0; got {self.temperature!r}.")
-
-
-def _is_a(value, kind):
-    """Tell whether a value is a number of a kind; True and False are none."""
-    return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
-
 
 def _nearest_of(products, limit):
     """Drop the entries of one sparse row that are neither among the largest nor tie with them."""
@@ -422,7 +422,7 @@ def _unit_rows(X):
     return normalize(X, copy=False)
 
 
-def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
+def group_codes(groups: npt.ArrayLike | None, n_samples: int, *, name: str = "groups") -> np.ndarray:
     """Code groups as 0, 1, …; without groups every row is its own.
 
     Parameters
@@ -431,6 +431,8 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
         Group of each row.
     n_samples : int
         Number of rows.
+    name : str, default="groups"
+        How the argument is called in error messages.
 
     Returns
     -------
@@ -450,9 +452,10 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
     """
     if groups is None:
         return np.arange(n_samples)
+    check_unmasked(groups, name=name)
     codes = np.asarray(groups)
     if codes.shape != (n_samples,):
-        raise ValueError(f"groups must have shape ({n_samples},), one entry a row of X; got {codes.shape}.")
+        raise ValueError(f"{name} must have shape ({n_samples},), one entry a row; got {codes.shape}.")
     if codes.dtype.kind in "OUS" and not isinstance(groups, np.ndarray):
         codes = np.asarray(groups, dtype=object)  # a NaN among texts would have become the text "nan"
     missing = (
@@ -460,8 +463,8 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
     )
     if np.any(missing):
         row = np.flatnonzero(missing)[0]
-        raise ValueError(f"groups must not hold missing values; found {codes[row]} in row {row}.")
+        raise ValueError(f"{name} must not hold missing values; found {codes[row]} in row {row}.")
     try:
         return np.unique(codes, return_inverse=True)[1]
     except TypeError as error:
-        raise ValueError("groups must be all numbers or all texts; got both.") from error
+        raise ValueError(f"{name} must be all numbers or all texts; got both.") from error

@@ -10,7 +10,9 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted, validate_data
 from sparse_dot_topn import sp_matmul_topn
 
+from adathresh.utils.parameters import check_parameters, job_count, number, parameters, whole
 from adathresh.utils.types import MatrixLike
+from adathresh.utils.validation import check_unmasked
 
 
 class LabelAffinity(TransformerMixin, BaseEstimator):
@@ -46,6 +48,10 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
     array([[1., 0.]])
     """
 
+    _parameters = parameters(
+        n_labels_per_row=whole(1), min_similarity=number(least=0, below=1), n_jobs=job_count()
+    )
+
     def __init__(
         self, n_labels_per_row: int = 30, *, min_similarity: float = 0.05, n_jobs: int | None = None
     ):
@@ -68,12 +74,7 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
         LabelAffinity
             The fitted signal.
         """
-        if not (self.n_labels_per_row >= 1 and self.n_labels_per_row % 1 == 0):
-            raise ValueError(
-                f"n_labels_per_row must be a whole number, at least 1; got {self.n_labels_per_row!r}."
-            )
-        if not 0 <= self.min_similarity < 1:
-            raise ValueError(f"min_similarity must be in [0, 1); got {self.min_similarity!r}.")
+        check_parameters(self)
         labels = self._checked(label_features, reset=True)
         self.n_labels_ = labels.shape[0]
         self._transposed = sp.csr_matrix(labels.T)
@@ -107,5 +108,6 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
 
     def _checked(self, X, *, reset):
         """Check features and scale every row to length 1."""
+        check_unmasked(X, name="X")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=reset)
         return sp.csr_matrix(normalize(X))

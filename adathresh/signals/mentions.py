@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.phrases import PhraseMatcher, folded_words
 from adathresh.utils.grouped import opens_label
+from adathresh.utils.parameters import check_parameters, number, parameters, whole
 from adathresh.utils.texts import check_texts
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels, row_major_positions
@@ -76,6 +77,8 @@ class LabelMentions(TransformerMixin, BaseEstimator):
     array([[0.29, 0.  ],
            [0.  , 0.  ]], dtype=float32)
     """
+
+    _parameters = parameters(smoothing=number(above=0), max_count=whole(1))
 
     def __init__(self, knowledge: LabelKnowledge, *, smoothing: float = 5.0, max_count: int = 3):
         self.knowledge = knowledge
@@ -157,10 +160,7 @@ class LabelMentions(TransformerMixin, BaseEstimator):
                 f"knowledge must be a LabelKnowledge; got a {type(self.knowledge).__name__}. "
                 "Make one of a list of names by LabelKnowledge(names)."
             )
-        if not 0 < self.smoothing < np.inf:
-            raise ValueError(f"smoothing must be a number greater than 0; got {self.smoothing!r}.")
-        if not (self.max_count >= 1 and self.max_count % 1 == 0):
-            raise ValueError(f"max_count must be a whole number, at least 1; got {self.max_count!r}.")
+        check_parameters(self)
         texts = check_texts(texts, name="texts", advice=_ADVICE_TEXTS)
         Y = check_labels(Y, n_samples=len(texts))
         self.knowledge.check_n_labels(Y.shape[1], name="knowledge")

@@ -101,6 +101,7 @@ def as_labels(Y: MatrixLike, *, name: str = "Y") -> Any:
     """
     if sp.issparse(Y):
         return Y
+    check_unmasked(Y, name=name)
     problem = f"{name} must be a 0/1 matrix of shape (n_samples, n_labels)"
     try:
         array = np.asarray(Y)
@@ -111,6 +112,32 @@ def as_labels(Y: MatrixLike, *, name: str = "Y") -> Any:
         if kind is not None:
             raise ValueError(f"{problem}; its rows are of type {kind.__name__}. {_ENCODE_TAGS}")
     return array
+
+
+def check_unmasked(values: Any, *, name: str) -> None:
+    """Refuse masked arrays with masked entries: taken as arrays, these would count like any other.
+
+    Parameters
+    ----------
+    values : object
+        What a caller gave as an array.
+    name : str
+        How the argument is called in error messages.
+
+    Raises
+    ------
+    ValueError
+        If an entry is masked.
+
+    Examples
+    --------
+    >>> check_unmasked(np.ma.masked_array([1, 2], mask=[False, False]), name="groups")
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is a masked array with masked entries, whose mask would be ignored; fill them "
+            f"({name}.filled(value)) or leave their rows out."
+        )
 
 
 def check_scores(
@@ -150,6 +177,7 @@ def check_scores(
     >>> check_scores([[0.5, 0.2]], probabilities=True)
     array([[0.5, 0.2]])
     """
+    check_unmasked(scores, name=name)
     matrix: Any = scores if sp.issparse(scores) else np.asarray(scores)
     if matrix.ndim != 2:
         raise ValueError(f"{name} must have shape (n_samples, n_labels); got {matrix.ndim} dimension(s).")
@@ -224,6 +252,7 @@ def one_row(x: MatrixLike) -> np.ndarray | sp.csr_array:
     >>> one_row([0.5, 0.2])
     array([[0.5, 0.2]])
     """
+    check_unmasked(x, name="x")
     row: Any = x if sp.issparse(x) else np.asarray(x)
     row = row.reshape(1, -1) if row.ndim == 1 else row
     if row.shape[0] != 1:

@@ -129,13 +129,19 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: m.reliability_curve([[1, 0]], [[0.5, 0.5]], n_bins=0), "n_bins must be at least 1; got 0"),
+        (
+            lambda: m.reliability_curve([[1, 0]], [[0.5, 0.5]], n_bins=0),
+            "n_bins must be a whole number, at least 1; got 0",
+        ),
         (lambda: m.reliability_curve([[1, 0]], [[0.5, 0.5]], pairs="x"), "pairs must be"),
         (lambda: m.reliability_curve([[1, 0]], [[0.5, 1.5]]), "scipy.special.expit"),
         (lambda: m.reliability_curve([[1, 0]], [[0.5]]), "scores has 1 labels but 2 were expected"),
         (lambda: m.expected_calibration_error(ONE, [[2, 0], [0, 0]]), "scipy.special.expit"),
-        (lambda: m.expected_calibration_error(ONE, HALF, n_bins=0), "n_bins must be at least 1"),
-        (lambda: m.brier_score(ONE, HALF, pairs="both"), 'pairs must be "candidates" or "all"; got \'both\''),
+        (
+            lambda: m.expected_calibration_error(ONE, HALF, n_bins=0),
+            "n_bins must be a whole number, at least 1",
+        ),
+        (lambda: m.brier_score(ONE, HALF, pairs="both"), "pairs must be 'candidates' or 'all'; got 'both'"),
         (lambda: m.log_loss(ONE, [[-1, 0], [0, 0]]), "scipy.special.expit"),
     ],
 )

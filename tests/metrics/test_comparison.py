@@ -214,7 +214,7 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
         (lambda: against(ONE, [[1, 0]], ONE), "ours has 1 rows but 2 were expected"),
         (lambda: against(ONE, ONE, [[1, 0]]), r"rivals\['rival'\] has 1 rows but 2 were expected"),
         (lambda: against(ONE, ONE, ONE, metric="f1"), "metric must be one of macro_f1, micro_f1, samples_f1"),
-        (lambda: against(ONE, ONE, ONE, n_draws=0), "n_draws must be at least 1; got 0"),
+        (lambda: against(ONE, ONE, ONE, n_draws=0), "n_draws must be a whole number, at least 1; got 0"),
         (lambda: against([[1]], [[1]], [[1]]), "at least two rows; Y_true has 1"),
         (lambda: against(ONE, [[2, 0], [0, 0]], HALF, metric="ece"), "ours must be probabilit"),
         (lambda: against(ONE, HALF, HALF), "ours must hold only 0 and 1; found 0.5"),

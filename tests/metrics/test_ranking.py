@@ -81,12 +81,21 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: m.top_k(HALF, 0), "k must be at least 1; got 0"),
+        (lambda: m.top_k(sp.csr_array(HALF), 1.5), "k must be a whole number, at least 1; got 1.5"),
+        (lambda: m.top_k(HALF, True), "k must be a whole number, at least 1; got True"),
+        (lambda: m.psp_at_k(ONE, HALF, [1, 1], 1, n_train="9"), "n_train must be a finite number"),
+        (lambda: m.psp_at_k(ONE, HALF, [1, 1], 1, n_train=9, A=np.nan), "A must be a finite number; got nan"),
+        (lambda: m.psp_at_k(ONE, HALF, [1, 1], 1, n_train=9, B=-2), "B must be a finite number, at least 0"),
+        (lambda: m.psp_at_k(ONE, HALF, [1, np.inf], 1, n_train=9), "a negative number, NaN or infinity"),
+        (lambda: m.top_k(HALF, 0), "k must be a whole number, at least 1; got 0"),
         (lambda: m.top_k([[0.5, np.inf]], 1), "NaN or infinity in row 0, label 1"),
-        (lambda: m.precision_at_k(ONE, HALF, 0), "k must be at least 1; got 0"),
+        (lambda: m.precision_at_k(ONE, HALF, 0), "k must be a whole number, at least 1; got 0"),
         (lambda: m.precision_at_k(ONE, [[0.5, 0.5]], 1), "scores has 1 rows but 2 were expected"),
         (lambda: m.psp_at_k(ONE, HALF, [1], 1, n_train=9), r"train_frequency must have shape \(2,\)"),
-        (lambda: m.psp_at_k(ONE, HALF, [1, 1], 1, n_train=2), "n_train must be at least 3"),
+        (
+            lambda: m.psp_at_k(ONE, HALF, [1, 1], 1, n_train=2),
+            "n_train must be a finite number, at least 3; got 2",
+        ),
         (
             lambda: m.psp_at_k(ONE, HALF, [1, 9], 1, n_train=8),
             "train_frequency goes up to 9, but n_train is 8",
@@ -96,3 +105,9 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_precision_of_no_rows_is_undefined():
+    none = np.zeros((0, 3))
+    assert np.isnan(m.precision_at_k(none, none, 2))
+    assert np.isnan(m.evaluate(none, none, none)["precision_at_1"])

@@ -112,7 +112,10 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: m.coverage_at_precision(ONE, ONE, HALF, 0), r"precision must be in \(0, 1\]; got 0"),
+        (
+            lambda: m.coverage_at_precision(ONE, ONE, HALF, 0),
+            "precision must be a finite number, greater than 0 and at most 1; got 0",
+        ),
         (lambda: m.coverage_at_precision(ONE, ONE, [[0.5]], 0.9), "scores has 1 rows but 2 were expected"),
         (lambda: m.evaluate(ONE, [[1, 0]]), "Y_pred has 1 rows but 2 were expected"),
         (lambda: m.evaluate(ONE, ONE, [[3, 0], [0, -3]]), "found values from -3 to 3.*scipy.special.expit"),

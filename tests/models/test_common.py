@@ -208,7 +208,7 @@ def test_errors_say_what_is_wrong(adapter):
     with pytest.raises(ValueError, match="NaN"):
         clone(adapter).fit(np.where(X == 0, np.nan, X), Y)
     model = clone(adapter).fit(X, Y)
-    with pytest.raises(ValueError, match="k must be at least 1"):
+    with pytest.raises(ValueError, match="k must be a whole number, at least 1"):
         model.top_scores(X, k=0)
     with pytest.raises(ValueError, match="features"):
         model.predict(X[:, 1:])

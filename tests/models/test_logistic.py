@@ -69,10 +69,10 @@ def test_labels_without_rows_and_empty_rows(data):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"max_epochs": 0}, "max_epochs must be at least 1; got 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
-        ({"learning_rate": float("inf")}, "learning_rate must be greater than 0 and finite; got inf"),
-        ({"learning_rate": 0}, "learning_rate must be greater than 0 and finite; got 0"),
+        ({"max_epochs": 0}, "max_epochs must be a whole number, at least 1; got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number, at least 1; got 0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be a finite number, greater than 0; got inf"),
+        ({"learning_rate": 0}, "learning_rate must be a finite number, greater than 0; got 0"),
     ],
 )
 def test_parameters_out_of_range(data, parameters, message):

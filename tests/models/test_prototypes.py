@@ -193,8 +193,14 @@ def test_fitting_and_scoring_say_nothing(capfd):
         ),
         (LabelKnowledge(["a", "b", "c"]), {}, ["aid"], [[1, 0]], "knowledge knows 3 labels, but there are 2"),
         (LabelKnowledge(["a", "b"]), {}, ["aid", "tax"], [0, 1], "knowledge knows 2 labels, but there are 1"),
-        (None, {"text_weight": -1}, ["aid"], [[1, 0]], "text_weight must be a number, at least 0; got -1"),
-        (None, {"text_weight": np.inf}, ["aid"], [[1, 0]], "text_weight must be a number"),
+        (
+            None,
+            {"text_weight": -1},
+            ["aid"],
+            [[1, 0]],
+            "text_weight must be a finite number, at least 0; got -1",
+        ),
+        (None, {"text_weight": np.inf}, ["aid"], [[1, 0]], "text_weight must be a finite number"),
         (None, {}, np.eye(2), [[1, 0]], "X must be plain texts"),
         (None, {}, ["aid", 3], [[1, 0]] * 2, "row 1 is a int"),
         (None, {}, ["aid"], [[2, 0]], "Y must hold only 0 and 1"),
@@ -214,7 +220,7 @@ def test_further_errors():
     with pytest.raises(NotFittedError):
         LabelPrototypes().top_scores(texts)
     model = LabelPrototypes().fit(texts, Y)
-    with pytest.raises(ValueError, match="k must be at least 1"):
+    with pytest.raises(ValueError, match="k must be a whole number, at least 1"):
         model.top_scores(texts, k=0)
     with pytest.raises(ValueError, match="X must be plain texts"):
         model.top_scores("red cat")

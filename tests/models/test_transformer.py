@@ -696,12 +696,12 @@ def test_a_diverging_loss_names_the_step(tiny, monkeypatch):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"max_epochs": 0}, "max_epochs must be at least 1; got 0"),
-        ({"max_steps": 0}, "max_steps must be at least 1; got 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"learning_rate": 0}, "learning_rate must be greater than 0"),
-        ({"learning_rate": float("nan")}, "learning_rate must be greater than 0 and finite; got nan"),
-        ({"head_learning_rate": -1}, "head_learning_rate must be greater than 0"),
+        ({"max_epochs": 0}, "max_epochs must be a whole number, at least 1; got 0"),
+        ({"max_steps": 0}, "max_steps must be a whole number, at least 1, or None; got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number, at least 1"),
+        ({"learning_rate": 0}, "learning_rate must be a finite number, greater than 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number, greater than 0; got nan"),
+        ({"head_learning_rate": -1}, "head_learning_rate must be a finite number, greater than 0"),
         ({"checkpoint_dir": "runs", "random_state": None}, "checkpoint_dir needs an integer random_state"),
     ],
 )

@@ -74,10 +74,10 @@ def test_entries_stored_in_parts_or_as_zeros():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"preset": "oak"}, r"preset must be one of \['bonsai', 'parabel'\]; got 'oak'"),
-        ({"n_trees": 0}, "at least 1"),
-        ({"beam_size": 0}, "at least 1"),
-        ({"C": 0}, "C greater than 0"),
+        ({"preset": "oak"}, "preset must be 'parabel' or 'bonsai'; got 'oak'"),
+        ({"n_trees": 0}, "n_trees must be a whole number, at least 1; got 0"),
+        ({"beam_size": 0}, "beam_size must be a whole number, at least 1; got 0"),
+        ({"C": 0}, "C must be a finite number, greater than 0"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):

@@ -71,7 +71,11 @@ def test_it_is_cross_fitted_like_any_other():
 @pytest.mark.parametrize(
     ("options", "texts", "message"),
     [
-        ({"max_words": 0}, ["a cat", "a dog"], "max_words must be a whole number, at least 1; got 0"),
+        (
+            {"max_words": 0},
+            ["a cat", "a dog"],
+            "max_words must be a whole number, at least 1, or None; got 0",
+        ),
         ({"max_words": 2.5}, ["a cat", "a dog"], "max_words must be a whole number"),
         ({}, ["red cat", "blue dog"], "min_df"),
         ({}, np.eye(2), "X must be plain texts"),

@@ -374,7 +374,7 @@ def test_explanations_refuse():
         with pytest.raises(ValueError, match="explain takes one row; got 2"):
             clf.explain(x, 0)
     for label in (-1, 4):
-        with pytest.raises(ValueError, match=f"label must be from 0 to 3; got {label}"):
+        with pytest.raises(ValueError, match=f"label must be a whole number from 0 to 3; got {label}"):
             clf.explain(X[0], label)
 
 
@@ -534,31 +534,31 @@ def test_held_out_rows_are_checked_like_the_others():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1\.0"),
-        ({"dropout": -0.1}, "dropout must be in"),
-        ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\)"),
+        ({"dropout": 1.0}, "dropout must be a finite number, at least 0 and less than 1; got 1.0"),
+        ({"dropout": -0.1}, "dropout must be a finite number, at least 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be a finite number, at least 0"),
         ({"hidden_layers": (8, 0)}, r"hidden_layers must hold positive widths; got \(8, 0\)"),
-        ({"output_bias": "zero"}, "output_bias must be a number or 'prior'; got 'zero'"),
-        ({"pos_weight": 0}, "pos_weight must be greater than 0 and finite; got 0"),
-        ({"pos_weight": float("nan")}, "pos_weight must be greater than 0 and finite; got nan"),
-        ({"dropout": float("nan")}, r"dropout must be in \[0, 1\); got nan"),
-        ({"margin": float("inf")}, "margin must be at least 0 and finite; got inf"),
-        ({"margin_weight": float("nan")}, "margin_weight must be at least 0 and finite; got nan"),
-        ({"fixed_threshold": float("nan")}, "fixed_threshold must be finite; got nan"),
-        ({"output_bias": float("inf")}, "output_bias must be finite; got inf"),
-        ({"weight_decay": float("inf")}, "weight_decay must not be negative or infinite; got inf"),
-        ({"n_neighbors": 0}, "n_neighbors must be at least 1; got 0"),
-        ({"max_epochs": 0}, "max_epochs must be at least 1; got 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be greater than 0"),
-        ({"init_std": -1.0}, "init_std must be at least 0 and finite; got -1.0"),
-        ({"pos_weight": -1}, "pos_weight must be greater than 0 and finite; got -1"),
-        ({"pos_weight": 1e39}, "pos_weight must be greater than 0 and finite; got 1e\\+39"),
-        ({"fixed_threshold": -1e39}, "fixed_threshold must be finite"),
+        ({"output_bias": "zero"}, "output_bias must be 'prior', or a finite number.*; got 'zero'"),
+        ({"pos_weight": 0}, "pos_weight must be a finite number, greater than 0 .*; got 0"),
+        ({"pos_weight": float("nan")}, "pos_weight must be a finite number, greater than 0 .*; got nan"),
+        ({"dropout": float("nan")}, "dropout must be a finite number, .*; got nan"),
+        ({"margin": float("inf")}, "margin must be a finite number, at least 0 .*; got inf"),
+        ({"margin_weight": float("nan")}, "margin_weight must be a finite number, at least 0 .*; got nan"),
+        ({"fixed_threshold": float("nan")}, "fixed_threshold must be a finite number.*; got nan"),
+        ({"output_bias": float("inf")}, "output_bias must be .*a finite number.*; got inf"),
+        ({"weight_decay": float("inf")}, "weight_decay must be a finite number, at least 0; got inf"),
+        ({"n_neighbors": 0}, "n_neighbors must be a whole number, at least 1; got 0"),
+        ({"max_epochs": 0}, "max_epochs must be a whole number, at least 1; got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number, greater than 0"),
+        ({"init_std": -1.0}, "init_std must be a finite number, at least 0 .*; got -1.0"),
+        ({"pos_weight": -1}, "pos_weight must be a finite number, greater than 0 .*; got -1"),
+        ({"pos_weight": 1e39}, "pos_weight must be a finite number, greater than 0 .*; got 1e\\+39"),
+        ({"fixed_threshold": -1e39}, "fixed_threshold must be a finite number, greater than -3.4.*e.38"),
         ({"hidden_layers": (8, float("nan"))}, r"hidden_layers must hold positive widths; got \(8, nan\)"),
         ({"hidden_layers": 8}, "hidden_layers must hold positive widths; got 8"),
-        ({"max_epochs": float("inf")}, "max_epochs must be a whole number; got inf"),
-        ({"batch_size": float("nan")}, "batch_size must be at least 1; got nan"),
-        ({"learning_rate": float("nan")}, "learning_rate must be greater than 0 and finite; got nan"),
+        ({"max_epochs": float("inf")}, "max_epochs must be a whole number, at least 1; got inf"),
+        ({"batch_size": float("nan")}, "batch_size must be a whole number, at least 1; got nan"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number, greater than 0; got nan"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):

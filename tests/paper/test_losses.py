@@ -167,7 +167,9 @@ def test_refused(function):
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("function", [threshold_bce, adaptive_threshold_loss])
 def test_positives_must_weigh_something(function, value):
-    with pytest.raises(ValueError, match=f"pos_weight must be greater than 0 and finite; got {value}"):
+    with pytest.raises(
+        ValueError, match=f"pos_weight must be a finite number, greater than 0, or None; got {value}"
+    ):
         function(*make_batch(), pos_weight=value)
 
 
@@ -181,7 +183,7 @@ def test_positives_must_weigh_something(function, value):
     ],
 )
 def test_margins_must_not_be_negative(function, name, value):
-    with pytest.raises(ValueError, match=f"{name} must be at least 0 and finite; got {value}"):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number, at least 0; got {value}"):
         function(*make_batch(), **{name: value})
 
 
@@ -197,11 +199,27 @@ def test_targets_are_zeros_and_ones(function, value):
 @pytest.mark.parametrize(
     ("module", "settings", "message"),
     [
-        (ThresholdBCELoss, {"pos_weight": -1}, "pos_weight must be greater than 0 and finite; got -1"),
-        (ThresholdMarginLoss, {"margin": float("nan")}, "margin must be at least 0 and finite; got nan"),
-        (AdaptiveThresholdLoss, {"pos_weight": float("inf")}, "pos_weight must be greater than 0"),
-        (AdaptiveThresholdLoss, {"margin": -0.1}, "margin must be at least 0"),
-        (AdaptiveThresholdLoss, {"margin_weight": float("nan")}, "margin_weight must be at least 0"),
+        (
+            ThresholdBCELoss,
+            {"pos_weight": -1},
+            "pos_weight must be a finite number, greater than 0, or None; got -1",
+        ),
+        (
+            ThresholdMarginLoss,
+            {"margin": float("nan")},
+            "margin must be a finite number, at least 0; got nan",
+        ),
+        (
+            AdaptiveThresholdLoss,
+            {"pos_weight": float("inf")},
+            "pos_weight must be a finite number, greater than 0",
+        ),
+        (AdaptiveThresholdLoss, {"margin": -0.1}, "margin must be a finite number, at least 0"),
+        (
+            AdaptiveThresholdLoss,
+            {"margin_weight": float("nan")},
+            "margin_weight must be a finite number, at least 0",
+        ),
         *((module, {"reduction": "max"}, "reduction must be") for _, module in PAIRS),
     ],
 )

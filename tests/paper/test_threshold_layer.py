@@ -110,9 +110,9 @@ def test_bad_idf(idf):
 
 def test_refused():
     for value in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=f"init_std must not be negative or infinite; got {value}"):
+        with pytest.raises(ValueError, match=f"init_std must be a finite number, at least 0; got {value}"):
             ThresholdFusion(IDF, init_std=value)
-    with pytest.raises(ValueError, match="fixed_threshold must be finite or None; got nan"):
+    with pytest.raises(ValueError, match="fixed_threshold must be a finite number, or None; got nan"):
         ThresholdFusion(IDF, fixed_threshold=float("nan"))
     for method in (ThresholdFusion(IDF), ThresholdFusion(IDF).terms):
         with pytest.raises(ValueError, match="local has 2 labels but the fusion has 3"):

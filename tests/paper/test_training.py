@@ -421,18 +421,18 @@ def test_files_that_are_no_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("name", ["max_epochs", "batch_size", "patience"])
 def test_plan_counts(name):
-    with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1; got 0"):
         TrainingPlan(**{name: 0})
 
 
 def test_plan_ranges():
     for value in (0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="learning_rate must be greater than 0 and finite; got"):
+        with pytest.raises(ValueError, match="learning_rate must be a finite number, greater than 0; got"):
             TrainingPlan(learning_rate=value)
     for value in (-0.1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="weight_decay must not be negative or infinite; got"):
+        with pytest.raises(ValueError, match="weight_decay must be a finite number, at least 0; got"):
             TrainingPlan(weight_decay=value)
-    with pytest.raises(ValueError, match="patience must be at least 1; got nan"):
+    with pytest.raises(ValueError, match="patience must be a whole number, at least 1; got nan"):
         TrainingPlan(patience=float("nan"))
     with pytest.raises(TypeError):
         TrainingPlan(3)
@@ -511,10 +511,10 @@ def test_progress_of_a_resumed_run_starts_where_it_stopped(tmp_path, capsys):
 @pytest.mark.parametrize("name", ["max_epochs", "batch_size", "patience", "seed"])
 def test_plan_counts_are_whole_numbers(name):
     for value in (2.5, float("inf")):
-        with pytest.raises(ValueError, match=f"{name} must be a whole number; got {value}"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number, at least [01]; got {value}"):
             TrainingPlan(**{name: value})
     assert getattr(TrainingPlan(**{name: np.int64(2)}), name) == 2
-    with pytest.raises(ValueError, match="seed must be at least 0; got -1"):
+    with pytest.raises(ValueError, match="seed must be a whole number, at least 0; got -1"):
         TrainingPlan(seed=-1)
 
 

@@ -483,7 +483,7 @@ def test_retarget_refuses():
     ):
         with pytest.raises(ValueError, match=message):
             rule.retarget(*arguments)
-    with pytest.raises(ValueError, match="evaluation_rows must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="evaluation_rows must be a whole number, at least 1"):
         rule.retarget("macro_f1", evaluation_rows=0)
     assert rule.predict(scores).any()  # and is as it was
 
@@ -1135,7 +1135,7 @@ def test_explain_refuses():
     with pytest.raises(ValueError, match="explain takes one row; got 2"):
         rule.explain(scores[:2], 0)
     for label in (-1, 8):
-        with pytest.raises(ValueError, match=f"label must be from 0 to 7; got {label}"):
+        with pytest.raises(ValueError, match=f"label must be a whole number from 0 to 7; got {label}"):
             rule.explain(scores[:1], label)
     with pytest.raises(ValueError, match="Label 1 is no candidate of this row"):
         rule.explain(sp.csr_array(np.eye(8)[:1]), 1)
@@ -1268,9 +1268,9 @@ def test_good_held_out_scores_are_not_suspected():
         ({"target": "precision"}, "needs target_value: the precision to reach"),
         ({"target": "budget", "target_value": 0}, "at least 1; got 0"),
         ({"target_value": 0.5}, "takes no target_value"),
-        ({"fusion": "mean"}, 'fusion must be "auto", "boosted" or "linear"; got \'mean\''),
-        ({"evaluation_rows": 0}, "evaluation_rows must be at least 1; got 0"),
-        ({"evaluation_rows": -5}, "evaluation_rows must be at least 1; got -5"),
+        ({"fusion": "mean"}, "fusion must be 'auto', 'boosted' or 'linear'; got 'mean'"),
+        ({"evaluation_rows": 0}, "evaluation_rows must be a whole number, at least 1, or None; got 0"),
+        ({"evaluation_rows": -5}, "evaluation_rows must be a whole number, at least 1, or None; got -5"),
     ],
 )
 def test_fit_refuses_parameters(parameters, message):
@@ -1288,6 +1288,8 @@ def test_fit_refuses_folds_and_training_labels():
         linear().fit(scores, Y, folds=folds[1:])
     with pytest.raises(ValueError, match="folds names one fold only"):
         linear().fit(scores, Y, folds=np.zeros(300))
+    with pytest.raises(ValueError, match="folds must not hold missing values; found nan in row 7"):
+        linear().fit(scores, Y, folds=np.where(np.arange(300) == 7, np.nan, folds))
     with pytest.raises(ValueError, match="Y_train has 7 labels but 8 were expected"):
         linear().fit(scores, Y, Y_train=Y[:, 1:])
     with pytest.raises(ValueError, match="Y_train must hold only 0 and 1"):

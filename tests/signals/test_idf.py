@@ -50,7 +50,7 @@ def test_stored_zeros_are_not_occurrences():
 
 @pytest.mark.parametrize("epsilon", [0, -1.0, np.nan])
 def test_epsilon_out_of_range(epsilon):
-    with pytest.raises(ValueError, match="epsilon must be greater than 0; got"):
+    with pytest.raises(ValueError, match="epsilon must be a finite number, greater than 0; got"):
         LabelIDF(epsilon=epsilon).fit(Y)
 
 

@@ -367,17 +367,17 @@ def test_shapes_must_agree():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_neighbors": 0}, "n_neighbors must be at least 1; got 0"),
+        ({"n_neighbors": 0}, "n_neighbors must be a whole number, at least 1; got 0"),
         ({"weights": "uniform"}, "weights must be 'softmax' or 'similarity'; got 'uniform'"),
-        ({"temperature": 0}, "temperature must be greater than 0; got 0"),
-        ({"temperature": np.nan}, "temperature must be greater than 0; got nan"),
-        ({"temperature": -0.1}, "temperature must be greater than 0; got -0.1"),
-        ({"temperature": "0.1"}, "temperature must be a number; got '0.1'"),
-        ({"temperature": True}, "temperature must be a number; got True"),
-        ({"n_neighbors": "2"}, "n_neighbors must be a whole number; got '2'"),
-        ({"n_neighbors": 1.5}, "n_neighbors must be a whole number; got 1.5"),
-        ({"n_neighbors": True}, "n_neighbors must be a whole number; got True"),
-        ({"n_neighbors": None}, "n_neighbors must be a whole number; got None"),
+        ({"temperature": 0}, "temperature must be a number, greater than 0; got 0"),
+        ({"temperature": np.nan}, "temperature must be a number, greater than 0; got nan"),
+        ({"temperature": -0.1}, "temperature must be a number, greater than 0; got -0.1"),
+        ({"temperature": "0.1"}, "temperature must be a number, greater than 0; got '0.1'"),
+        ({"temperature": True}, "temperature must be a number, greater than 0; got True"),
+        ({"n_neighbors": "2"}, "n_neighbors must be a whole number, at least 1; got '2'"),
+        ({"n_neighbors": 1.5}, "n_neighbors must be a whole number, at least 1; got 1.5"),
+        ({"n_neighbors": True}, "n_neighbors must be a whole number, at least 1; got True"),
+        ({"n_neighbors": None}, "n_neighbors must be a whole number, at least 1; got None"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):
