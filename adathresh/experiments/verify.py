@@ -1,18 +1,18 @@
-"""Check the published results without running anything: every claim is read off its tables anew."""
+"""Check the published results without running anything: files by their sha256, claims off the tables."""
 
 import importlib
 import json
 
 from adathresh.experiments.core.claims import as_table, claims_differ
 from adathresh.experiments.core.config import repository_root
-from adathresh.experiments.core.results import RECORD, read_table, read_tables
+from adathresh.experiments.core.results import RECORD, file_digests, read_table, read_tables
 
 
 def verify(results=None):
     """Read every claim of the published results off its tables, and compare it with what is published.
 
-    None: the clone's ``results/``. Returns the exit status: 0 when every file is there and every claim comes
-    out as published, 1 otherwise.
+    None: the clone's ``results/``. Returns the exit status: 0 when every file is there as the run wrote it and
+    every claim comes out as published, 1 otherwise.
     """
     root = repository_root()
     if results is None and root is None:
@@ -24,6 +24,7 @@ def verify(results=None):
     n_claims, problems = 0, []
     for record in records:
         found, problems_here = verify_notebook(record.parent)
+        problems_here += changed_files(record.parent)
         n_claims += found
         problems += [
             f"{record.parent.relative_to(results).as_posix()}: {problem}" for problem in problems_here
@@ -31,6 +32,14 @@ def verify(results=None):
     print(*problems, sep="\n", end="\n" if problems else "")
     print(f"{len(records)} results of notebooks, {n_claims} claims, {len(problems)} problems.")
     return 1 if problems else 0
+
+
+def changed_files(folder):
+    """Return a problem for each file in a notebook's results that is not as its run wrote it."""
+    recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))["sha256"]
+    found = file_digests(folder)
+    changed = [name for name in recorded if name in found and recorded[name] != found[name]]
+    return [f"{name} is not what its run wrote (sha256)" for name in changed]
 
 
 def verify_notebook(folder):

@@ -8,7 +8,7 @@ import pytest
 
 from adathresh.experiments import verify as module
 from adathresh.experiments.core.claims import as_table
-from adathresh.experiments.core.results import as_csv
+from adathresh.experiments.core.results import as_csv, file_digests
 from adathresh.experiments.nb03_training import claims
 from adathresh.experiments.verify import verify, verify_notebook
 
@@ -32,6 +32,7 @@ def folder(tmp_path):
     (folder / "curves.png").write_bytes(b"png")
     (folder / "timings.csv").write_text("step,seconds\nfit,1.0\n")
     record = {"notebook": "03_training", "tables": list(tables), "figures": ["curves"]}
+    record["sha256"] = file_digests(folder)
     (folder / "record.json").write_text(json.dumps(record))
     return folder
 
@@ -83,7 +84,16 @@ def test_a_finding_that_the_tables_do_not_show_is_named(folder, capsys):
     printed = capsys.readouterr().out
     assert "scene/03_training: " in printed
     assert " minus that of plain: level here, above 0 published\n" in printed
-    assert "2 claims, 1 problems" in printed
+    assert "2 claims, 2 problems" in printed  # and the file has changed
+
+
+@pytest.mark.parametrize("name", ["training.csv", "curves.png", "timings.csv"])
+def test_a_change_that_no_claim_reads_is_named(folder, name, capsys):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    assert verify_notebook(folder) == (2, [])
+    assert verify(results(folder)) == 1
+    assert f"03_training: {name} is not what its run wrote (sha256)\n" in capsys.readouterr().out
 
 
 def test_a_claim_that_was_changed_is_named(folder):

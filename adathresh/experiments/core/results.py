@@ -3,6 +3,7 @@
 ``results/<dataset>/<notebook>/`` holds the published results; a run writes into a folder apart and compares.
 """
 
+import hashlib
 import io
 import json
 from numbers import Number
@@ -146,6 +147,7 @@ class Results:
             "fingerprint": " ".join(sorted(fingerprints)) or None,
             "tables": sorted(self.tables),
             "figures": sorted(self.figures),
+            "sha256": file_digests(self.folder),
         }
         agreements = {name: found._asdict() for name, found in sorted(self.agreements.items())}
         compared = {"tables": agreements, "n_claims": n_claims, "claims_differ": self.claims_differ}
@@ -154,6 +156,12 @@ class Results:
                 temporary.write_text(
                     json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
                 )
+
+
+def file_digests(folder):
+    """Return the sha256 of every file of a notebook's results by name, but of the records of the run."""
+    paths = sorted(path for path in folder.iterdir() if path.name not in (RECORD, AGREEMENT))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def as_csv(rows):

@@ -1,5 +1,6 @@
 """What a notebook leaves behind: tables, figures, claims, records; written only by a run that saves."""
 
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -140,6 +141,10 @@ def test_a_record_says_what_the_results_are(saving):
         lambda tables: [yes_claim("tuned is better", tables["headline"]["macro_f1"].idxmax() == 1, "")]
     )
     record = json.loads((saving.folder / "record.json").read_text(encoding="utf-8"))
+    digests = record.pop("sha256")
+    assert list(digests) == ["claims.csv", "headline.csv", "timings.csv", "tradeoff.png"]
+    table = (saving.folder / "headline.csv").read_bytes()
+    assert digests["headline.csv"] == hashlib.sha256(table).hexdigest()
     assert record == {
         "notebook": "02_baselines",
         "adathresh": adathresh.__version__,
