@@ -11,8 +11,8 @@ from adathresh.experiments.core.results import RECORD, file_digests, read_table,
 def verify(results=None):
     """Read every claim of the published results off its tables, and compare it with what is published.
 
-    None: the clone's ``results/``. Returns the exit status: 0 when every file is there as the run wrote it and
-    every claim comes out as published, 1 otherwise.
+    None: the clone's ``results/``. Returns the exit status: 0 when every file is there as its run wrote it
+    and every claim comes out as published, 1 otherwise.
     """
     root = repository_root()
     if results is None and root is None:
