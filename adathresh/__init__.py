@@ -4,6 +4,7 @@ What can be imported from here stands in ``__all__``. Behind it, from the bottom
 from lower ones, or from its own):
 
 - ``utils``: checks, files and other things that several rooms share;
+- ``saving``: fitted objects as files;
 - ``signals``: what a threshold looks at: how rare a label is, the neighbours' labels, the label's own text
   and what else is known of it;
 - ``metrics``, ``calibration``: F1, ranking and calibration measures; calibrators of scores;
@@ -33,6 +34,8 @@ MODULES = {
     "LabelMentions": "adathresh.signals.mentions",
     "NeighborLabels": "adathresh.signals.knn",
     "ThresholdFusion": "adathresh.paper.threshold_layer",
+    "load": "adathresh.saving",
+    "save": "adathresh.saving",
 }
 
 __all__ = sorted(MODULES)

@@ -20,9 +20,11 @@ from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
 from adathresh.posthoc.label_texts import LabelTextSignals
 from adathresh.posthoc.threshold import AdaptiveThreshold
+from adathresh.saving import load, save
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
+from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.parameters import (
     check_parameters,
@@ -404,6 +406,41 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         scores, others = self._signals(row)
         explanation = self.rule_.explain(scores, label, **others)
         return replace(explanation, neighbors=self.neighbors_.nearest(row.features, label))
+
+    def save(self, path: PathLike, *, retargetable: bool = True) -> int:
+        """Write the fitted classifier to one file, without pickle; see :func:`adathresh.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write or to replace.
+        retargetable : bool, default=True
+            Whether the file holds the fused probabilities of the training rows, which :meth:`retarget` needs.
+
+        Returns
+        -------
+        int
+            Size of the file in bytes.
+        """
+        return save(self, path, retargetable=retargetable)
+
+    @classmethod
+    def load(cls, path: PathLike, *, trusted: Sequence[str] = ()) -> Self:
+        """Read a classifier that :meth:`save` has written; see :func:`adathresh.load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        trusted : sequence of str, optional
+            Types in the base models that may be made.
+
+        Returns
+        -------
+        AdaptiveThresholdClassifier
+            The fitted classifier.
+        """
+        return load(path, trusted=trusted, expected=cls)
 
     def _as_probabilities(self, pairs):
         """Return fused probabilities as scikit-learn shapes them for the target."""

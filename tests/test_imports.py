@@ -18,6 +18,7 @@ FLOORS = [
     {"models", "posthoc"},
     {"datasets", "metrics"},
     {"signals"},
+    {"saving"},
     {"utils"},
 ]
 """The rooms of the house, from the top floor down: each imports from floors below its own, or from itself."""
@@ -25,7 +26,17 @@ FLOORS = [
 SAME_ROOM = {"baselines": "models", "calibration": "metrics"}
 """Modules that stand beside the room they belong to, and old names of rooms."""
 
-WITHOUT_TORCH = ["calibration", "datasets", "leakage", "metrics", "posthoc", "rules", "signals", "utils"]
+WITHOUT_TORCH = [
+    "calibration",
+    "datasets",
+    "leakage",
+    "metrics",
+    "posthoc",
+    "rules",
+    "saving",
+    "signals",
+    "utils",
+]
 """Rooms that need neither torch nor matplotlib."""
 
 NEED_TORCH = {"adathresh.utils.checkpoint"}

@@ -398,6 +398,29 @@ class FineTunedTransformer(TextClassifier):
         self.n_features_in_ = self.coef_.shape[1]
         return self
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "encoder_" in state:  # its weights only: all else is that of the model which it started from
+            weights = self.encoder_.state_dict()
+            state = state | {
+                "encoder_": {name: weight.cpu().numpy() for name, weight in weights.items()},
+                "_started_from": fingerprint(model_folder(self.model)),
+            }
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "encoder_" in state:
+            folder = model_folder(self.model)
+            if fingerprint(folder) != self.__dict__.pop("_started_from"):
+                raise ValueError(
+                    f"{folder} is not the model that the fine-tuning of {self.model} started from."
+                )
+            self.encoder_ = load_encoder(folder, self.max_length)
+            weights = {name: torch.as_tensor(weight) for name, weight in state["encoder_"].items()}
+            self.encoder_.load_state_dict(weights)
+            self.encoder_.eval()
+
     def _embed(self, texts):
         """Embed texts by the tuned encoder."""
         return unit_vectors(self.encoder_, texts, batch_size=self.batch_size, verbose=self.verbose)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,7 @@ from adathresh.paper.network import MultiLabelNetwork, check_widths, use_one_thr
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.paper.training import Rows, ThresholdedNetwork, TrainingPlan, predict_batches, train
 from adathresh.posthoc.explanation import Explanation
+from adathresh.saving import load, save
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.utils.files import PathLike
@@ -487,6 +489,51 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
                 (int(self.training_rows_[row]), similarity, carries) for row, similarity, carries in nearest
             ),
         )
+
+    def save(self, path: PathLike) -> int:
+        """Write the fitted classifier to one file, without pickle; see :func:`adathresh.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write or to replace.
+
+        Returns
+        -------
+        int
+            Size of the file in bytes: 4 for each weight of the network, and what the neighbours take.
+        """
+        return save(self, path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a classifier that :meth:`save` has written; see :func:`adathresh.load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Returns
+        -------
+        AdaptiveThresholdNetwork
+            The fitted classifier.
+        """
+        return load(path, expected=cls)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "model_" in state:  # as arrays: the modules are made again
+            weights = self.model_.state_dict()
+            state = state | {"model_": {name: weight.cpu().numpy() for name, weight in weights.items()}}
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "model_" in state:
+            self.model_ = self._build(self.n_features_in_, seed=0)
+            weights = {name: torch.as_tensor(weight) for name, weight in state["model_"].items()}
+            self.model_.load_state_dict(weights)
 
     def _dense(self, X, pick):
         """Return one dense (n_samples, n_labels) array of what ``pick`` takes from logits and thresholds."""

@@ -20,8 +20,10 @@ from adathresh.posthoc.explanation import Explanation, shapley_value
 from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion
 from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.targets import check_target, label_thresholds, uncovered_share
+from adathresh.saving import load, save
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import group_codes
+from adathresh.utils.files import PathLike
 from adathresh.utils.parameters import (
     check_parameters,
     check_value,
@@ -241,7 +243,7 @@ class AdaptiveThreshold(BaseEstimator):
         Raises
         ------
         ValueError
-            If the target is unknown or its value wrong.
+            If the target is unknown or its value wrong, or the rule was saved without what this needs.
 
         Examples
         --------
@@ -250,6 +252,11 @@ class AdaptiveThreshold(BaseEstimator):
         array([0.8])
         """
         check_is_fitted(self, "label_thresholds_")
+        if not hasattr(self, "fitted_probabilities_"):
+            raise ValueError(
+                "This rule was saved with retargetable=False, so without what other thresholds are chosen "
+                "from; load a file that was saved with retargetable=True, or fit again."
+            )
         other = copy.copy(self).set_params(target=target, target_value=target_value)
         if evaluation_rows is not None:
             other.set_params(evaluation_rows=evaluation_rows)
@@ -451,6 +458,40 @@ class AdaptiveThreshold(BaseEstimator):
             fused_threshold=float(fused_threshold[0]),
             predicted=bool(pair.logits[0, 0] > threshold),
         )
+
+    def save(self, path: PathLike, *, retargetable: bool = True) -> int:
+        """Write the fitted rule to one file, without pickle; see :func:`adathresh.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write or to replace.
+        retargetable : bool, default=True
+            Whether the file holds the fused probabilities of the fitted rows, which :meth:`retarget` needs:
+            16 bytes for each candidate pair.
+
+        Returns
+        -------
+        int
+            Size of the file in bytes.
+        """
+        return save(self, path, retargetable=retargetable)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a rule that :meth:`save` has written; see :func:`adathresh.load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Returns
+        -------
+        AdaptiveThreshold
+            The fitted rule.
+        """
+        return load(path, expected=cls)
 
     def _check_parameters(self):
         """Raise for parameters out of range."""

@@ -197,8 +197,11 @@ class PhraseMatcher:
             self._characters[word] = chr(code if code < 0xD800 else code + 0x800)
         return self._characters[word]
 
-    def __reduce__(self):
-        return PhraseMatcher, (self.phrases,)  # the automaton cannot be copied; it is built again
+    def __getstate__(self):
+        return {"phrases": self.phrases}  # the automaton cannot be copied; it is built again
+
+    def __setstate__(self, state):
+        self.__init__(state["phrases"])
 
 
 def count_phrases(texts: Sequence[str], phrases: Sequence[str]) -> sp.csr_array:

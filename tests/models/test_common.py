@@ -59,13 +59,7 @@ TWO_FITS = (
 )
 
 
-def not_picklable(estimator):
-    if isinstance(estimator, LabelTree):
-        return {"check_estimators_pickle": "the trees live in omikuji's memory"}
-    return {}
-
-
-@parametrize_with_checks(ADAPTERS, expected_failed_checks=not_picklable)
+@parametrize_with_checks(ADAPTERS)
 def test_scikit_learns_contract(estimator, check):
     if isinstance(estimator, UNSEEDED) and check.func.__name__ in TWO_FITS:
         pytest.skip("omikuji cannot be seeded")

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from adathresh import AdaptiveThresholdClassifier
+from adathresh import AdaptiveThresholdClassifier, load, save
 from adathresh.metrics import precision_at_k
 from adathresh.models import _encoder, transformer
 from adathresh.models._descent import share_of_rate
@@ -763,3 +764,27 @@ def test_minilm_classifies_words_it_was_never_trained_on(model):
     model = clone(model).fit(animals + metals, Y)
     scores = model.top_scores(["a young wolf", "aluminium foil", "an elephant", "nickel ore"], k=2).toarray()
     np.testing.assert_array_equal(scores.argmax(axis=1), [0, 1, 0, 1])
+
+
+# Saving
+
+
+@needs_packages
+def test_a_fine_tuned_model_is_saved_as_weights_of_the_model_that_it_started_from(tiny, tmp_path):
+    texts, Y = make_data()
+    model = quick(tiny, learning_rate=1e-2).fit(texts, Y)
+    path = tmp_path / "model.safetensors"
+    save(model, path)
+    loaded = load(path)
+    np.testing.assert_array_equal(loaded.top_scores(texts).toarray(), model.top_scores(texts).toarray())
+    assert not hasattr(loaded, "_started_from")
+    untrained = quick(tiny, max_steps=1, learning_rate=1e-9).fit(texts, Y)
+    assert np.abs(untrained._embed(texts[:9].tolist()) - loaded._embed(texts[:9].tolist())).max() > 1e-3
+    config = Path(tiny, "config.json")
+    kept = config.read_text()
+    try:
+        config.write_text(kept + "\n")
+        with pytest.raises(ValueError, match="is not the model that the fine-tuning"):
+            load(path)
+    finally:
+        config.write_text(kept)
