@@ -9,6 +9,7 @@ from adathresh import __version__
 from adathresh.experiments.core.config import PROFILES, RunConfig
 
 DEFAULT = RunConfig()
+MOST_SEEDS = 10_000
 
 
 def main(argv=None):
@@ -104,6 +105,10 @@ def _add_verify_parser(commands):
 
 def _reproduce(args):
     """Check the arguments, then hand over to the runner."""
+    if args.seeds is not None and not 1 <= args.seeds <= MOST_SEEDS:
+        raise ValueError(f"--seeds must be a whole number from 1 to {MOST_SEEDS:,}; got {args.seeds}.")
+    if args.out is not None and set(args.out) & set("{}"):  # papermill would fill parameters in
+        raise ValueError(f"--out must not hold braces, which notebooks are not written to; got {args.out!r}.")
     config = RunConfig(
         dataset=args.dataset, data_dir=args.data_dir, profile=args.profile, seeds=args.seeds, out=args.out
     )

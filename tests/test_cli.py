@@ -84,7 +84,12 @@ def test_misspelt_options(calls, capsys, arguments, message):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--seeds", "0"], "seeds must be at least 1"), (["--dataset", "a/b"], "dataset must be the name")],
+    [
+        (["--seeds", "0"], "--seeds must be a whole number from 1 to 10,000; got 0"),
+        (["--seeds", "1" + 30 * "0"], "--seeds must be a whole number from 1 to 10,000; got 1000"),
+        (["--out", "a{b}"], "--out must not hold braces, which notebooks are not written to; got 'a{b}'"),
+        (["--dataset", "a/b"], "dataset must be the name"),
+    ],
 )
 def test_unusable_values(calls, capsys, arguments, message):
     assert cli.main(["reproduce", *arguments]) == 2
