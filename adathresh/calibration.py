@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
+from adathresh.utils.parameters import check_parameters, flag, parameters
 from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import (
     CandidatePairs,
@@ -57,6 +58,8 @@ class TemperatureScaling(BaseEstimator):
     array([[0.5, 0.5, 0.5, 0.5]])
     """
 
+    _parameters = parameters(from_logits=flag(), bias=flag())
+
     def __init__(self, *, from_logits: bool = False, bias: bool = True):
         self.from_logits = from_logits
         self.bias = bias
@@ -79,8 +82,10 @@ class TemperatureScaling(BaseEstimator):
         Raises
         ------
         ValueError
-            If the inputs do not match, or the scored pairs are all true or all false.
+            If the inputs do not match, the scored pairs are all true or all false, or a parameter is neither
+            True nor False.
         """
+        check_parameters(self)
         pairs = _pairs_with_both_classes(scores, Y, probabilities=not self.from_logits)
         # a pinned bound leaves b at 0
         bounds = [(1e-3, 1e3), (None, None) if self.bias else (0, 0)]
@@ -145,6 +150,8 @@ class PlattScaling(BaseEstimator):
            [0.19, 0.37]])
     """
 
+    _parameters = parameters(per_label=flag(), from_logits=flag())
+
     def __init__(self, *, per_label: bool = False, from_logits: bool = False):
         self.per_label = per_label
         self.from_logits = from_logits
@@ -167,8 +174,10 @@ class PlattScaling(BaseEstimator):
         Raises
         ------
         ValueError
-            If the inputs do not match, or the scored pairs are all true or all false.
+            If the inputs do not match, the scored pairs are all true or all false, or a parameter is neither
+            True nor False.
         """
+        check_parameters(self)
         pairs = _pairs_with_both_classes(scores, Y, probabilities=not self.from_logits)
         z = _logits(pairs.scores, from_logits=self.from_logits)
         self.slope_, self.bias_ = _fit_platt(z, pairs.truth)
@@ -242,6 +251,8 @@ class IsotonicCalibration(BaseEstimator):
     array([[0. , 0.5, 0.5, 1. ]])
     """
 
+    _parameters = parameters(per_label=flag())
+
     def __init__(self, *, per_label: bool = False):
         self.per_label = per_label
 
@@ -263,8 +274,10 @@ class IsotonicCalibration(BaseEstimator):
         Raises
         ------
         ValueError
-            If the inputs do not match, or the scored pairs are all true or all false.
+            If the inputs do not match, the scored pairs are all true or all false, or a parameter is neither
+            True nor False.
         """
+        check_parameters(self)
         pairs = _pairs_with_both_classes(scores, Y)
         values = pairs.scores.astype(np.float64)
         self.regression_ = _fit_isotonic(values, pairs.truth)

@@ -19,6 +19,7 @@ from adathresh import (
     models,
     rules,
 )
+from adathresh.calibration import IsotonicCalibration, PlattScaling, TemperatureScaling
 from adathresh.rules.base import DecisionRule
 from adathresh.signals import LabelAffinity, LabelMentions
 from adathresh.utils import parameters as p
@@ -31,6 +32,7 @@ BASE = OneVsRestClassifier(LogisticRegression())
 
 RULES = [cls for name in rules.__all__ if issubclass(cls := getattr(rules, name), DecisionRule)]
 ON_TEXTS = {"BagOfWords", "FineTunedTransformer", "FrozenTransformer", "LabelPrototypes", "SentenceEmbedder"}
+CALIBRATIONS = [IsotonicCalibration, PlattScaling, TemperatureScaling]
 MODELS = [getattr(models, name) for name in models.__all__]
 # what is needed to make one, and what fit is given
 CASES = {
@@ -40,6 +42,7 @@ CASES = {
     AdaptiveThresholdClassifier: ({"estimator": BASE}, (X, Y)),
     AdaptiveThresholdNetwork: ({"hidden_layers": (2,), "max_epochs": 1}, (X, Y)),
     LabelIDF: ({}, (Y,)),
+    **{cls: ({}, (SCORES, Y)) for cls in CALIBRATIONS},
     NeighborLabels: ({}, (X, Y)),
     LabelAffinity: ({}, (X,)),
     LabelMentions: ({"knowledge": LabelKnowledge(["cat", "dog", "cow"])}, (TEXTS, Y)),
