@@ -664,6 +664,20 @@ def test_other_major_versions_are_refused_and_minor_ones_read(small):
             load(forged(path, format_version=version, adathresh="9.9"))
 
 
+def test_files_of_this_major_version_are_still_read():
+    """Where this fails, FORMAT_VERSION needs another major number, and the files are to be saved anew."""
+    folder = Path(__file__).parent / "saved"
+    classifier = AdaptiveThresholdClassifier.load(folder / "texts.safetensors")  # text_classifier()
+    expected = [[0.396713, 0.999854, 2.2e-05], [0.614108, 0.000152, 0.999972], [0.000145, 0.999383, 1e-06]]
+    np.testing.assert_allclose(classifier.predict_proba(NEW_TEXTS), expected, atol=1e-5)
+    assert classifier.predict(NEW_TEXTS).tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    rule = AdaptiveThreshold.load(folder / "rule.safetensors")  # of the first three labels, with trees
+    scores, local = [[0.2, 0.5, 0.7], [0.9, 0.1, 0.4]], sp.csr_array([[0.1, 0.0, 0.5], [0.6, 0.2, 0.3]])
+    expected = [[0.690189, 1.297171, -0.164756], [-0.67289, 1.070443, 0.342079]]
+    np.testing.assert_allclose(rule.thresholds(scores, local=local).toarray(), expected, atol=1e-5)
+    assert rule.explain(scores[:1], 2, local=local[[0]]).predicted
+
+
 @pytest.mark.parametrize("name", ["LabelIDFs", "os.system", "NoneType", "_Reader", "AdaptiveThresholdLoss"])
 def test_unknown_classes_are_refused(small, name):
     path, _ = small
