@@ -12,6 +12,7 @@ from adathresh.datasets.pyapi import CORPORA, cached_corpus
 from adathresh.datasets.splits import group_split
 from adathresh.datasets.summary import describe, text_statistics
 from adathresh.utils.files import PathLike, data_folder
+from adathresh.utils.parameters import check_value, number, whole
 from adathresh.utils.suggest import did_you_mean
 
 
@@ -62,7 +63,7 @@ def load_dataset(
     DatasetError
         If the folder or one of its files is missing, malformed, or does not fit the others.
     ValueError
-        If `validation_fraction` is not a share of the rows.
+        If `validation_fraction` is not a share of the rows, or `random_state` no whole number, at least 0.
 
     Examples
     --------
@@ -74,8 +75,8 @@ def load_dataset(
     ...     load_dataset("toy", data_dir=folder)
     Dataset('toy': 85 / 15 / 50 rows (validation drawn from train), 90 features, 5 labels, fingerprint ...)
     """
-    if not 0 < validation_fraction < 1:
-        raise ValueError(f"validation_fraction must lie between 0 and 1; got {validation_fraction}.")
+    check_value("validation_fraction", validation_fraction, number(above=0, below=1))
+    check_value("random_state", random_state, whole(0))
     folder, description = locate(name, data_dir, progress=progress)
     splits, label_names, feature_names, label_knowledge = read_folder(folder, progress=progress)
     validation_source = "official"

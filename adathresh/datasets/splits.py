@@ -7,6 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
+from adathresh.signals.knn import group_codes
+from adathresh.utils.parameters import number, sequence_of
 from adathresh.utils.validation import check_labels
 
 
@@ -32,21 +34,23 @@ def group_split(
     Raises
     ------
     ValueError
-        If the fractions are not shares, or the groups are too few or too unequal to fill every part.
+        If the fractions are not shares, a group is missing (None, NaN), or the groups are too few or too
+        unequal to fill every part.
 
     Examples
     --------
     >>> [part.tolist() for part in group_split(["a", "a", "b", "b", "c", "c"], (2 / 3, 1 / 3))]
     [[0, 1, 4, 5], [2, 3]]
     """
-    groups, shares = np.asarray(groups), _check_fractions(fractions)
-    if groups.ndim != 1:
-        raise ValueError(f"groups must have shape (n_samples,); got {groups.ndim} dimension(s).")
-    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shape, shares = np.shape(groups), _check_fractions(fractions)
+    if len(shape) != 1:
+        raise ValueError(f"groups must have shape (n_samples,); got {len(shape)} dimension(s).")
+    group_of_row = group_codes(groups, shape[0])
+    sizes = np.bincount(group_of_row)
     order = np.random.default_rng(random_state).permutation(sizes.size)
     ends = sizes[order].cumsum()
     # A group belongs where its middle row falls, so that no part is favoured by rounding.
-    middles = (ends - sizes[order] / 2) / max(groups.size, 1)
+    middles = (ends - sizes[order] / 2) / max(shape[0], 1)
     part_of_group = np.empty(sizes.size, dtype=int)
     part_of_group[order] = np.searchsorted(shares.cumsum()[:-1], middles, side="right")
     return _rows_of_parts(part_of_group, group_of_row, shares)
@@ -88,8 +92,8 @@ def iterative_split(
     Raises
     ------
     ValueError
-        If Y is not 0/1, the fractions are not shares, groups has another length than Y, or the rows or groups
-        are too few to fill every part.
+        If Y is not 0/1, the fractions are not shares, groups has another length than Y, a group is missing
+        (None, NaN), or the rows or groups are too few to fill every part.
 
     Examples
     --------
@@ -99,10 +103,8 @@ def iterative_split(
     array([2, 1])
     """
     Y, shares = check_labels(Y), _check_fractions(fractions)
-    groups = np.arange(Y.shape[0]) if groups is None else np.asarray(groups)
-    if groups.shape != (Y.shape[0],):
-        raise ValueError(f"groups must have shape ({Y.shape[0]},), one entry a row of Y; got {groups.shape}.")
-    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    group_of_row = group_codes(groups, Y.shape[0])
+    sizes = np.bincount(group_of_row)
     rng = np.random.default_rng(random_state)
     order = rng.permutation(sizes.size)
     members = sp.csr_array(
@@ -151,10 +153,10 @@ def _deal(counts, sizes, fractions, rng):
 
 def _check_fractions(fractions):
     """Return the wanted shares as an array."""
-    fractions = np.asarray(fractions, dtype=float)
-    if fractions.ndim != 1 or not (fractions > 0).all() or not np.isclose(fractions.sum(), 1):
-        raise ValueError(f"fractions must be positive with sum 1; got {fractions.tolist()}.")
-    return fractions
+    listed = sequence_of(number(above=0), plural="positive numbers")
+    if not listed.holds(fractions) or not np.isclose(sum(fractions), 1):
+        raise ValueError(f"fractions must be positive with sum 1; got {fractions!r}.")
+    return np.asarray(fractions, dtype=float)
 
 
 def _rows_of_parts(part_of_group, group_of_row, fractions):

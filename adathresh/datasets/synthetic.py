@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from adathresh.datasets.formats import save_xc_blocks
 from adathresh.utils.files import PathLike
+from adathresh.utils.parameters import check_value, number, whole
 from adathresh.utils.progress import tqdm
 
 BLOCK_ROWS = 8192  # part of the definition: each block of rows has a random stream of its own
@@ -174,21 +175,16 @@ def iter_longtail(
     >>> [X.shape for X, Y in iter_longtail(1000, 500, 50)]
     [(1000, 500)]
     """
-    if n_samples < 0 or n_features < 1 or n_labels < 1:
-        raise ValueError(
-            "n_samples must be at least 0, n_features and n_labels at least 1; "
-            f"got {n_samples}, {n_features} and {n_labels}."
-        )
-    if not (1 <= labels_per_row <= n_labels and 1 <= features_per_row <= n_features):
-        raise ValueError(
-            f"labels_per_row must lie in [1, n_labels] and features_per_row in [1, n_features]; "
-            f"got {labels_per_row} and {features_per_row}."
-        )
-    if not 0 <= exponent < 10:
-        raise ValueError(f"exponent must lie in [0, 10); got {exponent}.")
+    check_value("n_samples", n_samples, whole(0))
+    check_value("n_features", n_features, whole(1))
+    check_value("n_labels", n_labels, whole(1))
+    check_value("labels_per_row", labels_per_row, number(least=1, most=n_labels))
+    check_value("features_per_row", features_per_row, number(least=1, most=n_features))
+    check_value("exponent", exponent, number(least=0, below=10))
+    check_value("random_state", random_state, whole(0))
     world = _World(n_features, n_labels, exponent, np.random.default_rng([random_state, 0]))
-    for number, start in enumerate(range(0, n_samples, BLOCK_ROWS)):
-        rng = np.random.default_rng([random_state, 1, number])
+    for block, start in enumerate(range(0, n_samples, BLOCK_ROWS)):
+        rng = np.random.default_rng([random_state, 1, block])
         n_rows = min(BLOCK_ROWS, n_samples - start)
         yield world.rows(n_rows, labels_per_row, features_per_row, rng)
 

@@ -188,5 +188,19 @@ def test_errors_of_the_iterative_split(arguments, message):
 
 
 def test_groups_of_another_length_are_refused():
-    with pytest.raises(ValueError, match=r"groups must have shape \(2,\), one entry a row of Y; got \(3,\)"):
+    with pytest.raises(ValueError, match=r"groups must have shape \(2,\), one entry a row; got \(3,\)"):
         iterative_split([[1], [0]], (0.5, 0.5), groups=[0, 1, 2])
+
+
+@pytest.mark.parametrize("groups", [[1, np.nan, 2, np.nan], ["a", None, "b", "c"], ["a", np.nan, "b", "c"]])
+def test_missing_groups_are_no_group(groups):
+    with pytest.raises(ValueError, match=r"groups must not hold missing values; found .* in row 1"):
+        group_split(groups, (0.5, 0.5))
+    with pytest.raises(ValueError, match=r"groups must not hold missing values; found .* in row 1"):
+        iterative_split([[1], [0], [1], [0]], (0.5, 0.5), groups=groups)
+
+
+@pytest.mark.parametrize("fractions", ["0.5", 1.0, ["0.5", "0.5"], [np.nan, 1.0], [True], [[0.5, 0.5]]])
+def test_fractions_are_positive_numbers(fractions):
+    with pytest.raises(ValueError, match="fractions must be positive with sum 1; got"):
+        group_split(range(4), fractions)

@@ -100,6 +100,9 @@ def test_small_inventories_are_exhausted_not_exceeded():
         ((5, 100, 3), {}, "labels_per_row"),
         ((5, 10, 30), {}, "features_per_row"),
         ((5, 100, 10), {"exponent": -1}, "exponent"),
+        ((5.0, 100, 10), {}, "n_samples must be a whole number, at least 0; got 5.0"),
+        ((5, 100, 10), {"exponent": "1"}, "exponent must be a finite number, .*; got '1'"),
+        ((5, 100, 10), {"random_state": -1}, "random_state must be a whole number, at least 0; got -1"),
     ],
 )
 def test_errors(sizes, options, message):
