@@ -46,6 +46,14 @@ from adathresh.utils.validation import check_labels, check_scores, check_unmaske
 _INFINITE = float(np.finfo(np.float32).max)  # the network computes in this precision
 
 
+def _is_device(value):
+    """Tell whether a value names a kind of device that torch knows; whether there is one is another thing."""
+    try:
+        return value == "auto" or bool(torch.device(value))
+    except (TypeError, RuntimeError):
+        return False
+
+
 class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
     """The paper's network, trained together with its thresholds and without label leakage.
 
@@ -155,7 +163,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         pos_weight=number(above=0, below=_INFINITE),
         n_neighbors=whole(1),
         validation_fraction=number(least=0, below=1),
-        device=Allowed("'auto', or a torch device", lambda value: isinstance(value, str | torch.device)),
+        device=Allowed("'auto', or a torch device, as 'cpu' or 'cuda:0'", lambda value: _is_device(value)),
         checkpoint=optional(path()),
         n_jobs=job_count(),
         random_state=seed(),

@@ -539,3 +539,9 @@ def test_save_does_not_change_its_arguments(tmp_path):
     save_xc(tmp_path / "a.txt", X, [[1]])
     assert X.nnz == 2
     assert X.indices.tolist() == [1, 0]
+
+
+def test_a_failing_disk_is_no_fault_of_the_file():
+    with pytest.raises(OSError, match="Input/output error") as error, formats.read_errors("train.txt.gz"):
+        raise OSError(5, "Input/output error")
+    assert not isinstance(error.value, DatasetError)

@@ -534,6 +534,8 @@ def test_held_out_rows_are_checked_like_the_others():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"device": "graphics card"}, "device must be 'auto', or a torch device, .*; got 'graphics card'"),
+        ({"device": 1.5}, "device must be 'auto', or a torch device, .*; got 1.5"),
         ({"dropout": 1.0}, "dropout must be a finite number, at least 0 and less than 1; got 1.0"),
         ({"dropout": -0.1}, "dropout must be a finite number, at least 0"),
         ({"validation_fraction": 1.0}, "validation_fraction must be a finite number, at least 0"),
