@@ -299,16 +299,20 @@ class _Path:
         return _Micro(2 * self.true[best].sum() / both, both)
 
     def _thresholds_at(self, best, micro, scale, weight):
-        """Return the probability from which one more pair pays, where the best pairs are known."""
-        by_true, by_other = self._f1_derivatives(best, scale)
+        """Return the probability from which one more pair pays, where the best pairs are known.
+
+        A label of which no pair here is worth predicting has a threshold, too: a new row's may be above it.
+        """
+        true, predicted = np.zeros(self.n_labels), np.zeros(self.n_labels)
+        true[self.labels[best]], predicted[self.labels[best]] = self.true[best], self.rank[best]
+        other = predicted + self.totals - 2 * true
+        by_true, by_other = self._f1_derivatives(true * scale, other * scale, few=self._few(scale))
         # p more true ones change a label's expected F1 by p·∂E/∂a + (1 − 2p)·∂E/∂g, and micro-F1 by
         # (2p − micro-F1) / Σ both
         of_micro, of_macro = weight / micro.both, scale / self.n_labels
-        thresholds = np.full(self.n_labels, np.inf)
-        thresholds[self.labels[best]] = (of_micro * micro.f1 - of_macro * by_other) / (
-            2 * of_micro + of_macro * (by_true - 2 * by_other)
-        )
-        return thresholds
+        gain = of_micro * micro.f1 - of_macro * by_other
+        thresholds = gain / (2 * of_micro + of_macro * (by_true - 2 * by_other))
+        return np.where(self.covered > 0, thresholds, np.inf)
 
     def precision_thresholds(self, precision):
         """Go as low as the mean probability of what is predicted allows."""
@@ -322,12 +326,11 @@ class _Path:
         thresholds[self.labels[last]] = (self.p[last] + following) / 2
         return thresholds
 
-    def _f1_derivatives(self, best, scale):
+    @staticmethod
+    def _f1_derivatives(true, other, *, few):
         """Return ∂E/∂a and ∂E/∂g of the labels' expected F1; those of the quotients where they are many."""
-        true, other = self._expectations(best, scale)
         size = np.maximum(2 * true + other, _TINY)
         by_true, by_other = 2 * other / size**2, -2 * true / size**2
-        few = self._few(scale)[self.labels[best]]
         _, by_true[few], by_other[few] = expected_f1(true[few], other[few])
         return by_true, by_other
 

@@ -185,6 +185,19 @@ def test_macro_f1_does_not_spend_pairs_on_labels_that_nothing_is_known_about():
     assert ((p[:, :4] > alone[:4]) == (p[:, :4] > thresholds[:4])).mean() > 0.99
 
 
+@pytest.mark.parametrize(("target", "value"), [("macro_f1", None), ("macro_micro_f1", 1)])
+def test_a_new_row_may_get_a_label_that_none_of_these_is_worth(target, value):
+    rng = np.random.default_rng(0)
+    p = np.column_stack([rng.random((500, 3)) ** 4, rng.uniform(1e-5, 2e-5, size=500)])
+    *others, threshold = thresholds_of(target, value, sp.csr_array(p))
+    assert p[:, 3].max() < threshold < 0.1
+    weight = MICRO_WEIGHT if value is None else value
+    for probability, pays in ((threshold / 3, False), (3 * threshold, True)):
+        more = sp.csr_array(np.vstack([p, [0, 0, 0, probability]]))
+        without, with_it = (objective(more, [*others, last], weight) for last in (1, probability - 1e-9))
+        assert (with_it > without) == pays
+
+
 # Positives that no threshold finds
 
 
