@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
 REPRODUCE, TEST = INSTALL + ".venv/bin/adathresh reproduce", INSTALL + ".venv/bin/python -m pytest"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+GUIDES = sorted((ROOT / "notebooks" / "guides").glob("*.ipynb"))
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users|work|opt|usr|var|mnt|private)/|[A-Z]:\\")
 
 
@@ -216,7 +217,11 @@ def test_committed_results_hold_no_machine_paths():
             assert not MACHINE_PATH.search(path.read_text(encoding="utf-8")), path
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+# Without the guides, which reproduce nothing.
+each_numbered_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(params=NOTEBOOKS + GUIDES, ids=lambda path: path.stem)
 def path(request):
     return request.param
 
@@ -242,6 +247,7 @@ def test_notebook_begins_with_its_question(notebook):
     assert "?" in notebook.cells[0].source
 
 
+@each_numbered_notebook
 def test_notebook_parameters_are_the_defaults_of_the_configuration(code):
     (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     given = {}
@@ -279,6 +285,7 @@ def test_notebook_is_thin(code):
                 assert node.end_lineno - node.lineno < 5, cell.source
 
 
+@each_numbered_notebook
 def test_notebook_keeps_its_tables_and_declares_its_claims(path, notebook):
     """All that it computes goes through its results; what it finds is claimed last, read off the tables."""
     source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
@@ -288,6 +295,7 @@ def test_notebook_keeps_its_tables_and_declares_its_claims(path, notebook):
     assert source.rindex("results.table(") < source.index("results.claims(claims)")
 
 
+@each_numbered_notebook
 def test_notebook_outputs_say_that_everything_came_out_as_published(path, code):
     """The committed outputs were made from the committed results."""
     outputs = "".join(output.get("text", "") for cell in code for output in cell.outputs)
