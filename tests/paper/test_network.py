@@ -195,3 +195,16 @@ def test_widths_are_whole_numbers(widths):
         ValueError, match=r"hidden_layers must hold positive widths; got .*Give whole numbers"
     ):
         MultiLabelNetwork(12, 4, hidden_layers=widths)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"output_bias": float("nan")}, "output_bias must be finite"),
+        ({"output_bias": [0.5, float("inf"), 0.0, 0.0]}, "output_bias must be finite"),
+        ({"dropout": 1}, "dropout must be a finite number, at least 0 and less than 1; got 1"),
+    ],
+)
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MultiLabelNetwork(12, 4, hidden_layers=(8,), **settings)
