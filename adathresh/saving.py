@@ -88,7 +88,7 @@ CLASSES = {
 _FUNCTIONS = {"_first_words": "adathresh.models.words"}
 # Attributes that hold trees grown by scikit-learn. Those are read by code that trusts their numbers, and are
 # private to a release, so that they are kept as arrays of ours.
-_TREES = {"BoostedFusion": "_model", "MetaLabeler": "learner_", "ThresholdRegression": "learner_"}
+_TREES = {"MetaLabeler": "learner_", "ThresholdRegression": "learner_"}
 _SPARSE = {kind.__name__: kind for kind in (sp.csr_array, sp.csr_matrix, sp.csc_array, sp.csc_matrix)}
 _NUMBERS = "biuf"  # kinds of arrays that safetensors holds
 _DESCRIPTION = "JSON description"  # no name of an attribute
@@ -157,10 +157,13 @@ def save(fitted: Any, path: PathLike, *, retargetable: bool = True) -> int:
     }
     metadata["sha256"] = _digest(metadata, tensors)
     with whole_file(path) as temporary:
+        temporary.touch()
+        usual = temporary.stat().st_mode  # safetensors lets nobody else read what it writes
         try:
             save_file(tensors, temporary, metadata)
         except safetensors.SafetensorError as error:
             raise OSError(f"{path} could not be written: {error}") from error
+        temporary.chmod(usual)
         return temporary.stat().st_size
 
 

@@ -664,6 +664,12 @@ def test_other_major_versions_are_refused_and_minor_ones_read(small):
             load(forged(path, format_version=version, adathresh="9.9"))
 
 
+def test_a_file_has_the_usual_permissions(small, tmp_path):
+    path, _ = small
+    (tmp_path / "usual").touch()
+    assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 def test_files_of_this_major_version_are_still_read():
     """Where this fails, FORMAT_VERSION needs another major number, and the files are to be saved anew."""
     folder = Path(__file__).parent / "saved"

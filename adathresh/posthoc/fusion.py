@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from adathresh.posthoc.candidates import Pairs
+from adathresh.utils.boosted_trees import BoostedTrees
 
 # Shares are kept this far from 0 and 1 before their logit is taken.
 _SHARE_MARGIN = 1e-2
@@ -23,8 +24,6 @@ _SMALLEST_SLOPE = 1e-3
 _MAX_STEPS = 254
 # A tenth of fewer true or false pairs than this would not tell when to stop.
 _ENOUGH_TO_STOP = 50
-# Pairs handled at once where a boosted model is evaluated; it works on float64 copies.
-_CHUNK = 500_000
 # Signals whose steps, a byte each, fit into one number, by which equal pairs are found.
 _BYTES_A_WORD = 8
 # Prior variances of a label's own intercept and slope: labels of one frequency mostly differ by less than 0.5
@@ -195,13 +194,14 @@ class BoostedFusion:
         signals = _signals(pairs, idf)
         self._steps = [_steps(column, truth) for column in signals]
         rising = [0] + [1] * (len(signals) - 1)
-        self._model = HistGradientBoostingClassifier(
+        model = HistGradientBoostingClassifier(
             max_iter=200,
             min_samples_leaf=min(200, max(20, int(truth.sum()) // 20)),
             monotonic_cst=rising,
             early_stopping=bool(min(truth.sum(), (~truth).sum()) >= _ENOUGH_TO_STOP),
             random_state=random_state,
         ).fit(self._codes(signals), truth, sample_weight=weight)
+        self._trees = BoostedTrees.from_sklearn(model)
         return self
 
     def decide(self, pairs: Pairs, idf: np.ndarray) -> np.ndarray:
@@ -277,19 +277,13 @@ class BoostedFusion:
         return self._evaluate(codes)
 
     def _evaluate(self, codes):
-        """Evaluate the trees, once for all pairs that are on the same steps, some at a time."""
+        """Evaluate the trees, once for all pairs that are on the same steps."""
         if codes.shape[1] > _BYTES_A_WORD:
-            return self._evaluate_each(codes)
+            return self._trees.predict(codes)
         words = np.zeros((len(codes), _BYTES_A_WORD), dtype=np.uint8)
         words[:, : codes.shape[1]] = codes
         _, first, place = np.unique(words.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
-        return self._evaluate_each(codes[first])[place]
-
-    def _evaluate_each(self, codes):
-        """Evaluate the trees, some pairs at a time."""
-        starts = range(0, len(codes), _CHUNK)
-        parts = [self._model.decision_function(codes[start : start + _CHUNK]) for start in starts]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self._trees.predict(codes[first])[place]
 
 
 class AverageFusion:

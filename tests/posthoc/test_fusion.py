@@ -291,9 +291,9 @@ def test_pairs_on_the_same_steps_are_decided_as_one(models, monkeypatch):
     pairs = pairs._replace(logits=np.round(pairs.logits))
     fusion = fitted(BoostedFusion, pairs, idf, *others)
     rows = np.random.default_rng(0).permutation(np.tile(np.arange(1000), 2))
-    decided, evaluated = [], fusion._evaluate_each
+    decided, evaluated = [], fusion._trees.predict
     monkeypatch.setattr(
-        fusion, "_evaluate_each", lambda codes: decided.append(len(codes)) or evaluated(codes)
+        fusion._trees, "predict", lambda codes: decided.append(len(codes)) or evaluated(codes)
     )
     together = fusion.decide(pairs.take(rows), idf[rows])
     alone = [fusion.decide(pairs.take([i]), idf[[i]])[0] for i in range(20)]
