@@ -285,6 +285,7 @@ class TopScores(ClassifierMixin, BaseEstimator):
         raise AssertionError("top_scores comes first")
 
 
+@pytest.mark.slow
 def test_nothing_sparse_is_densified(monkeypatch):
     """300 rows of 3 million features would take 7 GB, with 100,000 labels 240 MB."""
     n_features, n_labels, rng = 3_000_000, 100_000, np.random.default_rng(0)

@@ -84,6 +84,7 @@ def test_shares_tell_of_groups_only_by_labels_of_one_group(status):
         assert status(audit(None, X, Y, *test, local=none, **groups), "own neighbours") == expected
 
 
+@pytest.mark.slow
 def test_scores_of_the_same_model_are_found(data, status):
     X, Y = data[:2]
     Y = Y.toarray()

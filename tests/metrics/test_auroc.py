@@ -135,6 +135,7 @@ def test_auroc_interval_knows_labels_that_are_one():
     assert 2 < (one["high"] - one["low"]) / (several["high"] - several["low"]) < 5
 
 
+@pytest.mark.slow
 def test_auroc_intervals_cover_the_truth_on_the_long_tail():
     """Many test sets of one population, whose rows carry several labels together."""
     rng = np.random.default_rng(0)

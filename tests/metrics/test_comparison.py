@@ -99,6 +99,7 @@ def test_calibration_without_each_row_against_leaving_it_out(make_case, containe
     np.testing.assert_allclose(comparison._brier_score_without_each_row(Y, given), brier, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_bootstrap_of_calibration_covers_the_truth():
     """Draw many test sets of one population: about 95 of 100 intervals hold the expected difference."""
     rng = np.random.default_rng(1)

@@ -38,6 +38,7 @@ def test_the_main_strength_is_a_parameter_that_can_be_chosen(name, strength):
     assert clone(model).set_params(**{strength: 3 * default}).get_params()[strength] == 3 * default
 
 
+@pytest.mark.slow
 def test_torch_is_loaded_by_those_that_need_it_only():
     program = """
 import sys

@@ -374,6 +374,7 @@ def test_fine_tuning_learns_what_words_mean(tiny):  # what random weights tell a
     assert model.losses_[-15:].mean() < 0.5 * model.losses_[:15].mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix, sp.csc_array])
 def test_labels_come_back_in_the_container_they_came_in(classifier, container):
     texts, Y = make_data()

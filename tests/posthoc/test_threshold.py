@@ -1002,6 +1002,7 @@ def test_certain_scores_are_finite(fusion):
     np.testing.assert_array_equal(rule.predict(Y.astype(float), local=local), Y)
 
 
+@pytest.mark.slow
 def test_wide_and_sparse_stays_sparse():
     """100,000 labels: an array of all pairs would take 800 MB."""
     n_labels, rng = 100_000, np.random.default_rng(0)
