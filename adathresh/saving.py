@@ -89,6 +89,8 @@ _FUNCTIONS = {"_first_words": "adathresh.models.words"}
 # Attributes that hold trees grown by scikit-learn. Those are read by code that trusts their numbers, and are
 # private to a release, so that they are kept as arrays of ours.
 _TREES = {"MetaLabeler": "learner_", "ThresholdRegression": "learner_"}
+# What scikit-learn's one-vs-rest makes of a label without training rows: it holds one number.
+_HARMLESS = {"sklearn.multiclass._ConstantPredictor"}
 _SPARSE = {kind.__name__: kind for kind in (sp.csr_array, sp.csr_matrix, sp.csc_array, sp.csc_matrix)}
 _NUMBERS = "biuf"  # kinds of arrays that safetensors holds
 _DESCRIPTION = "JSON description"  # no name of an attribute
@@ -363,12 +365,12 @@ class _Reader:
 
     def unknown_types(self, form):
         """Name the types in models of other packages that are not known to be harmless."""
-        ours = {f"{module}.{name}" for name, module in CLASSES.items()}
+        known = {f"{module}.{name}" for name, module in CLASSES.items()} | _HARMLESS
         for part in _parts(form):
             if part.get("is") == "skops":
                 listed = _skops().get_untrusted_types(data=self._tensors[part["tensor"]].tobytes())
                 self._trusted |= set(listed)
-        return self._trusted - ours
+        return self._trusted - known
 
     def value(self, form):
         """Make a value."""

@@ -538,6 +538,14 @@ def test_what_skops_cannot_write_is_named(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.filterwarnings("ignore:Label not")
+def test_a_label_without_training_rows_needs_no_approval(tmp_path):
+    labels = np.column_stack([Y, np.zeros(len(Y), dtype=int)])
+    classifier = AdaptiveThresholdClassifier(OneVsRestClassifier(LogisticRegression())).fit(X, labels)
+    loaded = AdaptiveThresholdClassifier.load(written(classifier, tmp_path))
+    same(loaded.predict(X), classifier.predict(X))
+
+
 @pytest.mark.parametrize("trusted", [True, "users_module.Own", [int]])
 def test_only_names_of_types_can_be_trusted(tmp_path, trusted):
     with pytest.raises(TypeError, match="trusted must be a list of names"):

@@ -151,10 +151,10 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     Returns
     -------
     numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
-        ``top_scores`` where the estimator has it; else ``predict_proba``; else the logistic function of
-        ``decision_function``, but 0 or 1 for a label that one-vs-rest has no model of, since training rows
-        never or always carried it. Of the latter two the 100 highest of each row in CSR, where there are more
-        labels than that.
+        ``top_scores`` where the estimator, or the last step of a pipeline, has it; else ``predict_proba``;
+        else the logistic function of ``decision_function``, but 0 or 1 for a label that one-vs-rest has no
+        model of, since training rows never or always carried it. Of the latter two the 100 highest of each
+        row in CSR, where there are more labels than that.
 
     Raises
     ------
@@ -168,6 +168,10 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     >>> base_scores(model, np.zeros((1, 1)), n_labels=2)
     array([[1. , 0.5]])
     """
+    if isinstance(estimator, Pipeline) and hasattr(estimator[-1], "top_scores"):
+        # which a pipeline does not pass on
+        steps = estimator[:-1]
+        X, estimator = steps.transform(X) if len(steps) else X, estimator[-1]
     if hasattr(estimator, "top_scores"):
         return estimator.top_scores(X)
     if n_labels <= _TOP_SCORES:

@@ -56,6 +56,21 @@ class Explanation:
         """
         return self.base_term + self.rarity_term + self.neighbor_term + self.text_term - self.fused_threshold
 
+    def __str__(self) -> str:
+        """Return the sum, a term a line."""
+        verdict = "predicted" if self.predicted else "not predicted"
+        terms = {
+            f"base score (probability {self.score:.3g})": self.base_term,
+            "rarity, and the label's own correction": self.rarity_term,
+            "neighbours": self.neighbor_term,
+            "label text": self.text_term,
+            "threshold": -self.fused_threshold,
+        }
+        lines = [f"  {value:+8.2f}  {name}" for name, value in terms.items()]
+        return "\n".join(
+            [f"label {self.label} is {verdict}: margin {self.margin:+.2f}, in fused logits", *lines]
+        )
+
 
 def shapley_value(player: str, players: Sequence[str], value: Callable[[frozenset[str]], float]) -> float:
     """Average what a player adds over all orders in which the players may join (the Shapley value).

@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
@@ -16,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from adathresh.models import LinearOneVsRest
 from adathresh.posthoc import crossfit
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 
@@ -216,3 +218,17 @@ def test_many_labels_of_a_data_frame():
     scores = out_of_fold_scores(OneVsRestClassifier(ByName()), frame, wide, FOLDS, n_labels=151)
     assert isinstance(scores, sp.csr_array)
     assert (np.diff(scores.indptr) == 100).all()
+
+
+@pytest.mark.parametrize("steps", [[TfidfVectorizer()], []])
+def test_a_pipeline_that_ends_in_a_model_with_top_scores(steps):
+    texts, Y = (
+        ["a cat", "a dog", "a cat and a dog", "a cow"] * 5,
+        np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 5),
+    )
+    X = texts if steps else np.eye(4)[[0, 1, 2, 3] * 5]
+    pipeline = make_pipeline(*steps, LinearOneVsRest()).fit(X, Y)
+    scores = base_scores(pipeline, X, n_labels=2)
+    alone = pipeline[-1].top_scores(pipeline[:-1].transform(X) if steps else X)
+    np.testing.assert_array_equal(scores.toarray(), alone.toarray())
+    assert ((scores.toarray() > 0.5) == Y).all()

@@ -1061,6 +1061,15 @@ def shapley_by_hand(rule, pair):
     return added
 
 
+def test_an_explanation_prints_its_sum():
+    scores, Y, local = make_data()
+    rule = AdaptiveThreshold(random_state=0).fit(scores, Y, local=local)
+    found = rule.explain(scores[:1], 0, local=local[:1])
+    first, *terms = str(found).splitlines()
+    assert first.startswith(f"label 0 is {'predicted' if found.predicted else 'not predicted'}: margin ")
+    assert sum(float(line.split()[0]) for line in terms) == pytest.approx(found.margin, abs=0.03)
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize(("target", "value"), [("macro_f1", None), ("label_precision", 0.8), ("budget", 2)])
 def test_the_terms_of_an_explanation(fusion, target, value):
