@@ -138,14 +138,15 @@ def findings():
 
 def state():
     """Say in one sentence which version computed the results of which data sets."""
-    sets = {version: sorted(found) for version, found in _versions().items()}
+    (newest, newer), *earlier = _versions().items()
+    older = {name for _, sets in earlier for name in sets}
     parts = [
-        f"of {', '.join(names)} by {version}"
-        if len(names) < 5
-        else f"of {len(names)} other sets by {version}"
-        for version, names in sets.items()
+        f"{what} {', '.join(sorted(names))}"
+        for what, names in (("all of", older - set(newer)), ("parts of", older & set(newer)))
+        if names
     ]
-    return f"The results {' and '.join(parts)} (what differs: docs/results.md)."
+    exceptions = f", but for {' and '.join(parts)} by earlier versions" if parts else ""
+    return f"The results are by {newest}{exceptions} (what differs: docs/results.md)."
 
 
 def state_page():
