@@ -101,8 +101,8 @@ def expected_calibration_error(
 ) -> float:
     """Mean gap between predicted probability and observed share over equal-mass bins.
 
-    ECE = Σ_b (n_b / n)·|mean p − share true|_b (Naeini et al. 2015, with equal-mass bins) over the bins of
-    :func:`reliability_curve`.
+    ``ECE = Σ_b (n_b / n)·|mean p − share true|_b`` (Naeini et al. 2015, with equal-mass bins) over the bins
+    of :func:`reliability_curve`.
 
     Parameters
     ----------

@@ -121,10 +121,10 @@ def psp_at_k(
 ) -> float:
     """Propensity-scored precision at k, normalised by the best possible list.
 
-    PSP@k = Σ_rows Σ_{l in top k} y_l / p_l  /  Σ_rows max_{|S| = k} Σ_{l in S} y_l / p_l with the propensity
-    model 1/p_l = 1 + C·(N_l + B)^−A, C = (log N − 1)·(B + 1)^A (Jain, Prabhu and Varma, KDD 2016). Numerator
-    and denominator are summed over the rows before the division, as in the evaluation scripts of the Extreme
-    Classification Repository (pyxclib, ``psprecision``).
+    ``PSP@k = Σ_rows Σ_{l in top k} y_l / p_l  /  Σ_rows max_{|S| = k} Σ_{l in S} y_l / p_l`` with the
+    propensity model 1/p_l = 1 + C·(N_l + B)^−A, C = (log N − 1)·(B + 1)^A (Jain, Prabhu and Varma, KDD 2016).
+    Numerator and denominator are summed over the rows before the division, as in the evaluation scripts of
+    the Extreme Classification Repository (pyxclib, ``psprecision``).
 
     Parameters
     ----------
