@@ -48,6 +48,17 @@ def notebooks(session):
     session.run("python", "-m", "pytest", "--nbval", "notebooks")
 
 
+@nox.session(python=PYTHONS[0])
+def docs(session):
+    """Build the site, any warning being an error; ``-- linkcheck`` asks every address on its pages."""
+    session.install("-r", PINNED)
+    session.install("--no-deps", "-e", ".")
+    session.install("-c", PINNED, "-e", ".[docs]")
+    builder = session.posargs[0] if session.posargs else "html"
+    options = ("-b", builder, "-c", "docs", "-W", "--keep-going", "-E", "-n")
+    session.run("python", "-m", "sphinx", *options, ".", f"docs/_build/{builder}")
+
+
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session):
     """Run the quick tests on the oldest releases that pyproject.toml allows."""
