@@ -511,7 +511,7 @@ def test_training_drops_units_and_evaluation_does_not(rows):
         ({"n_epochs": float("nan")}, "n_epochs must be at least 1 and a whole number; got nan"),
         ({"learning_rate": float("nan")}, "learning_rate must be at least 0 and finite; got nan"),
         ({"learning_rate": -1e-4}, "learning_rate must be at least 0 and finite"),
-        ({"pos_weight": -1}, "pos_weight must be greater than 0 and finite; got -1"),
+        ({"pos_weight": -1}, "pos_weight must be a finite number, greater than 0, or None; got -1"),
     ],
 )
 def test_settings_out_of_range(rows, settings, message):

@@ -66,7 +66,7 @@ def all_parameters():
             yield pytest.param(cls, name, id=f"{cls.__name__}-{name}")
 
 
-@pytest.mark.parametrize(("cls", "name"), all_parameters())
+@pytest.mark.parametrize(("cls", "name"), list(all_parameters()))
 def test_every_class_names_the_wrong_parameter(cls, name):
     needed, given = CASES[cls]
     for value in wrong_values(name):
