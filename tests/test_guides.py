@@ -74,6 +74,17 @@ def test_guide_begins_with_a_question_and_what_will_be_learnt(guide):
     assert "**You will learn**" in first.source
 
 
+def test_guide_has_one_cell_of_parameters_which_the_others_use(code):
+    (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    names = [statement.targets[0].id for statement in ast.parse(cell.source).body]
+    for statement in ast.parse(cell.source).body:
+        ast.literal_eval(statement.value)  # which is all that papermill can replace
+    rest = [ast.walk(ast.parse(other.source)) for other in code if other is not cell]
+    used = {node.id for nodes in rest for node in nodes if isinstance(node, ast.Name)}
+    assert names[0] == "random_state"
+    assert set(names) <= used
+
+
 def test_guide_shows_what_each_cell_computes(code):
     """A cell that ends with an expression, such as a table or a print, has an output."""
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
