@@ -20,11 +20,10 @@ from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
 from adathresh.posthoc.label_texts import LabelTextSignals
 from adathresh.posthoc.threshold import AdaptiveThreshold
-from adathresh.saving import load, save
+from adathresh.saving import SaveMixin
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
-from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.parameters import (
     check_parameters,
@@ -62,7 +61,7 @@ class _Rows(NamedTuple):
     """Features, by which neighbours are found."""
 
 
-class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
+class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEstimator):
     """Label sets by per-label, per-instance thresholds around any classifier.
 
     The estimator's scores are cross-fitted: out-of-fold scores of the training rows, and the labels of their
@@ -71,9 +70,9 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
     :class:`adathresh.AdaptiveThresholdNetwork`.)
 
     The order of the training rows decides which of them share a fold, unless there are groups, and which
-    pairs stop the boosting: on the embedded corpus, whose rows have groups, 503 of 9,593 predicted labels are
-    others after the rows are shuffled. Where each row has a name of its own, given as ``groups``, and the
-    fusion is "linear", their order changes no more than rounding does, which base models may enlarge.
+    pairs stop the boosting; shuffled rows therefore change some of the predicted labels. Where each row has a
+    name of its own, given as ``groups``, and the fusion is "linear", their order changes no more than
+    rounding does, which base models may enlarge.
 
     X may hold texts, where the base models take texts, such as pipelines that begin with a vectoriser.
     Neighbours are then found by the words of the texts; a data frame with one column, of texts, counts as
@@ -406,41 +405,6 @@ class AdaptiveThresholdClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator)
         scores, others = self._signals(row)
         explanation = self.rule_.explain(scores, label, **others)
         return replace(explanation, neighbors=self.neighbors_.nearest(row.features, label))
-
-    def save(self, path: PathLike, *, retargetable: bool = True) -> int:
-        """Write the fitted classifier to one file, without pickle; see :func:`adathresh.save`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file to write or to replace.
-        retargetable : bool, default=True
-            Whether the file holds the fused probabilities of the training rows, which :meth:`retarget` needs.
-
-        Returns
-        -------
-        int
-            Size of the file in bytes.
-        """
-        return save(self, path, retargetable=retargetable)
-
-    @classmethod
-    def load(cls, path: PathLike, *, trusted: Sequence[str] = ()) -> Self:
-        """Read a classifier that :meth:`save` has written; see :func:`adathresh.load`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file.
-        trusted : sequence of str, optional
-            Types in the base models that may be made.
-
-        Returns
-        -------
-        AdaptiveThresholdClassifier
-            The fitted classifier.
-        """
-        return load(path, trusted=trusted, expected=cls)
 
     def _as_probabilities(self, pairs):
         """Return fused probabilities as scikit-learn shapes them for the target."""

@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import safetensors
@@ -232,6 +232,54 @@ def load(path: PathLike, *, trusted: Sequence[str] = (), expected: type | None =
             f"the file, approve them by load(path, trusted={unapproved!r})."
         )
     return loaded
+
+
+class SaveMixin:
+    """``save`` and ``load`` as methods.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from adathresh import AdaptiveThreshold
+    >>> rule = AdaptiveThreshold().fit([[0.9], [0.7], [0.4], [0.1]], [[1], [1], [0], [0]])
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = rule.save(f"{folder}/rule.safetensors")
+    ...     AdaptiveThreshold.load(f"{folder}/rule.safetensors").predict([[0.9], [0.1]]).tolist()
+    [[1], [0]]
+    """
+
+    def save(self, path: PathLike) -> int:
+        """Write the fitted object to one file, without pickle; see :func:`adathresh.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write or to replace.
+
+        Returns
+        -------
+        int
+            Size of the file in bytes.
+        """
+        return save(self, path)
+
+    @classmethod
+    def load(cls, path: PathLike, *, trusted: Sequence[str] = ()) -> Self:
+        """Read an object that :meth:`save` has written; see :func:`adathresh.load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        trusted : sequence of str, optional
+            Types in base models of other packages that may be made.
+
+        Returns
+        -------
+        object
+            The fitted object, of this class.
+        """
+        return load(path, trusted=trusted, expected=cls)
 
 
 class _Writer:

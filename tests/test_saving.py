@@ -443,7 +443,7 @@ def test_a_rule_alone_has_no_rows_and_can_do_without_what_retargeting_needs(tmp_
     path = tmp_path / "rule.safetensors"
     whole = classifier.rule_.save(path)
     assert "fitted_probabilities_.data" in stored(path)
-    small = classifier.rule_.save(path, retargetable=False)
+    small = save(classifier.rule_, path, retargetable=False)
     assert whole - small > 16 * classifier.rule_.fitted_probabilities_.nnz
     assert all(
         len(X) not in tensor.shape and len(X) + 1 not in tensor.shape for tensor in stored(path).values()
@@ -454,7 +454,7 @@ def test_a_rule_alone_has_no_rows_and_can_do_without_what_retargeting_needs(tmp_
         rule.retarget("micro_f1")
     assert hasattr(classifier.rule_, "fitted_probabilities_")  # the saved one has lost nothing
     of_classifier = tmp_path / "classifier.safetensors"
-    classifier.save(of_classifier, retargetable=False)
+    save(classifier, of_classifier, retargetable=False)
     assert not any("fitted_probabilities_" in name for name in stored(of_classifier))
     assert any(name.startswith("neighbors_.") for name in stored(of_classifier))
 
@@ -464,7 +464,7 @@ def test_the_size_of_a_rule_is_what_the_documentation_says(tmp_path):
     truth = sp.csr_array(sp.random_array((400, n_labels), density=0.01, rng=rng) > 0, dtype=np.float32)
     scores = truth * 0.3 + sp.random_array((400, n_labels), density=0.01, rng=rng) * 0.5
     rule = AdaptiveThreshold(fusion="linear").fit(scores, truth)
-    size, n_pairs = rule.save(tmp_path / "rule", retargetable=False), rule.fitted_probabilities_.nnz
+    size, n_pairs = save(rule, tmp_path / "rule", retargetable=False), rule.fitted_probabilities_.nnz
     assert 48 * n_labels < size < 48 * n_labels + 10_000
     assert 16 * n_pairs < rule.save(tmp_path / "rule") - size < 16 * n_pairs + 10_000
 

@@ -20,6 +20,7 @@ ROOMS = [
     "paper",
     "posthoc",
     "rules",
+    "saving.py",
     "signals",
     "utils",
 ]

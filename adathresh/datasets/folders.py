@@ -241,10 +241,7 @@ def _read_objects(path):
         where = f"{path}, line {number}"
         try:
             content = json.loads(line)
-        except (
-            ValueError,
-            RecursionError,
-        ) as error:  # or too deeply nested
+        except (ValueError, RecursionError) as error:  # the latter: too deeply nested
             raise DatasetError(f"{where}: not a JSON object.") from error
         if not isinstance(content, dict):
             raise DatasetError(f"{where}: not a JSON object.")

@@ -36,7 +36,9 @@ def verify(results=None):
 
 def changed_files(folder):
     """Return a problem for each file in a notebook's results that is not as its run wrote it."""
-    recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))["sha256"]
+    recorded = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("sha256")
+    if recorded is None:
+        return [f"{RECORD} holds no sha256 of the files"]
     found = file_digests(folder)
     changed = [name for name in recorded if name in found and recorded[name] != found[name]]
     return [f"{name} is not what its run wrote (sha256)" for name in changed]

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +18,7 @@ from adathresh.paper.network import MultiLabelNetwork, check_widths, use_one_thr
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.paper.training import Rows, ThresholdedNetwork, TrainingPlan, predict_batches, train
 from adathresh.posthoc.explanation import Explanation
-from adathresh.saving import load, save
+from adathresh.saving import SaveMixin
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.utils.files import PathLike
@@ -54,7 +53,7 @@ def _is_device(value):
         return False
 
 
-class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
+class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEstimator):
     """The paper's network, trained together with its thresholds and without label leakage.
 
     A multilayer perceptron gives logits z_l(x), the fusion thresholds
@@ -163,7 +162,7 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
         pos_weight=number(above=0, below=_INFINITE),
         n_neighbors=whole(1),
         validation_fraction=number(least=0, below=1),
-        device=Allowed("'auto', or a torch device, as 'cpu' or 'cuda:0'", lambda value: _is_device(value)),
+        device=Allowed("'auto', or a torch device, as 'cpu' or 'cuda:0'", _is_device),
         checkpoint=optional(path()),
         n_jobs=job_count(),
         random_state=seed(),
@@ -497,37 +496,6 @@ class AdaptiveThresholdNetwork(LabelSetMixin, ClassifierMixin, BaseEstimator):
                 (int(self.training_rows_[row]), similarity, carries) for row, similarity, carries in nearest
             ),
         )
-
-    def save(self, path: PathLike) -> int:
-        """Write the fitted classifier to one file, without pickle; see :func:`adathresh.save`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file to write or to replace.
-
-        Returns
-        -------
-        int
-            Size of the file in bytes: 4 for each weight of the network, and what the neighbours take.
-        """
-        return save(self, path)
-
-    @classmethod
-    def load(cls, path: PathLike) -> Self:
-        """Read a classifier that :meth:`save` has written; see :func:`adathresh.load`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file.
-
-        Returns
-        -------
-        AdaptiveThresholdNetwork
-            The fitted classifier.
-        """
-        return load(path, expected=cls)
 
     def __getstate__(self):
         state = super().__getstate__()

@@ -151,21 +151,6 @@ class BoostedTrees:
         starts = range(0, len(X), _ROWS)
         return np.concatenate([np.zeros(0), *(self._sums(X[start : start + _ROWS]) for start in starts)])
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return what ``predict`` does, by the name that it has in a classifier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Features, without missing values.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n_samples,)
-            Sums, float64: the logit of the second class.
-        """
-        return self.predict(X)
-
     def _enter(self, tree):
         """Enter a tree into the tables: number its leaves from left to right, and say what reaches them."""
         first, n_leaves = self.first[tree], 0

@@ -96,6 +96,14 @@ def test_a_change_that_no_claim_reads_is_named(folder, name, capsys):
     assert f"03_training: {name} is not what its run wrote (sha256)\n" in capsys.readouterr().out
 
 
+def test_a_record_without_digests_is_named(folder, capsys):
+    record = json.loads((folder / "record.json").read_text())
+    del record["sha256"]
+    (folder / "record.json").write_text(json.dumps(record))
+    assert verify(results(folder)) == 1
+    assert "record.json holds no sha256 of the files\n" in capsys.readouterr().out
+
+
 def test_a_claim_that_was_changed_is_named(folder):
     path = folder / "claims.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("above 0", "below 0"), encoding="utf-8")

@@ -72,7 +72,7 @@ def test_trees_of_a_classifier_and_their_copies_give_the_same_logits():
     model = HistGradientBoostingClassifier(max_iter=20, monotonic_cst=[0, 1, 1]).fit(codes, truth)
     trees = BoostedTrees.from_sklearn(model)
     for copied in (trees, pickle.loads(pickle.dumps(trees))):
-        assert_array_equal(copied.decision_function(codes), model.decision_function(codes))
+        assert_array_equal(copied.predict(codes), model.decision_function(codes))
     three = HistGradientBoostingClassifier(max_iter=2).fit(codes, codes[:, 0] // 100)
     with pytest.raises(ValueError, match="for two classes"):
         BoostedTrees.from_sklearn(three)
