@@ -14,7 +14,7 @@ from adathresh.datasets.formats import FREE_WIDTH, DatasetError, decompressed, l
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.files import PathLike, data_folder
 
-SUFFIXES = (".gz", ".bz2", "")
+SUFFIXES = (*formats.COMPRESSED, "")
 MOST_INVENTED = FREE_WIDTH
 """So many columns at most get invented names, which take about 70 bytes each, whatever a header says."""
 NOT_TEXT = {"uid", "type", "labels"}  # what else a row of a file of whole texts may hold

@@ -9,9 +9,11 @@ beyond a limit is refused with an error that names it; the constants can be rais
 
 import bz2
 import contextlib
+import functools
 import gzip
 import io
 import itertools
+import lzma
 import os
 import re
 import sys
@@ -19,7 +21,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -41,8 +43,12 @@ LINE_BYTES = 1 << 24
 """Length at most of a line: 16 MiB, which is a million features and more in one row."""
 FREE_BYTES, EXPANSION = 1 << 26, 100
 """A compressed file may hold 64 MiB and, beyond those, 100 times its own size; usual are 3 to 10."""
+XZ_MEMORY = 1 << 27
+"""Memory at most that a file compressed by xz may ask for: 128 MiB; ``xz -9`` makes files that need 65."""
 FREE_WIDTH, WIDTH_PER_BYTE = 1 << 22, 64
 """A file may have 4,194,304 features and as many labels and, beyond those, 64 for each of its bytes."""
+
+COMPRESSED = (".gz", ".bz2", ".xz")
 
 # Every byte is a digit, another character of a number, foreign, or a separator.
 DIGIT, SIGN, POINT, EXPONENT, FOREIGN, COMMA, COLON, SPACE, NEWLINE = range(9)
@@ -73,7 +79,37 @@ class DatasetError(ValueError):
     """
 
 
-def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.csr_array]:
+OnError: TypeAlias = Callable[[DatasetError, int | None], object]
+"""Takes an error and the number of the row at fault, from 0, or None where it is not the fault of one row."""
+
+
+def stop(error: DatasetError, row: int | None) -> None:
+    """Raise an error: what readers do with the first one, unless they are given something else to do.
+
+    Parameters
+    ----------
+    error : DatasetError
+        What is wrong.
+    row : int or None
+        Number of the row at fault.
+
+    Raises
+    ------
+    DatasetError
+        The error.
+
+    Examples
+    --------
+    >>> stop(DatasetError("train.txt, line 3: malformed."), 1)
+    Traceback (most recent call last):
+    adathresh.datasets.formats.DatasetError: train.txt, line 3: malformed.
+    """
+    raise error
+
+
+def load_xc(
+    path: PathLike, *, progress: bool = True, on_error: OnError = stop
+) -> tuple[sp.csr_array, sp.csr_array]:
     r"""Load a file in the format of the Extreme Classification Repository.
 
     The first line is ``n d L`` (rows, features, labels); every further line is a row, ``l1,l2 f:v f:v``, with
@@ -82,9 +118,13 @@ def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.
     Parameters
     ----------
     path : str or path-like
-        The file; ``.gz`` and ``.bz2`` are decompressed on the fly.
+        The file; ``.gz``, ``.bz2`` and ``.xz`` are decompressed on the fly.
     progress : bool, default=True
         Whether to show progress while a large file is read.
+    on_error : callable, optional
+        Called with each error that the rest of the file can be read in spite of, in place of raising it, and
+        with the number of the row at fault, from 0, or None where it is not the fault of one row. A row at
+        fault is then read as one without labels and features.
 
     Returns
     -------
@@ -139,13 +179,22 @@ def load_xc(path: PathLike, *, progress: bool = True) -> tuple[sp.csr_array, sp.
         if not first.endswith(b"\n"):
             raise _unended(path, 1)
         _check_header(path, n_samples, n_features, n_labels)
-        reader = _RowReader(path, n_features=n_features, n_labels=n_labels, n_samples=n_samples, first_line=2)
+        reader = _RowReader(
+            path,
+            n_features=n_features,
+            n_labels=n_labels,
+            n_samples=n_samples,
+            first_line=2,
+            on_error=on_error,
+        )
         for block in blocks:
             reader.feed(block)
     if reader.n_rows < n_samples:
-        raise DatasetError(
-            f"{path}, line 1: the header promises {n_samples} rows, the file ends after {reader.n_rows}."
+        error = DatasetError(
+            f"{path}, line 1: the header promises {n_samples} rows, the file ends after {reader.n_rows}; "
+            "fetch or copy it again, or correct the header if the file is whole."
         )
+        on_error(error, None)
     return reader.matrices()
 
 
@@ -155,6 +204,7 @@ def load_svmlight_multilabel(
     n_features: int | None = None,
     n_labels: int | None = None,
     progress: bool = True,
+    on_error: OnError = stop,
 ) -> tuple[sp.csr_array, sp.csr_array]:
     r"""Load a file of LIBSVM multi-label lines.
 
@@ -165,12 +215,14 @@ def load_svmlight_multilabel(
     Parameters
     ----------
     path : str or path-like
-        The file; ``.gz`` and ``.bz2`` are decompressed on the fly.
+        The file; ``.gz``, ``.bz2`` and ``.xz`` are decompressed on the fly.
     n_features, n_labels : int, optional
         Width of X and of Y. By default the largest index that occurs decides; give them for the parts of one
         data set, whose widths must agree.
     progress : bool, default=True
         Whether to show progress while a large file is read.
+    on_error : callable, optional
+        Called with each error of a row in place of raising it, as by :func:`load_xc`.
 
     Returns
     -------
@@ -209,7 +261,7 @@ def load_svmlight_multilabel(
     >>> X.shape, Y.shape
     ((2, 3), (2, 2))
     """
-    reader = _RowReader(path, n_features=n_features, n_labels=n_labels, first_feature=1)
+    reader = _RowReader(path, n_features=n_features, n_labels=n_labels, first_feature=1, on_error=on_error)
     with _open_blocks(path, progress) as (blocks, _):
         for block in blocks:
             reader.feed(block)
@@ -228,7 +280,7 @@ def save_xc(path: PathLike, X: ArrayLike, Y: ArrayLike, *, progress: bool = True
     Parameters
     ----------
     path : str or path-like
-        The file to write or to replace; ``.gz`` and ``.bz2`` are compressed.
+        The file to write or to replace; ``.gz``, ``.bz2`` and ``.xz`` are compressed.
     X : array-like or sparse of shape (n_samples, n_features)
         Features; stored as float32, zeros are left out.
     Y : array-like or sparse of shape (n_samples, n_labels)
@@ -274,7 +326,7 @@ def save_xc_blocks(
     Parameters
     ----------
     path : str or path-like
-        The file to write or to replace; ``.gz`` and ``.bz2`` are compressed.
+        The file to write or to replace; ``.gz``, ``.bz2`` and ``.xz`` are compressed.
     blocks : iterable of (X, Y)
         Canonical CSR matrices, as :func:`as_features` and ``check_labels`` return them.
     shape : tuple of (n_samples, n_features, n_labels)
@@ -358,7 +410,7 @@ def open_compressed(path: PathLike) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : str or path-like
-        The file; ``.gz`` and ``.bz2`` are compressed, without time stamps.
+        The file; ``.gz``, ``.bz2`` and ``.xz`` are compressed, without time stamps.
 
     Yields
     ------
@@ -378,6 +430,9 @@ def open_compressed(path: PathLike) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, stream)
         elif temporary.suffix == ".bz2":
             with bz2.BZ2File(raw, "wb") as stream:
+                yield cast(BinaryIO, stream)
+        elif temporary.suffix == ".xz":
+            with lzma.LZMAFile(raw, "wb") as stream:
                 yield cast(BinaryIO, stream)
         else:
             yield raw
@@ -410,6 +465,8 @@ def read_errors(path: PathLike) -> Iterator[None]:
         raise DatasetError(f"{path}: the compressed file is truncated; fetch or copy it again.") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DatasetError(f"{path}: not a valid gzip file ({error}); fetch or copy it again.") from error
+    except lzma.LZMAError as error:
+        raise DatasetError(f"{path}: not a valid xz file ({error}); fetch or copy it again.") from error
     except OSError as error:
         if error.errno is not None:
             raise
@@ -445,18 +502,23 @@ def decompressed(path: PathLike, raw: BinaryIO) -> BinaryIO:
     b'text'
     """
     suffix = Path(path).suffix
-    if suffix not in (".gz", ".bz2"):
+    if suffix == ".gz":
+        source: io.BufferedIOBase | io.RawIOBase = gzip.GzipFile(fileobj=raw)
+    elif suffix == ".bz2":
+        source = _Streams(raw, bz2.BZ2Decompressor)
+    elif suffix == ".xz":
+        source = _Streams(raw, functools.partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, XZ_MEMORY))
+    else:
         return raw
-    source = gzip.GzipFile(fileobj=raw) if suffix == ".gz" else _Bz2Streams(raw)
     return cast(BinaryIO, io.BufferedReader(_Bounded(path, source, _most_bytes(path, _size(raw)))))
 
 
-class _Bz2Streams(io.RawIOBase):
-    """Compressed streams one after the other; Python's own reader takes a damaged one for the end."""
+class _Streams(io.RawIOBase):
+    """Compressed streams one after the other; Python's own readers take a damaged one for the end."""
 
-    def __init__(self, raw):
+    def __init__(self, raw, decompressor):
         super().__init__()
-        self._raw, self._stream = raw, bz2.BZ2Decompressor()
+        self._raw, self._new, self._stream = raw, decompressor, decompressor()
 
     def readable(self):
         """Tell that this can be read."""
@@ -470,7 +532,7 @@ class _Bz2Streams(io.RawIOBase):
                 data = self._stream.unused_data or self._raw.read(io.DEFAULT_BUFFER_SIZE)
                 if not data:
                     return 0
-                self._stream = bz2.BZ2Decompressor()
+                self._stream = self._new()
             elif self._stream.needs_input:
                 data = self._raw.read(io.DEFAULT_BUFFER_SIZE)
                 if not data:
@@ -513,7 +575,7 @@ def _size(raw):
 
 def _most_bytes(path, size):
     """Return how many bytes of text a file of some size may hold."""
-    return size if Path(path).suffix not in (".gz", ".bz2") else FREE_BYTES + EXPANSION * size
+    return size if Path(path).suffix not in COMPRESSED else FREE_BYTES + EXPANSION * size
 
 
 def _check_header(path, n_samples, n_features, n_labels):
@@ -589,8 +651,10 @@ def _open_blocks(path, progress):
 class _RowReader:
     """Collects the rows of a file, block by block."""
 
-    def __init__(self, path, *, n_features, n_labels, n_samples=None, first_feature=0, first_line=1):
-        self.path, self.n_samples = path, n_samples
+    def __init__(
+        self, path, *, n_features, n_labels, n_samples=None, first_feature=0, first_line=1, on_error=stop
+    ):
+        self.path, self.n_samples, self.on_error = path, n_samples, on_error
         self.n_features, self.n_labels = n_features, n_labels
         self.first_feature, self.first_line = first_feature, first_line
         self.n_rows = 0
@@ -606,7 +670,7 @@ class _RowReader:
         parsed = _parse_block(block)
         rows = parsed and self._checked(*parsed)
         if not rows:
-            self._raise_first_error(block)
+            rows = self._checked(*_parse_block(self._without_faulty_lines(block)))
         labels, label_counts, features, feature_counts, values = rows
         self.labels.append(labels)
         self.label_counts.append(_small(label_counts))
@@ -615,10 +679,12 @@ class _RowReader:
         self.values.append(values)
         self.n_rows += label_counts.size
         if self.n_samples is not None and self.n_rows > self.n_samples:
-            raise DatasetError(
+            error = DatasetError(
                 f"{self.path}, line {self.first_line + self.n_samples}: "
-                f"the header promises {self.n_samples} rows, but more follow."
+                f"the header promises {self.n_samples} rows, but more follow; correct it, or remove them."
             )
+            self.on_error(error, None)
+            self.n_samples = None  # said once
 
     def _without_blank_tail(self, block):
         """Cut blank lines beyond the promised number of rows: an editor's last newline is no row."""
@@ -645,15 +711,22 @@ class _RowReader:
             return None
         return labels, label_counts, features, feature_counts, values if order is None else values[order]
 
-    def _raise_first_error(self, block):
-        """Read a block that did not parse line by line and name the first line at fault."""
-        for number, line in enumerate(block.split(b"\n")[:-1], self.first_line + self.n_rows):
+    def _without_faulty_lines(self, block):
+        """Read a block that did not parse line by line, report each line at fault and make it a blank one."""
+        lines = block.split(b"\n")
+        faulty = 0
+        for number, line in enumerate(lines[:-1]):
             try:
                 self._check_line(line.decode("utf-8", "replace"))
             except DatasetError as error:
-                raise DatasetError(f"{self.path}, line {number}: {error}") from None
-        last = self.first_line + self.n_rows + block.count(b"\n") - 1
-        raise DatasetError(f"{self.path}, lines {self.first_line + self.n_rows} to {last}: malformed.")
+                row, lines[number] = self.n_rows + number, b""
+                where = f"{self.path}, line {self.first_line + row}"
+                self.on_error(DatasetError(f"{where}: {error}"), row)
+                faulty += 1
+        if not faulty:  # the two ways of reading a line do not agree
+            first = self.first_line + self.n_rows
+            raise DatasetError(f"{self.path}, lines {first} to {first + len(lines) - 2}: malformed.")
+        return b"\n".join(lines)
 
     def _check_line(self, line):
         """Check one row by the letter of the format."""

@@ -2,6 +2,7 @@ import bz2
 import contextlib
 import functools
 import gzip
+import lzma
 import os
 import re
 import stat
@@ -24,7 +25,7 @@ finite32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 def write(path, text):
-    opener = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix, open)
     with opener(path, "wb") as stream:
         stream.write(text.encode() if isinstance(text, str) else text)
     return path
@@ -48,7 +49,7 @@ def naive_read(text, n_features, n_labels, first=0):
 SMALL = "0,2 1:0.5 3:-2e-1\n 0:1\n1\n\n2\t3:4 \t2:5 \r\n"
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
 def test_load_xc_reads_each_compression(tmp_path, suffix):
     X, Y = load_xc(write(tmp_path / f"a.txt{suffix}", "5 4 3\n" + SMALL))
     expected_X, expected_Y = naive_read(SMALL, 4, 3)
@@ -165,7 +166,7 @@ def test_load_svmlight_errors(tmp_path, text, message):
         load_svmlight_multilabel(write(tmp_path / "a.svm", text), n_features=3)
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_truncated_and_foreign_files(tmp_path, suffix):
     path = write(tmp_path / f"a.txt{suffix}", "2 3 4\n0 0:1\n1 1:1\n")
     whole = path.read_bytes()
@@ -220,7 +221,12 @@ def streams(text, size, compress):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "compress"), [(".bz2", bz2.compress), (".gz", functools.partial(gzip.compress, mtime=0))]
+    ("suffix", "compress"),
+    [
+        (".bz2", bz2.compress),
+        (".gz", functools.partial(gzip.compress, mtime=0)),
+        (".xz", lzma.compress),
+    ],
 )
 def test_streams_one_after_the_other_are_read_to_the_end_or_refused(tmp_path, suffix, compress):
     text = "".join(f"{i % 7} {i % 50 + 1}:{i}\n" for i in range(400))
@@ -264,7 +270,7 @@ def test_streams_one_after_the_other_are_read_to_the_end_or_refused(tmp_path, su
 
 def test_a_compressed_file_may_not_grow_without_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "FREE_BYTES", 10_000)
-    for suffix in (".gz", ".bz2"):
+    for suffix in (".gz", ".bz2", ".xz"):
         path = write(tmp_path / f"bomb.svm{suffix}", b"\n" * 3_000_000)
         with pytest.raises(
             DatasetError, match=r"bomb\.svm.*holds more than [0-9,]+ bytes.*decompress it first"
@@ -272,6 +278,14 @@ def test_a_compressed_file_may_not_grow_without_bounds(tmp_path, monkeypatch):
             load_svmlight_multilabel(path)
         within = write(tmp_path / f"within.svm{suffix}", b"0 1:1\n" * 1600)
         assert load_svmlight_multilabel(within)[0].shape == (1600, 1)
+
+
+def test_a_compressed_file_may_not_ask_for_any_memory(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.svm.xz", "0 1:1\n")
+    assert load_svmlight_multilabel(path)[0].shape == (1, 1)
+    monkeypatch.setattr(formats, "XZ_MEMORY", 1 << 20)  # less than the usual preset needs
+    with pytest.raises(DatasetError, match=r"a\.svm\.xz: .*Memory usage limit"):
+        load_svmlight_multilabel(path)
 
 
 def test_a_line_may_not_be_longer_than_the_limit(tmp_path, monkeypatch):
@@ -459,10 +473,10 @@ matrices = st.tuples(st.integers(0, 5), st.integers(1, 6), st.integers(1, 5)).fl
 
 
 @settings(deadline=None, max_examples=150)
-@given(matrices)
-def test_saved_matrices_load_exactly(tmp_path_factory, pair):
+@given(matrices, st.sampled_from(["", ".gz", ".bz2", ".xz"]))
+def test_saved_matrices_load_exactly(tmp_path_factory, pair, suffix):
     X, Y = pair
-    path = tmp_path_factory.mktemp("xc") / "a.txt.gz"
+    path = tmp_path_factory.mktemp("xc") / f"a.txt{suffix}"
     save_xc(path, sp.csr_array(X), Y)
     loaded_X, loaded_Y = load_xc(path)
     np.testing.assert_array_equal(loaded_X.toarray(), X)
@@ -545,3 +559,44 @@ def test_a_failing_disk_is_no_fault_of_the_file():
     with pytest.raises(OSError, match="Input/output error") as error, formats.read_errors("train.txt.gz"):
         raise OSError(5, "Input/output error")
     assert not isinstance(error.value, DatasetError)
+
+
+# Reading on after an error
+
+
+def collected(reader, path, **options):
+    """Read a file to its end; the matrices, and the rows and messages of all errors."""
+    errors = []
+    X, Y = reader(path, on_error=lambda error, row: errors.append((row, str(error))), **options)
+    return X, Y, errors
+
+
+@pytest.mark.parametrize("block_bytes", [1, 30, 1 << 20])
+def test_every_row_at_fault_is_told_and_read_as_an_empty_one(tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr(formats, "BLOCK_BYTES", block_bytes)
+    path = write(tmp_path / "a.txt", "5 3 4\n0 0:1\n9 1:1\n3 2:5\n1 x\n2,2 0:1\n")
+    X, Y, errors = collected(load_xc, path)
+    assert X.toarray().tolist() == [[1, 0, 0], [0] * 3, [0, 0, 5], [0] * 3, [0] * 3]
+    assert Y.toarray().tolist() == [[1, 0, 0, 0], [0] * 4, [0, 0, 0, 1], [0] * 4, [0] * 4]
+    assert [row for row, _ in errors] == [1, 3, 4]
+    for (row, message), said in zip(
+        errors, ("label 9 lies", "'x' is not a", "label 2 is given"), strict=True
+    ):
+        assert message.startswith(f"{path}, line {row + 2}: {said}")
+
+
+@pytest.mark.parametrize("promised", [1, 5])
+def test_rows_are_read_whatever_the_header_promises(tmp_path, promised):
+    path = write(tmp_path / "a.txt", f"{promised} 3 4\n0 0:1\n1 1:1\n1 7:1\n")
+    X, _, errors = collected(load_xc, path)
+    assert X.shape == (3, 3)
+    assert X.nnz == 2
+    assert sorted(row is None for row, _ in errors) == [False, True]
+    assert f"the header promises {promised} rows" in " ".join(message for _, message in errors)
+
+
+def test_rows_at_fault_of_a_file_without_a_header(tmp_path):
+    path = write(tmp_path / "a.svm", "0 1:1\n0 0:1\n1 2:1\n")
+    X, _, errors = collected(load_svmlight_multilabel, path)
+    assert X.toarray().tolist() == [[1, 0], [0, 0], [0, 1]]
+    assert [row for row, _ in errors] == [1]
