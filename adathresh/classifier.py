@@ -1,6 +1,7 @@
 """Adaptive thresholds around any scikit-learn classifier."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,8 +20,9 @@ from adathresh.models.prototypes import LabelPrototypes
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
+from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.label_texts import LabelTextSignals
-from adathresh.posthoc.threshold import AdaptiveThreshold
+from adathresh.posthoc.threshold import AdaptiveThreshold, InSampleScoresWarning
 from adathresh.saving import SaveMixin
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
@@ -45,7 +48,15 @@ from adathresh.utils.texts import (
     word_vectorizer,
 )
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_columns, check_unmasked, like_input, narrow_indices, one_row
+from adathresh.utils.validation import (
+    candidate_pairs,
+    check_columns,
+    check_scores,
+    check_unmasked,
+    like_input,
+    narrow_indices,
+    one_row,
+)
 
 # With fewer texts, the words that label prototypes are made of may be as rare, or as common, as can be.
 _FEW_TEXTS = 100
@@ -79,16 +90,21 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     that column. Any other data frame goes to the base models as it is, so that they may select columns by
     name.
 
+    A model that is trained already is given as ``sklearn.frozen.FrozenEstimator(model)``, a pipeline as a
+    whole. It is not fitted again, and its scores of the rows of ``fit`` are taken as they are, so that these
+    rows must be others than those that it was trained on. Where all models are frozen, nothing is trained and
+    no row is scored by folds: a row's neighbours are all rows but itself and its group.
+
     Parameters
     ----------
     estimator : scikit-learn classifier, or list of such
         Any classifier of label matrices with ``predict_proba`` or ``decision_function`` (or ``top_scores``,
-        which returns sparse scores), or several, whose scores are fused.
+        which returns sparse scores), or several, whose scores are fused; each may be frozen.
     rule : AdaptiveThreshold, optional
         The rule to be fitted, which holds the target; None: one for macro-F1. Its parameters can be set, and
         searched, by names such as ``rule__target``. Another target for a fitted classifier: :meth:`retarget`.
     cv : int, default=3
-        Folds of the out-of-fold scores, at least 2.
+        Folds of the out-of-fold scores, at least 2. What names of labels say is learnt by folds, too.
     n_neighbors : int, default=30
         Number of neighbours of the local signal.
     n_jobs : int, optional
@@ -105,7 +121,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     n_labels_ : int
         Number of labels.
     estimator_ : estimator, or list of such
-        The base model or models, fitted on all rows.
+        The base model or models, fitted on all rows; frozen ones as they were given.
     rule_ : AdaptiveThreshold
         The fusion and the thresholds.
     neighbors_ : NeighborLabels
@@ -133,6 +149,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         without an order, or fewer rows (or groups) than folds. All is checked before a base model is fitted.
     TypeError
         In ``fit``, if estimator is no classifier, or has no scores, or if rule is no AdaptiveThreshold.
+    sklearn.exceptions.NotFittedError
+        In ``fit``, if a frozen model was never fitted.
 
     Examples
     --------
@@ -197,6 +215,13 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         AdaptiveThresholdClassifier
             The fitted classifier.
 
+        Warns
+        -----
+        InSampleScoresWarning
+            If the scores of a frozen model are implausibly good for rows that it was not trained on. This
+            takes 100 rows with labels, or 20 labels with one row each, and shows the worst cases only: that
+            it does not warn proves nothing.
+
         Examples
         --------
         >>> from adathresh.models.prototypes import LabelPrototypes
@@ -217,19 +242,20 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         target = target.ravel() if self.n_labels_ == 1 else target
         rng = check_random_state(self.random_state)
         folds = draw_folds(n_samples, self.cv, groups=groups, random_state=rng.randint(2**31))
+        all_frozen = all(map(_is_frozen, models))
         # Quick things first, so that what is wrong comes out before base models are fitted. Neighbours and
-        # what label texts say come from the rows that the models of the other folds are fitted on.
+        # what label texts say come from the rows that the models of the other folds are fitted on. Where no
+        # model is, neighbours may be all rows, but for the row itself and its group.
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
-        local = self.neighbors_.fit_transform(rows.features, labels, groups=folds)
+        local = self.neighbors_.fit_transform(rows.features, labels, groups=groups if all_frozen else folds)
         affinity = self._fit_affinity(label_features, rows, labels, folds)
-        held_out = [
-            out_of_fold_scores(model, rows.data, target, folds, n_labels=self.n_labels_, verbose=self.verbose)
-            for model in models
-        ]
+        held_out = self._held_out_scores(models, rows, target, labels, folds)
         if rule.random_state is None:
             rule.set_params(random_state=rng.randint(2**31))
-        self.rule_ = rule.fit(held_out, labels, local=local, affinity=affinity, folds=folds)
-        fitted = [clone(model).fit(rows.data, target) for model in models]
+        self.rule_ = rule.fit(
+            held_out, labels, local=local, affinity=affinity, folds=None if all_frozen else folds
+        )
+        fitted = [m if _is_frozen(m) else clone(m).fit(rows.data, target) for m in models]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
 
@@ -436,7 +462,39 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         models = self.estimator if isinstance(self.estimator, list | tuple) else [self.estimator]
         if not models or not all(hasattr(model, "fit") for model in models):
             raise TypeError(f"estimator must be a classifier, or a list of such; got {self.estimator!r}.")
+        for model in filter(_is_frozen, models):
+            check_is_fitted(model.estimator)
         return models
+
+    def _held_out_scores(self, models, rows, target, labels, folds):
+        """Return the scores of the training rows: of frozen models as they are, of others out of fold."""
+        # those of frozen models first, since they may be wrong
+        known = {
+            number: self._frozen_scores(model, number, rows, labels)
+            for number, model in enumerate(models)
+            if _is_frozen(model)
+        }
+        options = {"n_labels": self.n_labels_, "verbose": self.verbose}
+        return [
+            known[number]
+            if number in known
+            else out_of_fold_scores(model, rows.data, target, folds, **options)
+            for number, model in enumerate(models)
+        ]
+
+    def _frozen_scores(self, model, number, rows, labels):
+        """Return the scores of a frozen model, checked."""
+        name = f"scores of base model {number}"
+        scores = check_scores(
+            base_scores(model, rows.data, n_labels=self.n_labels_),
+            name=name,
+            n_samples=labels.shape[0],
+            n_labels=self.n_labels_,
+            probabilities=True,
+        )
+        if number > 0:  # the rule looks at those of the first
+            _warn_if_in_sample(scores, labels, name)
+        return scores
 
     def _unfitted_rule(self):
         """Return a copy of the rule, or the rule for macro-F1, its parameters checked."""
@@ -528,6 +586,26 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         fitted = self.estimator_ if isinstance(self.estimator_, list) else [self.estimator_]
         scores = [base_scores(model, rows.data, n_labels=self.n_labels_) for model in fitted]
         return scores, {"local": self.neighbors_.transform(rows.features), "affinity": self._affinity(rows)}
+
+
+def _is_frozen(model: Any) -> bool:
+    """Say whether a base model is trained already, and is not to be fitted."""
+    return isinstance(model, FrozenEstimator)
+
+
+def _warn_if_in_sample(scores, labels, name):
+    """Warn if the scores of a frozen model know what only training rows can tell."""
+    pairs = candidate_pairs(labels, scores)
+    n_samples, n_labels = scores.shape
+    rows = np.repeat(np.arange(n_samples), np.diff(scores.indptr) if sp.issparse(scores) else n_labels)
+    signs = in_sample_signs(rows, pairs.labels, pairs.scores, pairs.truth, labels)
+    if signs.what is not None:
+        warnings.warn(
+            f"The {name} look like those of rows that it was trained on ({signs.what}). Give fit rows that "
+            "no frozen model was trained on.",
+            InSampleScoresWarning,
+            stacklevel=5,
+        )
 
 
 def _label_names(Y: Any, label_features: Any) -> Sequence[str] | None:

@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,7 +33,7 @@ from adathresh import __version__
 from adathresh.utils.boosted_trees import BoostedTrees
 from adathresh.utils.files import PathLike, whole_file
 
-FORMAT_VERSION = (1, 0)
+FORMAT_VERSION = (1, 1)
 """Major and minor version of what is written. A file of another major version is refused: raise it where an
 attribute of a class below gets another name or meaning. A new class or attribute raises the minor version."""
 
@@ -328,6 +329,8 @@ class _Writer:
             return self._sparse(value, where)
         if _is_ours(type(value)):
             return self._object(value, where)
+        if type(value) is FrozenEstimator:  # of which skops could not write all models of ours
+            return {"is": "frozen", "estimator": self.form(value.estimator, f"{where}.estimator")}
         if isinstance(value, np.random.RandomState):
             return {"is": "random_state", "state": self.form(value.get_state(legacy=False), where)}
         if isinstance(value, partial) and _FUNCTIONS.get(value.func.__name__) == value.func.__module__:
@@ -469,6 +472,9 @@ class _Reader:
         matrix = _SPARSE[form["class"]](parts, shape=tuple(form["shape"]))
         matrix.check_format(full_check=True)  # native code trusts the indices
         return matrix
+
+    def _make_frozen(self, form):
+        return FrozenEstimator(self.value(form["estimator"]))
 
     def _make_random_state(self, form):
         random_state = np.random.RandomState()

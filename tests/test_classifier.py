@@ -13,6 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.multiclass import OneVsRestClassifier
@@ -1014,3 +1015,132 @@ def test_the_order_of_training_rows_changes_nothing_where_rows_have_names_and_th
 def test_what_the_order_of_training_rows_changes_is_small(fusion):
     (labels, _), (others, _) = in_another_order(0, fusion=fusion, groups=False)
     assert 0 < (labels != others).sum() < 0.2 * labels.sum()
+
+
+# Models that are trained already
+
+
+class TrainedOnce(ClassifierMixin, BaseEstimator):
+    """A trained model, dense or sparse, that must not be fitted again."""
+
+    def __init__(self, model=None, sparse=False):
+        self.model, self.sparse = model, sparse
+        self.classes_ = getattr(model, "classes_", None)
+
+    def fit(self, X, Y):
+        raise AssertionError("a frozen model was fitted")
+
+    def predict_proba(self, X):
+        scores = self.model.predict_proba(X)
+        return sp.csr_array(np.where(scores > 0.1, scores, 0)) if self.sparse else scores
+
+
+TRAINED = clone(ONE_VS_REST).fit(*make_data(seed=5))
+
+
+def frozen(model=TRAINED, **options):
+    return FrozenEstimator(TrainedOnce(model, **options))
+
+
+def same_rule(one, other):
+    """Compare two rules with the linear fusion."""
+    assert one.fusion_.coef_ == other.fusion_.coef_
+    np.testing.assert_array_equal(one.label_thresholds_, other.label_thresholds_)
+    np.testing.assert_array_equal(one.impossible_, other.impossible_)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("groups", [None, np.arange(150) % 30])
+def test_a_frozen_model_is_the_rule_on_its_scores(sparse, groups):
+    X, Y = make_data()
+    Y[:, 3] = 0  # the model may have seen rows with this label
+    clf = make_classifier(frozen(sparse=sparse), rule=LINEAR).fit(X, Y, groups=groups)
+    scores, knn = clf.estimator.predict_proba(X), NeighborLabels(10)
+    rule = clone(LINEAR).fit(scores, Y, local=knn.fit_transform(X, Y, groups=groups))
+    same_rule(clf.rule_, rule)
+    assert clf.rule_.impossible_.size == 0
+    assert clf.estimator_ is clf.estimator
+    new, _ = make_data(seed=1)
+    expected = rule.decide(clf.estimator.predict_proba(new), local=knn.transform(new))
+    np.testing.assert_array_equal(clf.predict(new), to_dense(expected.label_sets))
+    thresholds = classifier._filled(expected.thresholds, np.inf)
+    np.testing.assert_array_equal(clf.decide(new).thresholds, thresholds)
+    same_rule(clf.retarget("cost", 2).rule_, rule.retarget("cost", 2))
+    assert clf.explain(new[0], 0).margin == pytest.approx(clf.decision_function(new[:1])[0, 0])
+
+
+def test_frozen_models_beside_others(log):
+    X, Y = make_data()
+    clf = make_classifier([Recorder(), frozen()], rule=LINEAR).fit(X, Y)
+    assert len(log) == 3
+    folds = draw_folds(150, 3, random_state=np.random.RandomState(0).randint(2**31))
+    scores = [out_of_fold_scores(ONE_VS_REST, X, Y, folds, n_labels=4), TRAINED.predict_proba(X)]
+    local = NeighborLabels(10).fit_transform(X, Y, groups=folds)
+    same_rule(clf.rule_, clone(LINEAR).fit(scores, Y, local=local, folds=folds))
+    assert clf.estimator_[1] is clf.estimator[1]
+    assert clf.estimator_[0].rows_.size == 150
+    assert clf.predict(X).shape == (150, 4)
+
+
+def test_a_frozen_pipeline_of_texts_is_asked_for_its_top_scores():
+    texts, Y = make_texts()
+    new, _ = make_texts(seed=1)
+    model = make_pipeline(TfidfVectorizer(), NeighborShares(20)).fit(*make_texts(seed=5))
+    clf = make_classifier(FrozenEstimator(model), rule=LINEAR).fit(texts, Y, label_features=ANIMALS)
+    scores = base_scores(model, np.array(texts, dtype=object), n_labels=5)
+    assert sp.issparse(scores)
+    np.testing.assert_array_equal(
+        base_scores(FrozenEstimator(model), texts, n_labels=5).toarray(), scores.toarray()
+    )
+    rows = np.array(texts, dtype=object)
+    folds = draw_folds(150, 3, random_state=np.random.RandomState(0).randint(2**31))
+    local = NeighborLabels(10).fit_transform(clf.vectorizer_.transform(texts), Y)
+    said = classifier.LabelTextSignals(LabelKnowledge(ANIMALS), LabelPrototypes(LabelKnowledge(ANIMALS)))
+    affinity = said.fit_transform(rows, sp.csr_array(Y), folds=folds)
+    same_rule(clf.rule_, clone(LINEAR).fit(scores, Y, local=local, affinity=affinity))
+    assert clf.predict(new).shape == (150, 5)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_scores_of_rows_that_a_frozen_model_was_trained_on_are_noticed(number):
+    X, Y = make_data()
+    Y[:, 0] = 1 - Y[:, 1:].max(axis=1)
+    forest = RandomForestClassifier(10, bootstrap=False, random_state=0).fit(X, Y)
+    models = [frozen(), frozen()]
+    models[number] = FrozenEstimator(forest)
+    with pytest.warns(
+        classifier.InSampleScoresWarning, match=r"highest score is true in 100\.0% .*Give"
+    ) as found:
+        make_classifier(models, rule=LINEAR).fit(X, Y)
+    assert len(found) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_classifier(models, rule=LINEAR).fit(*make_data(seed=1))
+
+
+def test_a_frozen_model_is_checked_before_others_are_fitted():
+    X, Y = make_data()
+    for model, error, message in (
+        (
+            FrozenEstimator(clone(ONE_VS_REST)),
+            NotFittedError,
+            "This OneVsRestClassifier instance is not fitted",
+        ),
+        (
+            frozen(clone(ONE_VS_REST).fit(X, Y[:, :3])),
+            ValueError,
+            "scores of base model 1 has 3 labels but 4",
+        ),
+    ):
+        with pytest.raises(error, match=message):
+            make_classifier([NeverFitted(), model]).fit(X, Y)
+
+
+def test_a_frozen_model_of_a_binary_target():
+    X, Y = make_data()
+    train, other = make_data(seed=5)
+    model = LogisticRegression().fit(train, np.where(other[:, 0], "yes", "no"))
+    clf = make_classifier(FrozenEstimator(model), rule=LINEAR).fit(X, np.where(Y[:, 0], "yes", "no"))
+    scores, local = model.predict_proba(X)[:, 1:], NeighborLabels(10).fit_transform(X, Y[:, :1])
+    same_rule(clf.rule_, clone(LINEAR).fit(scores, Y[:, :1], local=local))
+    assert set(clf.predict(X)) == {"yes", "no"}

@@ -26,6 +26,7 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
@@ -387,6 +388,26 @@ def test_a_classifier_of_texts_with_knowledge_of_labels(tmp_path):
         lambda classifier: classifier.decide(NEW_TEXTS).margins,
     )
     assert loaded.affinity_ is loaded.label_texts_.affinity_
+
+
+def test_a_classifier_around_frozen_models(tmp_path):
+    models = [
+        BagOfWords(LinearOneVsRest("log", random_state=0), min_df=1),
+        LabelPrototypes(KNOWLEDGE, min_df=1),
+    ]
+    models = [FrozenEstimator(model.fit(TEXTS, OF_TEXTS)) for model in models]
+    classifier = AdaptiveThresholdClassifier(models, n_neighbors=3, random_state=0).fit(
+        TEXTS[::-1], OF_TEXTS[::-1]
+    )
+    loaded = check(
+        classifier,
+        tmp_path,
+        lambda classifier: classifier.predict_proba(NEW_TEXTS),
+        lambda classifier: classifier.thresholds(NEW_TEXTS),
+        lambda classifier: classifier.retarget("budget", 1).predict(NEW_TEXTS),
+    )
+    assert [type(model) for model in loaded.estimator_] == [FrozenEstimator] * 2
+    assert loaded.estimator_[0] is loaded.estimator[0]
 
 
 @pytest.mark.parametrize("classes", [[0, 1], ["no", "yes"], [True, False]])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, gen_batches
@@ -142,7 +143,7 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     Parameters
     ----------
     estimator : scikit-learn classifier
-        Fitted on a label matrix.
+        Fitted on a label matrix; it may be frozen.
     X : array, sparse matrix or data frame of shape (n_samples, n_features), or texts
         Rows, as the estimator takes them.
     n_labels : int
@@ -168,6 +169,8 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     >>> base_scores(model, np.zeros((1, 1)), n_labels=2)
     array([[1. , 0.5]])
     """
+    if isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
     if isinstance(estimator, Pipeline) and hasattr(estimator[-1], "top_scores"):
         # which a pipeline does not pass on
         steps = estimator[:-1]
