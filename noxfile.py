@@ -62,6 +62,6 @@ def docs(session):
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session):
     """Run the quick tests on the oldest releases that pyproject.toml allows."""
-    session.install("--resolution", "lowest-direct", "-e", ".[notebooks,test,trees,xcolumns]")
+    session.install("--resolution", "lowest-direct", "-e", ".[notebooks,test]")
     # tests/test_project.py asks for the pinned releases.
     session.run("python", "-m", "pytest", *QUICK, "tests", "adathresh", "--ignore", "tests/test_project.py")

@@ -1,6 +1,7 @@
 """The command line: ``adathresh reproduce``, ``adathresh verify`` and ``adathresh data``."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -113,12 +114,8 @@ def _reproduce(args):
         dataset=args.dataset, data_dir=args.data_dir, profile=args.profile, seeds=args.seeds, out=args.out
     )
     only = None if args.only is None else [name.strip() for name in args.only.split(",")]
-    try:
+    with _naming_the_extra():
         from adathresh.experiments.reproduce import reproduce
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{error.name} is needed to run notebooks: pip install 'adathresh[notebooks]'"
-        ) from error
     from adathresh.datasets.registry import locate
 
     # Before the first notebook: a wrong name ends here, and building or fetching shows its progress.
@@ -128,9 +125,21 @@ def _reproduce(args):
 
 def _verify(args):
     """Hand over to the check of the published results."""
-    from adathresh.experiments.verify import verify
+    with _naming_the_extra():
+        from adathresh.experiments.verify import verify
 
-    return verify(None if args.results is None else Path(args.results))
+        return verify(None if args.results is None else Path(args.results))
+
+
+@contextlib.contextmanager
+def _naming_the_extra():
+    """Say how to install what the notebooks and their results need, where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{error.name} is needed for the notebooks and their results: pip install 'adathresh[notebooks]'"
+        ) from error
 
 
 if __name__ == "__main__":

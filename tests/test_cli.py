@@ -135,6 +135,14 @@ def test_missing_extra_names_the_installation(monkeypatch, capsys):
     assert "pip install 'adathresh[notebooks]'" in capsys.readouterr().err
 
 
+def test_missing_extra_of_verify_names_the_installation(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "adathresh.experiments.verify")
+    monkeypatch.delattr("adathresh.experiments.verify")
+    monkeypatch.setitem(sys.modules, "adathresh.experiments.core.results", None)
+    assert cli.main(["verify"]) == 2
+    assert "pip install 'adathresh[notebooks]'" in capsys.readouterr().err
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["--version"])

@@ -1,15 +1,21 @@
 """What imports what: no torch and no matplotlib behind the method, and arrows that point downwards only."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import adathresh
 
 PACKAGE = Path(adathresh.__file__).parent
+PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 FLOORS = [
     {"__main__"},
@@ -78,16 +84,108 @@ def module_names(room):
     return sorted(".".join(part for part in names if part != "__init__") for names in parts)
 
 
-# Without torch and matplotlib
+# What an installation without extras has
+
+# What the library imports beyond its dependencies, and the extra that brings it.
+OPTIONAL = {
+    "huggingface_hub": "transformers",  # sentence-transformers needs it, and the next one
+    "transformers": "transformers",
+    "omikuji": "trees",
+    "rdflib": "skos",
+    "sentence_transformers": "transformers",
+    "torch": "paper",
+    "xcolumns": "xcolumns",
+}
+
+
+def distributions(requirements):
+    """Name the distributions that requirements ask for."""
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+CORE = distributions(PROJECT["dependencies"])
+
+
+def top_levels(names):
+    """Return the modules that distributions bring."""
+    return {
+        module
+        for module, owners in packages_distributions().items()
+        if any(canonicalize_name(owner) in names for owner in owners)
+    }
+
+
+def with_what_they_need(names):
+    """Add all that distributions need without extras, and what that needs in turn."""
+    found, waiting = set(), set(names)
+    while waiting:
+        found.add(name := waiting.pop())
+        needed = map(Requirement, requires(name) or [])
+        here = {need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})}
+        waiting |= {canonicalize_name(name) for name in here} - found
+    return found
+
+
+def imported_by_the_library():
+    """Return the modules of other distributions that are imported anywhere outside the experiments."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        if "experiments" in path.relative_to(PACKAGE).parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"adathresh"}
+
+
+def test_the_dependencies_are_what_the_library_imports():
+    imported = imported_by_the_library()
+    assert imported - top_levels(CORE) == set(OPTIONAL)
+    assert [name for name in sorted(CORE) if not top_levels({name}) & imported] == []
+
+
+def test_every_extra_is_there_under_the_name_that_errors_say():
+    assert set(OPTIONAL.values()) | {"notebooks"} <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.slow
-def test_the_method_needs_neither_torch_nor_matplotlib():
+def test_the_library_and_the_readme_need_no_extra(tmp_path):
+    core = top_levels(with_what_they_need(CORE))
+    others = set(packages_distributions()) - core - {"adathresh"}
+    assert {"torch", "matplotlib", "pandas", "IPython", "papermill"} <= others
     names = [name for room in WITHOUT_TORCH for name in module_names(room) if name not in NEED_TORCH]
     assert len(names) > 50
     imports = "\n".join(f"import {name}" for name in names)
-    done = fresh(imports + TOY, blocked=("torch", "matplotlib"))
+    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"^```python\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)[1]
+    command = f"""
+from adathresh.__main__ import main
+assert main(["data", "list", "--data-dir", {str(tmp_path)!r}]) == 0
+"""
+    done = fresh(imports + TOY + example + command, blocked=others)
     assert done.returncode == 0, done.stderr
+    said = re.findall(r"^# (.*)$", example, flags=re.MULTILINE)
+    assert done.stdout.splitlines()[: len(said)] == said
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from adathresh import AdaptiveThresholdNetwork",
+        "from adathresh import AdaptiveThresholdLoss",
+        "from adathresh import ThresholdFusion",
+        "import adathresh.paper.network",
+        "from adathresh.models import LogisticHead",
+        "from adathresh.models import FrozenTransformer",
+    ],
+)
+def test_what_needs_torch_says_how_to_install_it(code):
+    done = fresh(code, blocked=("torch",))
+    assert re.fullmatch(
+        r'ImportError: .* needs torch: pip install "adathresh\[paper\]"', done.stderr.splitlines()[-1]
+    )
 
 
 @pytest.mark.parametrize("module", ["adathresh.paper.network", *sorted(NEED_TORCH)])

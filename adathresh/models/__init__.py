@@ -20,7 +20,8 @@ Class                      Main strength   What it is
 
 The main strength is the parameter to choose on validation rows; that of ``ExtraTrees`` is
 ``min_samples_leaf``. ``SentenceEmbedder`` gives the vectors alone. Each class is imported on first use:
-torch only with ``LogisticHead`` and the transformers.
+torch (``pip install "adathresh[paper]"``) only with ``LogisticHead`` and the transformers, which also need
+``pip install "adathresh[transformers]"``.
 """
 
 from adathresh.utils.lazy import lazy_names
@@ -41,4 +42,14 @@ MODULES = {
 
 __all__ = sorted(MODULES)
 
-__getattr__, __dir__ = lazy_names(__name__, MODULES)
+_find, __dir__ = lazy_names(__name__, MODULES)
+
+
+def __getattr__(name):
+    """Import a class on first use, or say how to install what it needs."""
+    try:
+        return _find(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(f'{name} needs torch: pip install "adathresh[paper]"') from error

@@ -8,3 +8,8 @@
 - ``training``: epochs, early stopping on validation rows, checkpoints;
 - ``as_released``: for the audit only, the published protocol, which reads the labels that it predicts.
 """
+
+try:
+    import torch as _torch  # noqa: F401 (every module of this room needs it)
+except ModuleNotFoundError as error:
+    raise ImportError('The method of the paper needs torch: pip install "adathresh[paper]"') from error

@@ -46,7 +46,7 @@ import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("torch", "matplotlib"):
-            raise ImportError(name)
+            raise ModuleNotFoundError(name=name.split(".")[0])
 
 sys.meta_path.insert(0, Missing())
 from adathresh import models
@@ -57,7 +57,10 @@ for name in models.__all__:
         print(name, error)
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines() == [f"{name} torch" for name in sorted(WITH_TORCH)]
+    install = 'pip install "adathresh[paper]"'
+    assert found.stdout.splitlines() == [
+        f"{name} {name} needs torch: {install}" for name in sorted(WITH_TORCH)
+    ]
 
 
 def test_the_old_name_still_works():
