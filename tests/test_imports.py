@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 import adathresh
 
 PACKAGE = Path(adathresh.__file__).parent
-PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 FLOORS = [
     {"__main__"},
@@ -158,7 +159,7 @@ def test_the_library_and_the_readme_need_no_extra(tmp_path):
     names = [name for room in WITHOUT_TORCH for name in module_names(room) if name not in NEED_TORCH]
     assert len(names) > 50
     imports = "\n".join(f"import {name}" for name in names)
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     example = re.search(r"^```python\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)[1]
     command = f"""
 from adathresh.__main__ import main
