@@ -4,10 +4,11 @@ import argparse
 import functools
 import sys
 
+from adathresh.datasets.checking import check
 from adathresh.datasets.downloads import SOURCES, description_of, fetch
 from adathresh.datasets.folders import available
 from adathresh.datasets.pyapi import CORPORA
-from adathresh.datasets.registry import check, known_names, load_dataset
+from adathresh.datasets.registry import known_names, load_dataset
 from adathresh.datasets.summary import statistics, text_statistics
 from adathresh.utils.files import data_folder
 
@@ -34,10 +35,12 @@ def add_data_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
         ("list", _list, "list the data sets that are there and those that can be fetched"),
         ("info", _info, "describe a data set as it is loaded, with its fingerprint"),
         ("fetch", _fetch, "download a data set into the data folder"),
-        ("check", _check, "read a data set as it lies on the disk and report its statistics"),
+        ("check", _check, "read a file or folder and report all that is wrong, or its statistics"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        if name != "list":
+        if name == "check":
+            command.add_argument("name", metavar="PATH", help="a file or folder, or the name of a data set")
+        elif name != "list":
             command.add_argument("name", metavar="NAME", help="name of the data set")
         command.add_argument(
             "--data-dir",
@@ -50,11 +53,10 @@ def add_data_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
 def _guarded(run, args):
     """Run a sub-command; bad data or a bad place ends in one line and exit code 2."""
     try:
-        run(args)
+        return run(args) or 0
     except (ValueError, OSError) as error:
         print(f"adathresh data: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _list(args):
@@ -89,9 +91,14 @@ def _fetch(args):
 
 
 def _check(args):
-    """Print the statistics of a data set as it lies on the disk."""
-    _print_table(check(args.name, args.data_dir))
-    print(f"{args.name}: no errors")
+    """Print what is wrong with data on the disk, and what was read; exit code 1 where anything is wrong."""
+    report = check(args.name, args.data_dir)
+    for problem in report.problems:
+        print(problem)
+    _print_table(report.facts)
+    count = report.problems.count
+    print(f"{report.name}: {f'{count:,}' if count else 'no'} error{'' if count == 1 else 's'}")
+    return 1 if count else 0
 
 
 def _print_table(facts):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +11,37 @@ import scipy.sparse as sp
 from adathresh.signals.label_knowledge import LabelKnowledge
 
 SPLITS = ("train", "dev", "test")  # as files and tables call them
+
+
+class LabelledRows(NamedTuple):
+    """The rows of one file or table, with the names that it gives their columns.
+
+    Attributes
+    ----------
+    X : scipy.sparse.csr_array of shape (n_samples, n_features) or None
+        Features, float32; None where the rows are texts only.
+    Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Labels, stored ones in float32.
+    texts, titles : list of str or None
+        The rows as text, and the title with which each begins.
+    label_names, feature_names : list of str or None
+        Names of the columns of Y and X; None where they only have numbers.
+    parents : list of tuple of int, or None
+        The broader labels of each label, where the file tells.
+
+    Examples
+    --------
+    >>> LabelledRows(None, sp.csr_array([[0.0, 1.0]]), texts=["one row"]).Y.nnz
+    1
+    """
+
+    X: sp.csr_array | None
+    Y: sp.csr_array
+    texts: list[str] | None = None
+    titles: list[str] | None = None
+    label_names: list[str] | None = None
+    feature_names: list[str] | None = None
+    parents: list[tuple[int, ...]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,8 +15,8 @@ except ImportError:  # Windows, where a file that another process writes cannot 
 import numpy as np
 import pooch
 
-from adathresh.datasets.folders import find_file, iter_lines
-from adathresh.datasets.formats import DatasetError, load_svmlight_multilabel, save_xc
+from adathresh.datasets.folders import find_file
+from adathresh.datasets.formats import DatasetError, iter_lines, load_svmlight_multilabel, save_xc
 from adathresh.datasets.splits import group_split
 from adathresh.datasets.texts import TextRow, write_text_folder
 from adathresh.utils.files import DISK_ERRORS, PathLike, data_folder, remove_temporaries, whole_file

@@ -1,23 +1,78 @@
 """Data sets on the disk: a folder of split files, read as it is."""
 
 import contextlib
-import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from adathresh.datasets import formats
-from adathresh.datasets.dataset import SPLITS, Split
-from adathresh.datasets.formats import FREE_WIDTH, DatasetError, decompressed, load_xc, read_errors
+from adathresh.datasets.dataset import SPLITS, LabelledRows, Split
+from adathresh.datasets.formats import (
+    FREE_WIDTH,
+    DatasetError,
+    OnError,
+    load_svmlight_multilabel,
+    load_xc,
+    stop,
+)
+from adathresh.datasets.text_files import iter_objects, load_jsonl, load_text_lines, read_lines
+from adathresh.datasets.texts import word_features
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.files import PathLike, data_folder
+from adathresh.utils.suggest import did_you_mean
 
 SUFFIXES = (*formats.COMPRESSED, "")
 MOST_INVENTED = FREE_WIDTH
 """So many columns at most get invented names, which take about 70 bytes each, whatever a header says."""
-NOT_TEXT = {"uid", "type", "labels"}  # what else a row of a file of whole texts may hold
+
+
+def _read_xc(path, progress, on_error):
+    """Read a file of the Extreme Classification format."""
+    return LabelledRows(*load_xc(path, progress=progress, on_error=on_error))
+
+
+def _read_svm(path, progress, on_error):
+    """Read a file of LIBSVM lines."""
+    return LabelledRows(*load_svmlight_multilabel(path, progress=progress, on_error=on_error))
+
+
+def _read_jsonl(path, progress, on_error):
+    """Read texts with labels."""
+    return load_jsonl(path, on_error=on_error)
+
+
+def _read_whole_jsonl(path, progress, on_error):
+    """Read whole texts with labels."""
+    return load_jsonl(path, whole=True, on_error=on_error)
+
+
+def _read_text_lines(path, progress, on_error):
+    """Read a file of texts and the file of labels beside it."""
+    split = path.name.partition(".")[0]
+    labels = find_file(path.parent, f"{split}.labels.txt")
+    if labels is None:
+        raise DatasetError(
+            f"{path.parent / split}.labels.txt: the labels of {path.name} are missing; write them there, "
+            "those of a row on a line."
+        )
+    return load_text_lines(path, labels, on_error=on_error)
+
+
+Reader = Callable[[Path, bool, OnError], LabelledRows]
+
+MATRICES: dict[str, Reader] = {"txt": _read_xc, "svm": _read_svm}
+"""Readers of features with labels, by the ending of a file's name. A folder has files of one ending."""
+TEXTS: dict[str, Reader] = {
+    "full.jsonl": _read_whole_jsonl,
+    "jsonl": _read_jsonl,
+    "texts.txt": _read_text_lines,
+}
+"""Readers of texts with labels, for folders without features. The first of these endings counts."""
+OF_ANY_WIDTH = {"svm", *TEXTS}
+"""Formats that tell no number of columns: all splits are given as many as the widest has."""
 
 
 class Folder(NamedTuple):
@@ -31,10 +86,12 @@ class Folder(NamedTuple):
         Names of the columns of Y and X.
     label_knowledge : LabelKnowledge or None
         What is known about the labels.
+    faulty : dict of str to int
+        Rows of each split that are at fault; they were read as rows without labels and features.
 
     Examples
     --------
-    >>> Folder({}, ["a"], ["x"], LabelKnowledge(["a"])).label_knowledge
+    >>> Folder({}, ["a"], ["x"], LabelKnowledge(["a"]), {}).label_knowledge
     LabelKnowledge(1 label, 0 synonyms, 0 parents)
     """
 
@@ -42,9 +99,10 @@ class Folder(NamedTuple):
     label_names: list[str]
     feature_names: list[str]
     label_knowledge: LabelKnowledge | None
+    faulty: dict[str, int]
 
 
-def read_folder(folder: Path, *, progress: bool = True) -> Folder:
+def read_folder(folder: Path, *, progress: bool = True, on_error: OnError = stop) -> Folder:
     r"""Read the files of a data set as they are, without drawing a validation split.
 
     Parameters
@@ -53,6 +111,9 @@ def read_folder(folder: Path, *, progress: bool = True) -> Folder:
         The folder.
     progress : bool, default=True
         Whether to show progress.
+    on_error : callable, optional
+        Called with each error, and the number of the row at fault or None, in place of raising it; what can
+        be read is then returned.
 
     Returns
     -------
@@ -75,41 +136,81 @@ def read_folder(folder: Path, *, progress: bool = True) -> Folder:
     >>> list(found.splits), found.label_names
     (['train', 'test'], ['label_0', 'label_1', 'label_2'])
     """
-    paths = {split: find_file(folder, f"{split}.txt") for split in SPLITS}
-    for split in ("train", "test"):
-        if paths[split] is None:
-            raise DatasetError(
-                f"{folder / split}.txt.gz: the {split} split is missing; put it there "
-                "(`adathresh data list` shows what can be fetched instead)."
-            )
-    whole = {split: find_file(folder, f"{split}.full.jsonl") for split, path in paths.items() if path}
-    if any(whole.values()) and not all(whole.values()):
-        there = next(path for path in whole.values() if path)
-        missing = next(split for split, path in whole.items() if not path)
-        raise DatasetError(
-            f"{folder}: {there.name} is there, but {missing}.full.jsonl.gz is not, so that some texts would "
-            "be whole and others not; add it, or remove the other."
-        )
-    splits = {split: _read_split(folder, split, path, progress) for split, path in paths.items() if path}
-    n_features, n_labels = splits["train"].X.shape[1], splits["train"].Y.shape[1]
-    for split, rows in splits.items():
-        if (rows.X.shape[1], rows.Y.shape[1]) != (n_features, n_labels):
-            raise DatasetError(
-                f"{paths[split]} has {rows.X.shape[1]} features and {rows.Y.shape[1]} labels, "
-                f"but {paths['train']} has {n_features} and {n_labels}."
-            )
-        if not rows.X.shape[0]:
-            raise DatasetError(f"{paths[split]}: the split has no rows.")
-    feature_names = _read_names(folder / "features.txt", n_features, "feature")
-    path, named = find_file(folder, "labels.jsonl"), (folder / "labels.txt").exists()
-    knowledge = _read_knowledge(path, n_labels) if path else None
-    if knowledge is not None and not named:
-        label_names = [name if name.strip() else f"label_{i}" for i, name in enumerate(knowledge.names)]
+    attempt = _Attempts(on_error)
+    ending = attempt(find_format, folder) or "txt"
+    paths = _find_splits(folder, ending, on_error)
+    rows, groups, faulty = {}, {}, {}
+    for split, path in paths.items():
+        counted = _CountedErrors(on_error)
+        found = _Attempts(counted)(_read_split, folder, split, path, ending, progress, counted)
+        faulty[split] = counted.rows
+        if found is not None:
+            rows[split], groups[split] = found
+            if not rows[split].Y.shape[0]:
+                on_error(DatasetError(f"{path}: the split has no rows."), None)
+    names_path, knowledge_path = folder / "labels.txt", attempt(find_file, folder, "labels.jsonl")
+    names = read_lines(names_path, on_error=on_error) if names_path.exists() else None
+    knowledge = attempt(read_knowledge, knowledge_path) if knowledge_path else None
+    if not rows:
+        return Folder({}, [], [], None, faulty)
+    declared = (names_path, names) if names is not None else (knowledge_path, knowledge and knowledge.names)
+    label_names = attempt(_fit_labels, rows, paths, ending, declared, on_error)
+    feature_names = attempt(_fit_features, rows, paths, ending, folder)
+    n_labels, n_features = next(iter(rows.values())).Y.shape[1], _width(next(iter(rows.values())))
+    if knowledge is not None and knowledge.n_labels != n_labels:
+        mend = f"{knowledge_path} describes {knowledge.n_labels} labels, but the matrices have {n_labels}."
+        on_error(DatasetError(mend), None)
+        knowledge = None
+    texts = next(iter(rows.values())).texts is not None
+    named = names is not None or label_names is not None
+    if names is not None or knowledge is None:
+        label_names = attempt(_names, names_path, names or label_names, n_labels, "label") or []
     else:
-        label_names = _read_names(folder / "labels.txt", n_labels, "label")
-    if knowledge is None and named and splits["train"].texts is not None:
+        label_names = [name if name.strip() else f"label_{i}" for i, name in enumerate(knowledge.names)]
+    if knowledge is None and named and texts:
         knowledge = _knowledge_of_names(label_names)
-    return Folder(splits, label_names, feature_names, knowledge)
+    feature_names = attempt(_feature_names, folder / "features.txt", feature_names, n_features, on_error)
+    splits = {split: _split(part, groups[split]) for split, part in rows.items()}
+    return Folder(splits, label_names, feature_names or [], knowledge, faulty)
+
+
+def find_format(folder: Path) -> str | None:
+    """Find the format of a folder's splits.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    str or None
+        What follows the name of a split and a point in the names of its files, such as "txt", without the
+        ending of a compressed file; None where there are no such files.
+
+    Raises
+    ------
+    DatasetError
+        If the splits are there in several formats.
+
+    Examples
+    --------
+    >>> find_format(Path("no/such/folder")) is None
+    True
+    """
+    there = {
+        ending: path
+        for ending in (*MATRICES, *TEXTS)
+        for split in reversed(SPLITS)
+        for suffix in SUFFIXES
+        if (path := folder / f"{split}.{ending}{suffix}").is_file()
+    }
+    matrices = [there[ending].name for ending in MATRICES if ending in there]
+    if len(matrices) > 1:
+        raise DatasetError(
+            f"{folder}: both {matrices[0]} and {matrices[1]} exist, in different formats; remove one of them."
+        )
+    return next(iter(there), None)
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -120,7 +221,7 @@ def find_file(folder: Path, name: str) -> Path | None:
     folder : pathlib.Path
         Where it lies.
     name : str
-        Its name without ``.gz`` or ``.bz2``.
+        Its name without ``.gz``, ``.bz2`` or ``.xz``.
 
     Returns
     -------
@@ -143,42 +244,51 @@ def find_file(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def iter_lines(path: Path) -> Iterator[bytes]:
-    r"""Yield the lines of a file, compressed or not.
+def read_knowledge(path: Path) -> LabelKnowledge:
+    """Read what a JSON-lines file says about labels, one object a label.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
 
-    Yields
-    ------
-    bytes
-        A line with its end.
+    Returns
+    -------
+    LabelKnowledge
+        Names, synonyms and parents.
 
     Raises
     ------
     DatasetError
-        If the file is truncated or damaged, or a line is longer than ``formats.LINE_BYTES``.
+        If a line is no JSON object with a name, or the knowledge contradicts itself.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     _ = Path(f"{folder}/a.txt").write_text("one\ntwo\n")
-    ...     print(list(iter_lines(Path(f"{folder}/a.txt"))))
-    [b'one\n', b'two\n']
+    ...     _ = Path(f"{folder}/labels.jsonl").write_text('{"name": "aid", "alt_names": ["help"]}')
+    ...     read_knowledge(Path(f"{folder}/labels.jsonl"))
+    LabelKnowledge(1 label, 1 synonym, 0 parents)
     """
-    with open(path, "rb") as raw, read_errors(path), decompressed(path, raw) as stream:
-        longest, number = formats.LINE_BYTES, 1
-        while line := stream.readline(longest + 1):
-            if len(line) > longest:
-                raise DatasetError(
-                    f"{path}, line {number}: the line is longer than {longest:,} bytes; write each entry on "
-                    "a line of its own, or raise adathresh.datasets.formats.LINE_BYTES."
-                )
-            yield line
-            number += 1
+    names: list[str] = []
+    synonyms: list[list[str]] = []
+    parents: list[list[int | str]] = []
+
+    def _parse(label):
+        if label.get("label", len(names)) != len(names):
+            raise DatasetError(f"says label {label['label']!r}, but labels are numbered from 0 in order.")
+        if not isinstance(label.get("name"), str):
+            raise DatasetError("not a JSON object with the text 'name'.")
+        names.append(label["name"])
+        synonyms.append(label.get("alt_names", []))
+        parents.append(label["parent_labels"] if "parent_labels" in label else label.get("parents", []))
+
+    for _ in iter_objects(path, _parse):
+        pass
+    try:
+        return LabelKnowledge(names, synonyms=synonyms, parents=parents, allow_repeated_names=True)
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from error
 
 
 def available(data_dir: PathLike | None = None) -> list[str]:
@@ -202,105 +312,190 @@ def available(data_dir: PathLike | None = None) -> list[str]:
     found = []
     with contextlib.suppress(FileNotFoundError):
         for folder in sorted(data_folder(data_dir).iterdir()):
-            files = ([folder / f"{split}.txt{suffix}" for suffix in SUFFIXES] for split in ("train", "test"))
             embedded = (folder / "corpus.json").is_file()  # cached there, but reached by its own name
-            if not embedded and all(any(path.is_file() for path in paths) for paths in files):
+            if not embedded and any(_has_splits(folder, ending) for ending in (*MATRICES, *TEXTS)):
                 found.append(folder.name)
     return found
 
 
-def _read_split(folder, split, path, progress):
-    """Read the matrices, texts and groups of one split."""
-    X, Y = load_xc(path, progress=progress)
+def _has_splits(folder, ending):
+    """Tell whether a folder has a train and a test split in a format."""
+    files = ([folder / f"{split}.{ending}{suffix}" for suffix in SUFFIXES] for split in ("train", "test"))
+    return all(any(path.is_file() for path in paths) for paths in files)
+
+
+class _Attempts:
+    """Calls functions and hands their errors on; the result is None where there was one."""
+
+    def __init__(self, on_error):
+        self._on_error = on_error
+
+    def __call__(self, function, *args):
+        try:
+            return function(*args)
+        except DatasetError as error:
+            self._on_error(error, None)
+
+
+class _CountedErrors:
+    """Hands errors on and counts those of rows."""
+
+    def __init__(self, on_error):
+        self._on_error, self.rows = on_error, 0
+
+    def __call__(self, error, row):
+        self.rows += row is not None
+        self._on_error(error, row)
+
+
+def _find_splits(folder, ending, on_error):
+    """Return the files of the splits; train and test must be there."""
+    paths = {}
+    for split in SPLITS:
+        try:
+            path = find_file(folder, f"{split}.{ending}")
+            if path is None and split != "dev":
+                raise DatasetError(
+                    f"{folder / split}.{ending}{'.gz' if ending == 'txt' else ''}: the {split} split is "
+                    "missing; put it there (`adathresh data list` shows what can be fetched instead)."
+                )
+        except DatasetError as error:
+            on_error(error, None)
+        else:
+            if path:
+                paths[split] = path
+    whole = {split: find_file(folder, f"{split}.full.jsonl") for split in paths}
+    if any(whole.values()) and not all(whole.values()):
+        there = next(path for path in whole.values() if path)
+        missing = next(split for split, path in whole.items() if not path)
+        error = DatasetError(
+            f"{folder}: {there.name} is there, but {missing}.full.jsonl.gz is not, so that some texts would "
+            "be whole and others not; add it, or remove the other."
+        )
+        on_error(error, None)
+    return paths
+
+
+def _read_split(folder, split, path, ending, progress, on_error):
+    """Read the rows of one split, with their texts and groups."""
+    rows = (MATRICES | TEXTS)[ending](path, progress, on_error)
     whole, cut = find_file(folder, f"{split}.full.jsonl"), find_file(folder, f"{split}.jsonl")
-    texts = titles = None
-    if whole or cut:
-        texts, titles = _read_texts(whole or cut, _whole_text if whole else _text)
+    extra = whole or cut or find_file(folder, f"{split}.texts.txt")
+    if ending in MATRICES and extra:
+        if whole or cut:
+            found = load_jsonl(extra, whole=bool(whole), labelled=False, on_error=_of_no_row(on_error))
+            texts, titles = found.texts, found.titles
+        else:
+            texts, titles = read_lines(extra, on_error=_of_no_row(on_error)), None
+        if _as_long(extra, texts, path, rows, on_error):
+            rows = rows._replace(texts=texts, titles=titles)
     groups = find_file(folder, f"{split}.groups.txt")
-    names = groups and _read_lines(groups)
-    for extra, content in ((whole or cut, texts), (groups, names)):
-        if extra and len(content) != X.shape[0]:
-            raise DatasetError(f"{extra} has {len(content)} rows, but {path} has {X.shape[0]}.")
-    return Split(X=X, Y=Y, texts=texts, titles=titles, groups=None if names is None else np.array(names))
+    names = groups and read_lines(groups, on_error=_of_no_row(on_error))
+    if groups and not _as_long(groups, names, path, rows, on_error):
+        names = None
+    return rows, None if names is None else np.array(names)
 
 
-def _read_lines(path):
-    """Read the lines of a text file."""
-    lines = []
-    for number, line in enumerate(iter_lines(path), 1):
-        try:
-            lines.append(line.decode().rstrip("\r\n"))
-        except UnicodeDecodeError as error:
-            raise DatasetError(f"{path}, line {number}: not UTF-8 text.") from error
-    return lines
+def _of_no_row(on_error):
+    """Hand errors of texts and groups on; the rows that they belong to have their labels and features."""
+    return lambda error, row: on_error(error, None)
 
 
-def _read_objects(path):
-    """Yield the place and the content of each line of a JSON-lines file."""
-    for number, line in enumerate(iter_lines(path), 1):
-        where = f"{path}, line {number}"
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError) as error:  # the latter: too deeply nested
-            raise DatasetError(f"{where}: not a JSON object.") from error
-        if not isinstance(content, dict):
-            raise DatasetError(f"{where}: not a JSON object.")
-        yield where, content
+def _as_long(extra, content, path, rows, on_error):
+    """Tell whether a further file has as many rows as that of the matrices."""
+    n_rows = rows.Y.shape[0]
+    if len(content) != n_rows:
+        on_error(DatasetError(f"{extra} has {len(content)} rows, but {path} has {n_rows}."), None)
+    return len(content) == n_rows
 
 
-def _read_texts(path, text_of):
-    """Read the texts of a JSON-lines file, and their titles where it has any."""
-    texts, titles, titled = [], [], False
-    for where, row in _read_objects(path):
-        titled |= "title" in row
-        title = row.get("title", "")
-        if not isinstance(title, str):
-            raise DatasetError(f"{where}: 'title' is not a string.")
-        titles.append(title)
-        texts.append(text_of(row, where))
-    return texts, titles if titled else None
-
-
-def _text(row, where):
-    """Return the text of a row that has it in one piece."""
-    if "text" not in row:
-        raise DatasetError(f"{where}: not a JSON object with the key 'text'.")
-    if not isinstance(row["text"], str):
-        raise DatasetError(f"{where}: 'text' is not a string.")
-    return row["text"]
-
-
-def _whole_text(row, where):
-    """Put the text of a row together: its title, and its other parts in the order of the file."""
-    parts = [row.get("title", "")]
-    for key, part in row.items():
-        if key not in NOT_TEXT and key != "title":
-            pieces = part if isinstance(part, list) else [part]
-            if not all(isinstance(piece, str) for piece in pieces):
-                raise DatasetError(f"{where}: {key!r} is neither a string nor a list of strings.")
-            parts += pieces
-    return "\n".join(part for part in parts if part.strip())
-
-
-def _read_knowledge(path, n_labels):
-    """Read what a JSON-lines file says about labels, one object a label."""
-    names, synonyms, parents = [], [], []
-    for number, (where, label) in enumerate(_read_objects(path)):
-        if label.get("label", number) != number:
+def _fit_labels(rows, paths, ending, declared, on_error):
+    """Give the labels of all splits the same columns, and return their names where the files have any."""
+    named = {split: part for split, part in rows.items() if part.label_names is not None}
+    if named:
+        numbered = [split for split, part in rows.items() if split not in named and part.Y.shape[1]]
+        if numbered:
             raise DatasetError(
-                f"{where}: says label {label['label']!r}, but labels are numbered from 0 in order."
+                f"{paths[next(iter(named))]} names its labels, but {paths[numbered[0]]} numbers them; do one "
+                "or the other in all splits."
             )
-        if not isinstance(label.get("name"), str):
-            raise DatasetError(f"{where}: not a JSON object with the text 'name'.")
-        names.append(label["name"])
-        synonyms.append(label.get("alt_names", []))
-        parents.append(label["parent_labels"] if "parent_labels" in label else label.get("parents", []))
-    if len(names) != n_labels:
-        raise DatasetError(f"{path} describes {len(names)} labels, but the matrices have {n_labels}.")
-    try:
-        return LabelKnowledge(names, synonyms=synonyms, parents=parents, allow_repeated_names=True)
-    except ValueError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        path, names = declared
+        if names is None:
+            lists = [part.label_names for part in named.values()]
+            same = all(names == lists[0] for names in lists)
+            path, names = None, lists[0] if same else sorted(set().union(*lists))
+        number_of = {name: number for number, name in enumerate(names)}
+        if len(number_of) < len(names):
+            twice = next(name for number, name in enumerate(names) if number_of[name] != number)
+            raise DatasetError(f"{path} names two labels {twice[:40]!r}; remove one of them.")
+        for split, part in rows.items():
+            where = f"{paths[split]}: label {{!r}} is not among those of {path}; add or correct it.{{}}"
+            rows[split] = part._replace(Y=_renamed(part, number_of, where, on_error))
+        return list(names)
+    if ending in OF_ANY_WIDTH:
+        path, names = declared
+        width = max(len(names or ()), *(part.Y.shape[1] for part in rows.values()))
+        for part in rows.values():
+            part.Y.resize(part.Y.shape[0], width)
+    return None
+
+
+def _renamed(part, number_of, where, on_error):
+    """Return the labels of a split in the columns that their names have in all splits."""
+    column = np.full(part.Y.shape[1], -1, dtype=np.int32)
+    for number, name in enumerate(part.label_names or ()):
+        if name in number_of:
+            column[number] = number_of[name]
+        else:
+            on_error(DatasetError(where.format(name[:40], did_you_mean(name[:40], number_of))), None)
+    Y = part.Y.tocoo()
+    columns = column[Y.col]
+    known = columns >= 0
+    cells = (Y.row[known], columns[known])
+    return sp.csr_array((Y.data[known], cells), shape=(Y.shape[0], len(number_of)))
+
+
+def _fit_features(rows, paths, ending, folder):
+    """Give the features of all splits the same columns, and return their names where the files have any."""
+    if ending in TEXTS:
+        if (folder / "features.txt").exists():
+            raise DatasetError(
+                f"{folder / 'features.txt'} names features, but they are made of the texts; remove it."
+            )
+        if "train" not in rows:
+            return None
+        texts = {split: part.texts for split, part in rows.items()}
+        try:
+            matrices, names = word_features(texts)
+        except ValueError as error:
+            raise DatasetError(f"{paths['train']}: no features can be made of the texts: {error}") from error
+        for split, X in matrices.items():
+            rows[split] = rows[split]._replace(X=X)
+        return names
+    first = next(iter(rows))
+    if ending in OF_ANY_WIDTH:
+        lines = read_lines(folder / "features.txt") if (folder / "features.txt").exists() else ()
+        width = max(len(lines), *(part.X.shape[1] for part in rows.values()))
+        for part in rows.values():
+            part.X.resize(part.X.shape[0], width)
+    for split, part in rows.items():
+        if (part.X.shape[1], part.Y.shape[1]) != (rows[first].X.shape[1], rows[first].Y.shape[1]):
+            raise DatasetError(
+                f"{paths[split]} has {part.X.shape[1]} features and {part.Y.shape[1]} labels, "
+                f"but {paths[first]} has {rows[first].X.shape[1]} and {rows[first].Y.shape[1]}."
+            )
+    return rows[first].feature_names
+
+
+def _width(part):
+    """Return the number of features, 0 where none could be made."""
+    return 0 if part.X is None else part.X.shape[1]
+
+
+def _split(part, groups):
+    """Return rows as a split."""
+    X = sp.csr_array((part.Y.shape[0], 0), dtype=np.float32) if part.X is None else part.X
+    return Split(X=X, Y=part.Y, texts=part.texts, titles=part.titles, groups=groups)
 
 
 def _knowledge_of_names(label_names):
@@ -309,9 +504,15 @@ def _knowledge_of_names(label_names):
     return LabelKnowledge(names, allow_repeated_names=True) if any(names) else None
 
 
-def _read_names(path, width, kind):
-    """Read one name per column, or invent them."""
-    if not path.exists():
+def _feature_names(path, of_files, width, on_error):
+    """Read one name per feature, or invent them."""
+    lines = read_lines(path, on_error=on_error) if path.exists() else None
+    return _names(path, lines or of_files, width, "feature")
+
+
+def _names(path, names, width, kind):
+    """Return the names, which must be one a column, or invent them where there are none."""
+    if names is None:
         if width > MOST_INVENTED:
             raise DatasetError(
                 f"{path} is missing, and {width:,} {kind}s are more than the {MOST_INVENTED:,} for which "
@@ -319,7 +520,6 @@ def _read_names(path, width, kind):
                 "adathresh.datasets.folders.MOST_INVENTED."
             )
         return [f"{kind}_{number}" for number in range(width)]
-    names = _read_lines(path)
     if len(names) != width:
         raise DatasetError(f"{path} names {len(names)} {kind}s, but the matrices have {width}.")
-    return names
+    return list(names)

@@ -513,6 +513,44 @@ def decompressed(path: PathLike, raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(_Bounded(path, source, _most_bytes(path, _size(raw)))))
 
 
+def iter_lines(path: PathLike) -> Iterator[bytes]:
+    r"""Yield the lines of a file, compressed or not.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Yields
+    ------
+    bytes
+        A line with its end.
+
+    Raises
+    ------
+    DatasetError
+        If the file is truncated or damaged, or a line is longer than :data:`LINE_BYTES`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/a.txt").write_text("one\ntwo\n")
+    ...     print(list(iter_lines(f"{folder}/a.txt")))
+    [b'one\n', b'two\n']
+    """
+    with open(path, "rb") as raw, read_errors(path), decompressed(path, raw) as stream:
+        longest, number = LINE_BYTES, 1
+        while line := stream.readline(longest + 1):
+            if len(line) > longest:
+                raise DatasetError(
+                    f"{path}, line {number}: the line is longer than {longest:,} bytes; write each entry on "
+                    "a line of its own, or raise adathresh.datasets.formats.LINE_BYTES."
+                )
+            yield line
+            number += 1
+
+
 class _Streams(io.RawIOBase):
     """Compressed streams one after the other; Python's own readers take a damaged one for the end."""
 
@@ -766,7 +804,7 @@ class _RowReader:
         """Return all rows as X and Y."""
         features, labels = _join(self.features, np.int32), _join(self.labels, np.int32)
         widths = [
-            known if known is not None else self._width(kind, int(found.max(initial=-1)) + 1)
+            known if known is not None else bounded_width(self.path, kind, int(found.max(initial=-1)) + 1)
             for known, found, kind in (
                 (self.n_features, features, "features"),
                 (self.n_labels, labels, "labels"),
@@ -786,15 +824,43 @@ class _RowReader:
             matrix.has_canonical_format = True
         return X, Y
 
-    def _width(self, kind, width):
-        """Return a width that an index of the file asks for, if it is not absurd."""
-        size = os.path.getsize(self.path)
-        if width > FREE_WIDTH + WIDTH_PER_BYTE * size:
-            raise DatasetError(
-                f"{self.path}: its largest index asks for {width} {kind}, out of all proportion to a file of "
-                f"{size} bytes; correct it, or give n_{kind} if it is meant."
-            )
-        return width
+
+def bounded_width(path: PathLike, kind: str, width: int) -> int:
+    """Return a width that the largest index of a file asks for, if it is not absurd.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    kind : {"features", "labels"}
+        What is counted.
+    width : int
+        The largest index, and one.
+
+    Returns
+    -------
+    int
+        The width.
+
+    Raises
+    ------
+    DatasetError
+        If it is beyond :data:`FREE_WIDTH` and :data:`WIDTH_PER_BYTE` times the size of the file.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile() as file:
+    ...     bounded_width(file.name, "labels", 4)
+    4
+    """
+    size = os.path.getsize(path)
+    if width > FREE_WIDTH + WIDTH_PER_BYTE * size:
+        raise DatasetError(
+            f"{path}: its largest index asks for {width} {kind}, out of all proportion to a file of "
+            f"{size} bytes; correct it, or give n_{kind} if it is meant."
+        )
+    return width
 
 
 def _small(counts):

@@ -10,7 +10,6 @@ from adathresh.datasets.folders import available, read_folder
 from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.pyapi import CORPORA, cached_corpus
 from adathresh.datasets.splits import group_split
-from adathresh.datasets.summary import describe, text_statistics
 from adathresh.utils.files import PathLike, data_folder
 from adathresh.utils.parameters import check_value, number, whole
 from adathresh.utils.suggest import did_you_mean
@@ -26,17 +25,21 @@ def load_dataset(
 ) -> Dataset:
     """Load a data set by name.
 
-    Any folder ``<data_dir>/<name>`` that holds ``train.txt.gz`` and ``test.txt.gz`` in the Extreme
-    Classification format is a data set (``.txt.bz2`` and ``.txt`` do as well). ``dev.txt.gz``, texts
-    (``<split>.jsonl.gz``, one object with the key "text", and perhaps "title", per row), groups
-    (``<split>.groups.txt.gz``, one name per row), ``labels.txt`` and ``features.txt`` (one name per column)
-    are optional. So are two files for rare labels: ``<split>.full.jsonl.gz`` (one object per row: "title" and
-    further parts of the text, each a string or a list of strings; "uid", "type" and "labels" are no text)
-    takes the place of the shorter texts, and ``labels.jsonl.gz`` (one object per label, in order: "name", and
-    perhaps "alt_names" and "parents", by name, or "parent_labels", by number) gives the label knowledge,
-    which otherwise are the names in ``labels.txt`` where the rows are texts. The names "pyapi" and
-    "pyapi-large" are the embedded corpora, which are built from the sources of installed packages and need no
-    folder (see :mod:`adathresh.datasets.pyapi`).
+    Any folder ``<data_dir>/<name>`` that holds ``train`` and ``test`` with the same ending is a data set. The
+    ending tells the format: ``.txt`` is that of the Extreme Classification Repository (:func:`load_xc`),
+    ``.svm`` LIBSVM lines (:func:`load_svmlight_multilabel`). Without any of these, ``.jsonl``
+    (:func:`load_jsonl`) or ``.texts.txt`` with ``.labels.txt`` beside it (:func:`load_text_lines`) are texts
+    with labels, of whose words features are made. ``.gz``, ``.bz2`` or ``.xz`` may follow.
+
+    A ``dev`` split, texts beside features (``<split>.jsonl``, one object with the key "text", and perhaps
+    "title", per row; or ``<split>.texts.txt``), groups (``<split>.groups.txt``, one name per row),
+    ``labels.txt`` and ``features.txt`` (one name per column) are optional. So are two files for rare labels:
+    ``<split>.full.jsonl`` (one object per row: "title" and further parts of the text, each a string or a list
+    of strings; "uid", "type" and "labels" are no text) takes the place of the shorter texts, and
+    ``labels.jsonl`` (one object per label, in order: "name", and perhaps "alt_names" and "parents", by name,
+    or "parent_labels", by number) gives the label knowledge, which otherwise are the names of the labels
+    where the rows are texts. The names "pyapi" and "pyapi-large" are the embedded corpora, which are built
+    from the sources of installed packages and need no folder (see :mod:`adathresh.datasets.pyapi`).
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def load_dataset(
     check_value("validation_fraction", validation_fraction, number(above=0, below=1))
     check_value("random_state", random_state, whole(0))
     folder, description = locate(name, data_dir, progress=progress)
-    splits, label_names, feature_names, label_knowledge = read_folder(folder, progress=progress)
+    splits, label_names, feature_names, label_knowledge, _ = read_folder(folder, progress=progress)
     validation_source = "official"
     if "dev" not in splits:
         train, validation_source = splits["train"], "drawn from train"
@@ -177,41 +180,3 @@ def known_names(data_dir: PathLike | None = None) -> list[str]:
     ['pyapi', 'pyapi-large', 'amazoncat-13k']
     """
     return [*CORPORA, *sorted({*available(data_dir), *SOURCES} - CORPORA.keys())]
-
-
-def check(name: str, data_dir: PathLike | None = None, *, progress: bool = True) -> dict[str, float]:
-    """Read a data set and describe it as it lies on the disk, before any validation split is drawn.
-
-    Parameters
-    ----------
-    name : str
-        Name of the data set.
-    data_dir : str or path-like, optional
-        The data folder, see :func:`~adathresh.utils.files.data_folder`.
-    progress : bool, default=True
-        Whether to show progress.
-
-    Returns
-    -------
-    dict of str to int or float
-        What :func:`~adathresh.datasets.summary.statistics` and
-        :func:`~adathresh.datasets.summary.text_statistics` say.
-
-    Raises
-    ------
-    DatasetError
-        If a file is missing, malformed, or does not fit the others.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from adathresh.datasets import save_xc
-    >>> with TemporaryDirectory() as folder:
-    ...     for split in ("train", "test"):
-    ...         save_xc(f"{folder}/toy/{split}.txt", [[0, 0.5]], [[1, 0, 1]])
-    ...     print(check("toy", folder)["labels_without_train_rows"])
-    1
-    """
-    folder, _ = locate(name, data_dir, progress=progress)
-    found = read_folder(folder, progress=progress)
-    return describe(found.splits) | text_statistics(found.splits, found.label_knowledge)

@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from adathresh.datasets.formats import open_compressed, save_xc
+from adathresh.datasets.formats import as_features, open_compressed, save_xc
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.progress import tqdm
+from adathresh.utils.texts import word_vectorizer
 
 DECIMALS = 4  # the last bits of a logarithm depend on the processor, four decimals of it do not
 
@@ -124,6 +125,45 @@ def write_text_folder(
         )
         if rows and rows[0].group is not None:
             _write_lines(folder / f"{split}.groups.txt.gz", (row.group for row in rows))
+
+
+def word_features(texts: Mapping[str, Sequence[str]]) -> tuple[dict[str, sp.csr_array], list[str]]:
+    """Make TF-IDF features of texts that have no others, fitted on the training texts only.
+
+    Parameters
+    ----------
+    texts : dict of str to list of str
+        The texts of each split, among them "train".
+
+    Returns
+    -------
+    features : dict of str to scipy.sparse.csr_array of shape (n_samples, n_words)
+        Logarithmic word counts times inverse document frequencies, rows of length 1, for each split.
+    words : list of str
+        The words: those of at least two letters that occur in two or more training texts, in lower case.
+
+    Raises
+    ------
+    ValueError
+        If there is no such word.
+
+    Examples
+    --------
+    >>> features, words = word_features({"train": ["one row", "another row"], "test": ["a row"]})
+    >>> words, features["test"].toarray()
+    (['row'], array([[1.]], dtype=float32))
+    """
+    vectorizer = word_vectorizer(min_df=2)
+    try:
+        vectorizer.fit(texts["train"])
+    except ValueError as error:
+        raise ValueError("no word occurs in two or more of the training texts.") from error
+    features = {}
+    for split, rows in texts.items():
+        X = sp.csr_array(vectorizer.transform(rows))
+        X.data = X.data.round(DECIMALS)
+        features[split] = as_features(X)
+    return features, vectorizer.get_feature_names_out().tolist()
 
 
 def _write_lines(path, lines):

@@ -24,10 +24,10 @@ from adathresh.datasets import (
     save_xc,
     statistics,
 )
+from adathresh.datasets.checking import check
 from adathresh.datasets.cli import add_data_parser
 from adathresh.datasets.downloads import fetch
 from adathresh.datasets.folders import available
-from adathresh.datasets.registry import check
 
 REAL = [
     "bibtex",
@@ -48,7 +48,7 @@ def test_real_sets_match_their_statistics(data_dir, name):
     if not (data_dir / name / "stats.json").exists():
         pytest.skip(f"{data_dir / name} has no stats.json")
     expected = json.loads((data_dir / name / "stats.json").read_text())
-    found = check(name, data_dir, progress=False)
+    found = check(name, data_dir, progress=False).facts
     pairs = {
         "n_train": "n_train",
         "n_test": "n_test",
@@ -181,7 +181,7 @@ def test_statistics_by_hand(tmp_path):
     save_xc(folder / "dev.txt", [[1, 1]], [[0, 0, 0, 1]])
     save_xc(folder / "test.txt", [[2, 2], [0, 3]], [[1, 0, 1, 0], [1, 0, 0, 0]])
     found = statistics(load(folder))
-    assert found == check("tiny", tmp_path)
+    assert found == check("tiny", tmp_path).facts
     assert found == {
         "n_train": 3,
         "n_dev": 1,
@@ -304,14 +304,14 @@ def test_a_line_without_end_is_refused_before_it_is_read(tmp_path, suffix, monke
     pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": small, "": bytes}[suffix]
     path.write_bytes(pack(b"one\n" + b"x" * 99 + b"\nlast"))
     monkeypatch.setattr(formats, "LINE_BYTES", 100)  # with the newline
-    assert list(folders.iter_lines(path)) == [b"one\n", b"x" * 99 + b"\n", b"last"]
+    assert list(formats.iter_lines(path)) == [b"one\n", b"x" * 99 + b"\n", b"last"]
     monkeypatch.setattr(formats, "LINE_BYTES", 99)
     with pytest.raises(DatasetError, match=rf"lines\.txt{suffix}, line 2: the line is longer than 99 bytes"):
-        list(folders.iter_lines(path))
+        list(formats.iter_lines(path))
     path.write_bytes(pack(b"x" * 10_000_000))
     tracemalloc.start()
     with pytest.raises(DatasetError, match="line 1: the line is longer than 99 bytes"):
-        list(folders.iter_lines(path))
+        list(formats.iter_lines(path))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5_000_000
