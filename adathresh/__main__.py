@@ -88,6 +88,14 @@ def _add_reproduce_parser(commands):
         action="store_true",
         help="replace the published results in results/ once every notebook has run",
     )
+    parser.add_argument(
+        "--at-once",
+        metavar="N",
+        type=int,
+        default=2,
+        help="notebooks that run at once, each with two processes of its own; 1 takes least memory, and "
+        "measures seconds undisturbed (default: %(default)s)",
+    )
     parser.set_defaults(run=_reproduce)
 
 
@@ -110,6 +118,8 @@ def _reproduce(args):
         raise ValueError(f"--seeds must be a whole number from 1 to {MOST_SEEDS:,}; got {args.seeds}.")
     if args.out is not None and set(args.out) & set("{}"):  # papermill would fill parameters in
         raise ValueError(f"--out must not hold braces, which notebooks are not written to; got {args.out!r}.")
+    if args.at_once < 1:
+        raise ValueError(f"--at-once must be at least 1; got {args.at_once}.")
     config = RunConfig(
         dataset=args.dataset, data_dir=args.data_dir, profile=args.profile, seeds=args.seeds, out=args.out
     )
@@ -120,7 +130,9 @@ def _reproduce(args):
 
     # Before the first notebook: a wrong name ends here, and building or fetching shows its progress.
     locate(config.dataset, config.data_dir)
-    return reproduce(config, only=only, update_reference=args.update_reference)
+    return reproduce(
+        config, only=only, update_reference=args.update_reference, notebooks_at_once=args.at_once
+    )
 
 
 def _verify(args):

@@ -25,16 +25,18 @@ def calls(monkeypatch):
 
 def test_reproduce_defaults(calls):
     assert cli.main(["reproduce"]) == 0
-    assert calls == [(RunConfig(), {"only": None, "update_reference": False})]
+    assert calls == [(RunConfig(), {"only": None, "update_reference": False, "notebooks_at_once": 2})]
 
 
 def test_reproduce_options(calls):
     arguments = (
-        "--dataset scene --data-dir data --profile full --seeds 5 --only 02,04 --out x --update-reference"
+        "--dataset scene --data-dir data --profile full --seeds 5 --only 02,04 --out x --update-reference "
+        "--at-once 1"
     )
     assert cli.main(["reproduce", *arguments.split()]) == 0
     expected = RunConfig(dataset="scene", data_dir="data", profile="full", seeds=5, out="x")
-    assert calls == [(expected, {"only": ["02", "04"], "update_reference": True})]
+    options = {"only": ["02", "04"], "update_reference": True, "notebooks_at_once": 1}
+    assert calls == [(expected, options)]
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 130])
@@ -85,6 +87,7 @@ def test_misspelt_options(calls, capsys, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--at-once", "0"], "--at-once must be at least 1; got 0"),
         (["--seeds", "0"], "--seeds must be a whole number from 1 to 10,000; got 0"),
         (["--seeds", "1" + 30 * "0"], "--seeds must be a whole number from 1 to 10,000; got 1000"),
         (["--out", "a{b}"], "--out must not hold braces, which notebooks are not written to; got 'a{b}'"),

@@ -14,8 +14,8 @@ from adathresh.experiments.core.base_models import base_model_names
 from adathresh.experiments.core.claims import METRICS, best_claims, interval_claims
 from adathresh.experiments.core.crossfit import crossfitted
 from adathresh.experiments.core.evaluation import label_frequency
-from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
-from adathresh.experiments.core.rules import OURS, adaptive_rules, main_predictions
+from adathresh.experiments.core.fold_scores import fitting_labels
+from adathresh.experiments.core.rules import OURS, fitted_choice, main_predictions, our_choices
 from adathresh.experiments.core.trainings import neighbor_shares
 from adathresh.experiments.nb03_training import training_runs
 from adathresh.metrics import (
@@ -155,15 +155,15 @@ def posthoc_threshold_pairs(config, ds, *, seed):
     Neighbours are those by features; where rows have titles, the threshold depends on those by title, too.
     The column frequency counts the label's fitting rows; theta is in logits of the base model.
     """
-    seen = crossfitted(config, ds, calibrated_base(config, ds), seed=seed)
-    rule, signals = adaptive_rules(ds, seen, seed=seed)[OURS]
-    rows, folds = fitting_rows(ds, seed=seed)
-    local, local_test = signals["local"]
-    rule.fit(seen.scores[0], rows.Y, local=local, folds=folds)
+    base = calibrated_base(config, ds)
+    seen = crossfitted(config, ds, base, seed=seed)
+    rule, (_, signals) = fitted_choice(ds, our_choices((base,), seen)[OURS], [seen], seed=seed)
     shares = seen.local[1]["neighbours"]
-    theta = rule.thresholds(sp.csr_array(shares.shape), local=local_test)
+    theta = rule.thresholds(sp.csr_array(shares.shape), **signals)
     where = np.isin(row_major_positions(theta), row_major_positions(shares))
-    return _threshold_pairs(label_frequency(rows.Y), shares.indices, shares.data, theta.data[where])
+    return _threshold_pairs(
+        label_frequency(fitting_labels(ds)), shares.indices, shares.data, theta.data[where]
+    )
 
 
 def claims(tables):

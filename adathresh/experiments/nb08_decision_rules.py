@@ -13,6 +13,7 @@ from adathresh.experiments.core.rules import (
     all_predictions,
     choice_prediction,
     everything,
+    predict_all,
 )
 
 
@@ -36,6 +37,7 @@ def rules_on_all_scores(config, ds):
     """
     names = parts_of_together(config, ds)
     crossfit_all(config, ds, names)
+    predict_all(config, ds, [*names, TOGETHER])
     return on_every_base(rules_on_scores, config, ds, [*names, TOGETHER])
 
 

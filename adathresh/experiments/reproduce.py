@@ -8,15 +8,22 @@ import shutil
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from adathresh import __version__
-from adathresh.experiments.core.execution import attempt, count_cells, find_notebooks
+from adathresh.experiments.core.execution import (
+    attempt,
+    count_cells,
+    find_notebooks,
+    interrupt_all,
+)
 from adathresh.experiments.core.results import AGREEMENT, RECORD
 from adathresh.utils.files import whole_file
 from adathresh.utils.suggest import did_you_mean
@@ -28,14 +35,16 @@ DIFFERENT = 3
 """The exit status of a run that ended but did not come out as published."""
 
 
-def reproduce(config, *, only=None, notebooks_dir=None, progress=True, update_reference=False):
+def reproduce(
+    config, *, only=None, notebooks_dir=None, progress=True, update_reference=False, notebooks_at_once=1
+):
     """Run the notebooks in order, write what they find, and compare it with what is published.
 
     ``only`` names notebooks by number ("02") or name ("02_baselines"); ``update_reference`` replaces the
-    published results once every notebook has run. Returns the exit status: 0 when all ran and all claims and
-    values came out as published (or nothing is published to compare with), 1 when a cell failed (its notebook
-    is kept as far as it came), 3 when a claim or a value differs, 130 after an interruption from the
-    keyboard.
+    published results once every notebook has run. Notebooks that run at once use each other's stored
+    computations as far as they are there. Returns the exit status: 0 when all ran and all claims and values
+    came out as published (or nothing is published to compare with), 1 when a cell failed (its notebook is
+    kept as far as it came), 3 when a claim or a value differs, 130 after an interruption from the keyboard.
     """
     if update_reference and config.reference_folder is None:
         raise FileNotFoundError(
@@ -50,29 +59,19 @@ def reproduce(config, *, only=None, notebooks_dir=None, progress=True, update_re
     print(f"{len(notebooks)} notebook(s), data set {config.dataset}, profile {config.profile}, into {folder}")
 
     record = _RunRecord(config, folder, continues=only is not None)
-    finished, failure = [], None
     with tqdm(total=n_cells, unit="cell", smoothing=0, disable=not progress) as bar, _ticking(bar):
-        for notebook in notebooks:
-            bar.set_description(notebook.stem)
-            start, place = time.perf_counter(), folder / notebook.stem
-            _forget(place)
-            status, failure = attempt(
-                notebook, output=place / EXECUTED, parameters=parameters, on_cell=lambda **_: bar.update()
+        ended = _run_all(notebooks, folder, parameters, record, bar, notebooks_at_once)
+    print(_summary(ended, folder))
+    broken = [end for end in ended if end.failure]
+    if broken:
+        done = [end.notebook for end in ended if not end.failure]
+        left = ",".join(notebook.stem[:2] for notebook in notebooks if notebook not in done)
+        for end in broken:
+            print(
+                f"{end.failure}\nAs far as it came: {folder / end.notebook.stem / EXECUTED}", file=sys.stderr
             )
-            seconds = time.perf_counter() - start
-            record.add(notebook.stem, status, seconds)
-            finished.append((notebook, status, seconds))
-            if failure:
-                break
-    print(_summary(finished, folder))
-    if failure:
-        left = ",".join(notebook.stem[:2] for notebook in notebooks[len(finished) - 1 :])
-        print(
-            f"{failure}\nAs far as it came: {folder / notebook.stem / EXECUTED}\n"
-            f"What was done before is kept; go on with the same command and --only {left}",
-            file=sys.stderr,
-        )
-        return 130 if status == "interrupted" else 1
+        print(f"What was done before is kept; go on with the same command and --only {left}", file=sys.stderr)
+        return 130 if "interrupted" in (end.status for end in broken) else 1
     same, verdict = _verdict([folder / notebook.stem for notebook in notebooks], config.reference_folder)
     print(verdict)
     if update_reference:
@@ -80,6 +79,51 @@ def reproduce(config, *, only=None, notebooks_dir=None, progress=True, update_re
         print(f"These are the published results now: {config.reference_folder}")
         return 0
     return 0 if same else DIFFERENT
+
+
+class _Ended(NamedTuple):
+    """How a notebook ended."""
+
+    notebook: Path
+    status: str
+    seconds: float
+    failure: str | None
+
+
+def _run_all(notebooks, folder, parameters, record, bar, at_once):
+    """Run notebooks, so many at once, until one fails; say how those ended that began."""
+    no_more, lock, running = threading.Event(), threading.Lock(), []
+
+    def note(change, notebook):
+        with lock:
+            change(notebook.stem)
+            bar.set_description(", ".join(running))
+
+    def run(notebook):
+        if no_more.is_set():
+            return None
+        note(running.append, notebook)
+        start, place = time.perf_counter(), folder / notebook.stem
+        _forget(place)
+        status, failure = attempt(
+            notebook, output=place / EXECUTED, parameters=parameters, on_cell=lambda **_: bar.update()
+        )
+        if failure:
+            no_more.set()
+        ended = _Ended(notebook, status, time.perf_counter() - start, failure)
+        with lock:
+            record.add(notebook.stem, status, ended.seconds)
+        note(running.remove, notebook)
+        return ended
+
+    with ThreadPoolExecutor(at_once) as pool:
+        runs = [pool.submit(run, notebook) for notebook in notebooks]
+        try:
+            wait(runs)
+        except KeyboardInterrupt:
+            no_more.set()
+            interrupt_all()
+        return [ended for ended in (one.result() for one in runs) if ended]
 
 
 class _RunRecord:
@@ -249,10 +293,10 @@ def _now():
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _summary(finished, folder):
+def _summary(ended, folder):
     """Return what was run, how long it took and what it wrote."""
     lines = [f"{'notebook':<20} {'status':<12} {'seconds':>8}  tables and figures"]
-    for notebook, status, seconds in finished:
+    for notebook, status, seconds, _ in ended:
         path = folder / notebook.stem / RECORD
         record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         names = ", ".join([*record.get("tables", []), *record.get("figures", [])]) or "-"

@@ -408,24 +408,55 @@ def test_notebooks_run_in_their_own_order(config, write_notebook, in_process, ca
     assert capsys.readouterr().out.count("done") == 2
 
 
+# --- several at once ---
+
+
+def test_notebooks_at_once_overlap_and_come_out_in_order(
+    config, write_notebook, in_process, capsys, tmp_path
+):
+    meet = "import pathlib, time\nseen = pathlib.Path({seen!r})\npathlib.Path({mine!r}).write_text('')\n"
+    meet += "while not seen.is_file():\n    time.sleep(0.01)"
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    write_notebook("01_first", meet.format(mine=first, seen=second))
+    notebook = write_notebook("02_second", meet.format(mine=second, seen=first))
+    assert run(config, notebook, notebooks_at_once=2) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("01_first  ") < printed.index("02_second  ")
+    assert list(record(config)["notebooks"]) == ["01_first", "02_second"]
+
+
+def test_after_a_failure_no_other_notebook_begins(config, write_notebook, in_process, capsys, tmp_path):
+    failed = tmp_path / "failed"
+    write_notebook("01_first", f"import pathlib\npathlib.Path({str(failed)!r}).write_text('')\n1 / 0")
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(failed)!r}).is_file():\n    time.sleep(0.01)"
+    write_notebook("02_second", f"{wait}\ntime.sleep(0.3)")
+    notebook = write_notebook("03_third", "1")
+    assert run(config, notebook, notebooks_at_once=2) == 1
+    found = {name: entry["status"] for name, entry in record(config)["notebooks"].items()}
+    assert found == {"01_first": "failed", "02_second": "done"}
+    assert "--only 01,03\n" in capsys.readouterr().err
+
+
 # --- interruptions ---
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent differently on Windows")
-def test_interruption_says_what_is_done_and_ends_the_kernel(config, write_notebook, tmp_path):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_interruption_says_what_is_done_and_ends_the_kernels(config, write_notebook, tmp_path, at_once):
     write_notebook("01_first", "1")
-    pid_file = tmp_path / "pid"
-    sleeping = f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))"
-    notebook = write_notebook("02_second", "print('kept')", f"{sleeping}\ntime.sleep(60)")
+    pid_files = [tmp_path / f"pid{number}" for number in range(at_once)]
+    for number, pid_file in enumerate(pid_files, start=2):
+        sleeping = f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))"
+        notebook = write_notebook(f"0{number}_next", "print('kept')", f"{sleeping}\ntime.sleep(60)")
     program = (
         "import sys; from adathresh.experiments.reproduce import reproduce; "
         "from adathresh.experiments.core.config import RunConfig; "
         "config = RunConfig(dataset='unpublished', out=sys.argv[1]); "
-        "sys.exit(reproduce(config, notebooks_dir=sys.argv[2]))"
+        "sys.exit(reproduce(config, notebooks_dir=sys.argv[2], notebooks_at_once=int(sys.argv[3])))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program, config.out, str(notebook.parent)],
+        [sys.executable, "-c", program, config.out, str(notebook.parent), str(at_once)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -433,20 +464,23 @@ def test_interruption_says_what_is_done_and_ends_the_kernel(config, write_notebo
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while not (pid_file.is_file() and pid_file.read_text()) and time.monotonic() < deadline:
+    while not all(path.is_file() and path.read_text() for path in pid_files):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(1)  # a person interrupts a running cell, not the instant at which it starts
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)  # only against hanging
     assert process.returncode == 130, err
-    assert "02_second.ipynb was interrupted in cell In [5]" in err
-    assert "--only 02\n" in err
+    assert "--only 02\n" in err or "--only 02,03\n" in err
+    for number in range(2, 2 + at_once):
+        assert f"0{number}_next.ipynb was interrupted in cell In [5]" in err
     assert "Traceback" not in err
     assert "WARNING" not in err
     assert "01_first             done" in out
-    assert "kept" in (config.folder / "02_second" / "executed.ipynb").read_text()
-    assert record(config)["notebooks"]["02_second"]["status"] == "interrupted"
-    assert not _is_running(int(pid_file.read_text()))
+    for number in range(2, 2 + at_once):
+        assert "kept" in (config.folder / f"0{number}_next" / "executed.ipynb").read_text()
+        assert record(config)["notebooks"][f"0{number}_next"]["status"] == "interrupted"
+    assert not any(_is_running(int(path.read_text())) for path in pid_files)
 
 
 def _is_running(pid):

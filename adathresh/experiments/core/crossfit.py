@@ -75,13 +75,14 @@ def crossfit_all(config, ds, names):
 
     Name the slowest last: they begin.
     """
-    side_by_side(delayed(other_signals)(ds, seed=seed) for seed in config.seed_list)
     names = names[::-1]
-    side_by_side(
+    signals = [delayed(other_signals)(ds, seed=seed) for seed in config.seed_list]
+    strengths = [
         delayed(validation_macro_f1)(config, ds, name, strength)
         for name in names
         for strength in BASE_MODELS[name].grid
-    )
+    ]
+    side_by_side([*signals, *strengths])
     side_by_side(
         delayed(fold_scores)(config, ds, name, fold, seed=seed)
         for name in names

@@ -1,10 +1,14 @@
 """Execute one notebook with the running interpreter."""
 
+import contextlib
 import itertools
 import json
 import logging
 import os
 import re
+import signal
+import threading
+import weakref
 from pathlib import Path
 
 import ipykernel.kernelspec
@@ -18,6 +22,9 @@ from papermill.iorw import LocalHandler, papermill_io
 from adathresh.experiments.core.config import repository_root
 from adathresh.utils.files import DISK_ERRORS, whole_file
 from adathresh.utils.suggest import did_you_mean
+
+_managers: weakref.WeakSet["_ThisInterpreter"] = weakref.WeakSet()
+_interrupted = threading.Event()
 
 
 def find_notebooks(notebooks_dir=None):
@@ -46,7 +53,8 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
     before it left.
 
     A parameter that the notebook does not declare is an error here, where papermill only warns. ``on_cell``
-    is called after every executed cell, with the keyword arguments of nbclient.
+    is called after every executed cell, with the keyword arguments of nbclient. Several notebooks may run at
+    once, each in a thread of its own.
     """
     _check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +70,8 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
         parameters=parameters,
         kernel_name="python3",
         progress_bar=False,
-        cwd=str(notebook.parent),
+        # not papermill's cwd, which is that of this whole process and so of all notebooks that run
+        resources={"metadata": {"path": str(notebook.parent)}},
         kernel_manager_class=_ThisInterpreter,
         **({"on_cell_executed": on_cell} if on_cell else {}),
     )
@@ -83,14 +92,23 @@ def attempt(notebook, *, output, parameters, on_cell):
         return "failed", f"{notebook.name} failed in cell In [{error.exec_count}]: {reason}"
     except DeadKernelError:
         cell = next(n_executed)
+        if _interrupted.is_set():
+            return "interrupted", f"{notebook.name} was interrupted in cell In [{cell}]"
         return "failed", f"{notebook.name} failed in cell In [{cell}]: Python was ended; out of memory?"
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
         return "failed", f"{notebook.name} could not be written in cell In [{next(n_executed)}]: {error}"
-    except KeyboardInterrupt:
-        return "interrupted", f"{notebook.name} was interrupted in cell In [{next(n_executed)}]"
     return "done", None
+
+
+def interrupt_all():
+    """End the kernels of all notebooks that run; each ends as interrupted."""
+    _interrupted.set()
+    for manager in list(_managers):
+        if manager.provisioner is not None and manager.provisioner.has_process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(manager.provisioner.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
 
 
 def count_cells(notebook, parameters):
@@ -131,6 +149,7 @@ class _ThisInterpreter(AsyncKernelManager):
 
     def __init__(self, **kwargs):
         super().__init__(kernel_spec_manager=_ThisKernelSpec(), **kwargs)
+        _managers.add(self)
 
 
 def _check_parameters(notebook, parameters):

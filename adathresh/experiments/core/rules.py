@@ -5,10 +5,12 @@ Every notebook, table and figure takes rules from here by their names, so that o
 
 import time
 from copy import copy
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from joblib import delayed
 
 from adathresh.calibration import IsotonicCalibration, PlattScaling
 from adathresh.experiments.core.base_models import make_base_model
@@ -16,6 +18,7 @@ from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.crossfit import TOGETHER, crossfitted, parts_of_together
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
+from adathresh.experiments.core.parallel import side_by_side
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -138,24 +141,35 @@ def fused_rules():
     return {name + FUSED: rule for name, rule in rules.items()}
 
 
-def adaptive_rules(ds, seen, *, seed):
-    """Return our rules, unfitted, by name, each with the signals that it is given beside the scores.
+class Choice(NamedTuple):
+    """Some of what our rule can fuse."""
 
-    ``ds`` says over how many test rows they are to maximise macro-F1; ``seed`` is that of the fusion.
+    bases: tuple
+    """Names of base models."""
+    signals: tuple
+    """Names of signals beside the scores."""
+    fusion: str = "auto"
+    """How they are fused."""
+
+
+def everything(config, ds):
+    """Name all that our rule can fuse on a data set."""
+    seen = crossfitted(config, ds, TOGETHER, seed=config.random_state)
+    return Choice(_parts_of(config, ds, TOGETHER), (*seen.local[0], *seen.affinity[0]))
+
+
+def our_choices(bases, seen):
+    """Say what each of our rules fuses, by the rule's name.
+
+    ``bases`` names the base models, ``seen`` is what :func:`crossfitted` returns of them.
     """
-    local = {"local": tuple(list(part.values()) for part in seen.local)}
-    options = {"evaluation_rows": ds.test.Y.shape[0], "random_state": seed}
-    rules = {
-        OURS: (AdaptiveThreshold(**options), local),
-        OURS + FOR_BOTH: (AdaptiveThreshold(BOTH, **options), local),
-        "adaptive, no neighbours": (AdaptiveThreshold(**options), {}),
-        "adaptive, linear": (AdaptiveThreshold(fusion="linear", **options), local),
+    shares, said = tuple(seen.local[0]), tuple(seen.affinity[0])
+    choices = {
+        OURS: Choice(bases, shares),
+        "adaptive, no neighbours": Choice(bases, ()),
+        "adaptive, linear": Choice(bases, shares, fusion="linear"),
     }
-    if seen.affinity[0]:
-        texts = {**local, "affinity": tuple(list(part.values()) for part in seen.affinity)}
-        rules[WITH_TEXTS] = AdaptiveThreshold(**options), texts
-        rules[WITH_TEXTS + FOR_BOTH] = AdaptiveThreshold(BOTH, **options), texts
-    return rules
+    return choices | ({WITH_TEXTS: Choice(bases, (*shares, *said))} if said else {})
 
 
 def main_predictions(config, ds, base, *, seed):
@@ -164,8 +178,10 @@ def main_predictions(config, ds, base, *, seed):
     Computed once. ``base`` is a base model or "all together". Predictions come by the names of
     :data:`MAIN_RULES`.
     """
-    found = _predictions(config, ds, base, "main", seed=seed)
-    return {name: found[name] for name in MAIN_RULES}
+    seen = crossfitted(config, ds, base, seed=seed)
+    ours = our_choices(_parts_of(config, ds, base), seen)[OURS]
+    rivals = _rival_predictions(config, ds, base, "main", seed=seed)
+    return {**rivals, OURS: choice_prediction(config, ds, ours, seed=seed)}
 
 
 def all_predictions(config, ds, base, *, seed):
@@ -174,112 +190,121 @@ def all_predictions(config, ds, base, *, seed):
     ``base`` is a base model or "all together", whose scores our rule fuses and the rivals average. Rivals
     come in the order of :func:`rival_rules` and :func:`fused_rules`, then ours.
     """
-    main, more = (_predictions(config, ds, base, part, seed=seed) for part in ("main", "more"))
-    found = {**main, **more}
-    rivals = [*rival_rules(fitting_labels(ds)), *fused_rules()]
-    return {name: found[name] for name in (*rivals, *(name for name in found if name not in rivals))}
+    main, more = (_rival_predictions(config, ds, base, part, seed=seed) for part in ("main", "more"))
+    rivals = {**main, **more}
+    rivals = {name: rivals[name] for name in rival_rules(fitting_labels(ds))}
+    seen = crossfitted(config, ds, base, seed=seed)
+    ours = {}
+    for rule, choice in our_choices(_parts_of(config, ds, base), seen).items():
+        for variant, prediction in _choice_predictions(config, ds, choice, seed=seed).items():
+            if variant in fused_rules():
+                rivals[variant] = prediction
+            else:
+                ours[rule + variant] = prediction
+    return {**rivals, **ours}
 
 
-class Choice(NamedTuple):
-    """Some of what our rule can fuse."""
+def predict_all(config, ds, bases):
+    """Compute all that :func:`all_predictions` needs of some base models, side by side, into the cache.
 
-    bases: tuple
-    """Names of base models."""
-    signals: tuple
-    """Names of signals beside the scores."""
-
-
-def everything(config, ds):
-    """Name all that our rule can fuse on a data set."""
-    signals = crossfitted(config, ds, TOGETHER, seed=config.random_state)
-    return Choice(tuple(parts_of_together(config, ds)), (*signals.local[0], *signals.affinity[0]))
+    Name the slowest last: they begin.
+    """
+    jobs = []
+    for base, seed in product(bases[::-1], config.seed_list):
+        choices = our_choices(_parts_of(config, ds, base), crossfitted(config, ds, base, seed=seed))
+        slowest_first = sorted(choices.values(), key=lambda choice: len(choice.signals), reverse=True)
+        jobs += [delayed(choice_prediction)(config, ds, choice, seed=seed) for choice in slowest_first]
+        jobs += [delayed(_rival_predictions)(config, ds, base, part, seed=seed) for part in ("main", "more")]
+    side_by_side(jobs)
 
 
 def choice_prediction(config, ds, choice, *, seed):
     """Predict the test rows by our rule from some of the base models and signals, once."""
+    return _choice_predictions(config, ds, choice, seed=seed)[""]
+
+
+def fitted_choice(ds, choice, seen, *, seed):
+    """Fit our rule on some of the base models and signals; return it, and its input for the test rows.
+
+    ``seen`` has what :func:`crossfitted` returns of each of the base models. ``ds`` also says over how many
+    test rows the rule is to maximise macro-F1.
+    """
+    rows, folds = fitting_rows(ds, seed=seed)
+    (fitting, at_fitting), at_test = (_given(choice, seen, part) for part in range(2))
+    rule = AdaptiveThreshold(fusion=choice.fusion, evaluation_rows=ds.test.Y.shape[0], random_state=seed).fit(
+        fitting, rows.Y, folds=folds, **at_fitting
+    )
+    return rule, at_test
+
+
+def _given(choice, seen, part):
+    """Return the scores and the signals that a choice names, of fitting rows (0) or test rows (1)."""
+    signals = {
+        kind: [matrix for name, matrix in getattr(seen[0], kind)[part].items() if name in choice.signals]
+        for kind in ("local", "affinity")
+    }
+    return [one.scores[part] for one in seen], {kind: found or None for kind, found in signals.items()}
+
+
+def _parts_of(config, ds, base):
+    """Name the base models that one name stands for."""
+    return tuple(parts_of_together(config, ds)) if base == TOGETHER else (base,)
+
+
+def _choice_predictions(config, ds, choice, *, seed):
+    """Return the predictions by our rule from a choice, from the cache, or compute them.
+
+    "" is the one that aims at macro-F1; others come by the end of their names.
+    """
     models = [repr(make_base_model(config, ds, name, seed=seed)) for name in choice.bases]
     key = {"what": "choice", "data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
-    key |= {"models": models, "bases": choice.bases, "signals": choice.signals}
+    key |= {"models": models, **choice._asdict()}
     arrays = cached_arrays(key, lambda: _predict_choice(config, ds, choice, seed=seed))
-    return Prediction(arrays["sets"], arrays["probabilities"], "inductive", float(arrays["seconds"]))
+    return _as_predictions(arrays)
 
 
 def _predict_choice(config, ds, choice, *, seed):
-    """Return the prediction from some of the base models and signals as arrays."""
-    rows, folds = fitting_rows(ds, seed=seed)
+    """Return the predictions by our rule from a choice as arrays.
+
+    From all neighbour shares, or all there is, also with another target; from the former the base for the
+    transductive rule and the rival rules on fused probabilities.
+    """
     seen = [crossfitted(config, ds, base, seed=seed) for base in choice.bases]
-    scores = [[one.scores[i] for one in seen] for i in range(2)]
-    signals = [
-        {
-            field: [matrix for name, matrix in getattr(seen[0], field)[i].items() if name in choice.signals]
-            or None
-            for field in ("local", "affinity")
-        }
-        for i in range(2)
-    ]
+    shares, said = tuple(seen[0].local[0]), tuple(seen[0].affinity[0])
     start = time.perf_counter()
-    rule = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
-    rule.fit(scores[0], rows.Y, folds=folds, **signals[0])
-    found = _decided(rule, scores[1], signals[1], start)
-    return {name: value for name, value in found.items() if name != "mode"}
+    rule, at_test = fitted_choice(ds, choice, seen, seed=seed)
+    found = {"": _decided(rule, at_test, start)}
+    is_ours = choice == Choice(choice.bases, shares)
+    if is_ours or choice == Choice(choice.bases, (*shares, *said)):
+        found[FOR_BOTH] = _decided(rule.retarget(BOTH), at_test, start)
+    if is_ours:
+        batch = copy(rule).set_params(transductive=True)
+        found[", transductive"] = _decided(batch, at_test, start, "transductive")
+        found |= _predict_fused(rule.fitted_probabilities_, fitting_labels(ds), found[""])
+    return _as_arrays(found)
 
 
-def _predictions(config, ds, base, part, *, seed):
-    """Return some of the rules' predictions from the cache, or compute them."""
-    names = parts_of_together(config, ds) if base == TOGETHER else [base]
+def _rival_predictions(config, ds, base, part, *, seed):
+    """Return the predictions by the main rivals, or by all others, from the cache, or compute them."""
     key = {"what": "rules", "part": part, "data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
+    names = _parts_of(config, ds, base)
     key["models"] = [repr(make_base_model(config, ds, name, seed=seed)) for name in names]
-    arrays = cached_arrays(key, lambda: _predict(ds, crossfitted(config, ds, base, seed=seed), part, seed))
-    test = crossfitted(config, ds, base, seed=seed).mean_scores()[1]
-    return {
-        name: Prediction(
-            arrays[f"sets: {name}"],
-            arrays.get(f"probabilities: {name}", test),
-            str(arrays[f"mode: {name}"]),
-            float(arrays[f"seconds: {name}"]),
-        )
-        for name in map(str, arrays["names"])
-    }
+    arrays = cached_arrays(key, lambda: _predict_rivals(ds, crossfitted(config, ds, base, seed=seed), part))
+    return _as_predictions(arrays, crossfitted(config, ds, base, seed=seed).mean_scores()[1])
 
 
-def _predict(ds, seen, part, seed):
-    """Return the predictions of the main rules, or of all others, as arrays."""
-    rows, folds = fitting_rows(ds, seed=seed)
-    fitting, test = seen.mean_scores()
-    found = {}
-    for name, (rule, mode) in _part_of(rival_rules(rows.Y), part).items():
+def _predict_rivals(ds, seen, part):
+    """Return the predictions of the main rivals, or of all others, as arrays."""
+    (fitting, test), Y, found = seen.mean_scores(), fitting_labels(ds), {}
+    for name, (rule, mode) in rival_rules(Y).items():
+        if (name in MAIN_RIVALS) != (part == "main"):
+            continue
         start = time.perf_counter()
-        predicted = rule.fit(fitting, rows.Y).predict(test)
+        predicted = rule.fit(fitting, Y).predict(test)
         found[name] = {"sets": predicted, "mode": mode, "seconds": time.perf_counter() - start}
         if isinstance(rule, CalibratedRule):
             found[name]["probabilities"] = rule.probabilities(test)
-    ours = _part_of(adaptive_rules(ds, seen, seed=seed), part)
-    return _as_arrays(found | _predict_ours(ours, rows.Y, folds, seen.scores))
-
-
-def _part_of(rules, part):
-    """Keep the main rules, and what shares their fusion, or all others."""
-    main = (*MAIN_RULES, OURS + FOR_BOTH)
-    return {name: rule for name, rule in rules.items() if (name in main) == (part == "main")}
-
-
-def _predict_ours(rules, Y, folds, scores):
-    """Fit our rules, those that differ in their target only with one fusion, and predict the test rows."""
-    found = {}
-    for name, (rule, signals) in rules.items():
-        if name.endswith(FOR_BOTH):
-            continue
-        start = time.perf_counter()
-        at_fitting, at_test = ({what: both[i] for what, both in signals.items()} for i in range(2))
-        rule.fit(scores[0], Y, folds=folds, **at_fitting)
-        found[name] = _decided(rule, scores[1], at_test, start)
-        if name + FOR_BOTH in rules:
-            found[name + FOR_BOTH] = _decided(rule.retarget(BOTH), scores[1], at_test, start)
-        if name == OURS:
-            batch = copy(rule).set_params(transductive=True)
-            found[f"{OURS}, transductive"] = _decided(batch, scores[1], at_test, start, "transductive")
-            found |= _predict_fused(rule.fitted_probabilities_, Y, found[OURS])
-    return found
+    return _as_arrays(found)
 
 
 def _predict_fused(fitting, Y, ours):
@@ -296,15 +321,15 @@ def _predict_fused(fitting, Y, ours):
     return found
 
 
-def _decided(rule, scores, signals, start, mode="inductive"):
+def _decided(rule, at_test, start, mode="inductive"):
     """Return what a fitted rule of ours says of the test rows."""
+    scores, signals = at_test
     decision = rule.decide(scores, **signals)
-    seconds = time.perf_counter() - start
     return {
         "sets": decision.label_sets,
         "probabilities": decision.probabilities,
         "mode": mode,
-        "seconds": seconds,
+        "seconds": time.perf_counter() - start,
     }
 
 
@@ -312,3 +337,16 @@ def _as_arrays(found):
     """Return predictions as the cache keeps them."""
     arrays = {f"{what}: {name}": value for name, entry in found.items() for what, value in entry.items()}
     return {**arrays, "names": np.array(list(found))}
+
+
+def _as_predictions(arrays, probabilities=None):
+    """Return what :func:`_as_arrays` keeps; ``probabilities`` are those of predictions without their own."""
+    return {
+        name: Prediction(
+            arrays[f"sets: {name}"],
+            arrays.get(f"probabilities: {name}", probabilities),
+            str(arrays[f"mode: {name}"]),
+            float(arrays[f"seconds: {name}"]),
+        )
+        for name in map(str, arrays["names"])
+    }

@@ -109,7 +109,8 @@ WORK = {
 @pytest.mark.parametrize(("module", "stale", "kept"), CHANGES, ids=[module for module, *_ in CHANGES])
 def test_a_change_computes_again_what_depends_on_it(config, ds, monkeypatch, module, stale, kept):
     done = []
-    arrays = {name: np.array(0.5) for name in ("macro_f1", "sets", "probabilities", "seconds")}
+    arrays = {"macro_f1": np.array(0.5), "names": np.array([""])}
+    arrays |= {f"{name}: ": np.array(0.5) for name in ("sets", "probabilities", "mode", "seconds")}
     for name, (where, function) in WORK.items():
         monkeypatch.setattr(where, function, lambda *_, name=name, **__: done.append(name) or arrays)
     monkeypatch.setattr(base_models, "_judge", lambda *_: arrays)

@@ -17,12 +17,14 @@ from adathresh.experiments.core.rules import (
     OURS,
     WITH_TEXTS,
     Choice,
-    adaptive_rules,
     all_predictions,
     choice_prediction,
     everything,
+    fitted_choice,
     fused_rules,
     main_predictions,
+    our_choices,
+    predict_all,
     rival_rules,
 )
 from adathresh.metrics import macro_f1
@@ -78,20 +80,20 @@ def test_rules_are_what_their_names_say(ds, seen):
     assert rivals["SCutFBR, cross-validated"].remedy == "fbr"
     assert not rivals["isotonic + F*/2"].calibrator.per_label
     assert rivals["isotonic per label + F*/2"].calibrator.per_label
-    ours = adaptive_rules(ds, seen, seed=3)
-    assert {rule.evaluation_rows for rule, _ in ours.values()} == {50}
-    assert {rule.random_state for rule, _ in ours.values()} == {3}
-    assert {name: rule.target for name, (rule, _) in ours.items() if rule.target != "macro_f1"} == {
-        f"{name}, macro + micro": "macro_micro_f1" for name in (OURS, WITH_TEXTS)
+    shares, said = tuple(seen.local[0]), tuple(seen.affinity[0])
+    assert our_choices(("linear",), seen) == {
+        OURS: (("linear",), shares, "auto"),
+        f"{OURS}, no neighbours": (("linear",), (), "auto"),
+        f"{OURS}, linear": (("linear",), shares, "linear"),
+        WITH_TEXTS: (("linear",), shares + said, "auto"),
     }
-    assert {name: set(signals) for name, (_, signals) in ours.items()} == {
-        OURS: {"local"},
-        f"{OURS}, macro + micro": {"local"},
-        f"{OURS}, no neighbours": set(),
-        f"{OURS}, linear": {"local"},
-        WITH_TEXTS: {"local", "affinity"},
-        f"{WITH_TEXTS}, macro + micro": {"local", "affinity"},
-    }
+    silent = our_choices(("linear",), seen._replace(affinity=({}, {})))
+    assert set(silent) == {OURS, f"{OURS}, no neighbours", f"{OURS}, linear"}
+
+
+def test_our_rule_knows_the_number_of_test_rows_and_the_seed(ds, seen):
+    rule, _ = fitted_choice(ds, our_choices(("linear",), seen)[f"{OURS}, linear"], [seen], seed=3)
+    assert (rule.evaluation_rows, rule.random_state, rule.fusion) == (50, 3, "linear")
 
 
 def test_names_say_whose_rule_it_is(ds, found):
@@ -105,32 +107,27 @@ def test_names_say_whose_rule_it_is(ds, found):
 def test_main_rules_are_rules_of_all_and_every_name_stands_once(config, ds, found):
     main = main_predictions(config, ds, "linear", seed=0)
     assert set(main) == set(MAIN_RULES)
-    parts = [list(module._predictions(config, ds, "linear", part, seed=0)) for part in ("main", "more")]
-    assert set(parts[0]) & set(parts[1]) <= {OURS}  # fitted again with the fusion that its variants share
-    assert set(found) == set(parts[0]) | set(parts[1])
     rivals = [*rival_rules(fitting_labels(ds)), *fused_rules()]
-    assert list(found)[: len(rivals)] == rivals
-    expected = {*rivals, *adaptive_rules(ds, _with_texts(), seed=0)}
-    assert set(found) == expected | {f"{OURS}, transductive"}
+    assert list(found) == [
+        *rivals,
+        *(OURS, f"{OURS}, macro + micro", f"{OURS}, transductive"),
+        *(f"{OURS}, no neighbours", f"{OURS}, linear", WITH_TEXTS, f"{WITH_TEXTS}, macro + micro"),
+    ]
 
 
-def _with_texts():
-    nothing = sp.csr_array((1, 12))
-    by_name = {"a signal": nothing}, {"a signal": nothing}
-    return Signals((nothing, nothing), by_name, by_name, None)
-
-
-def test_our_rules_are_given_all_signals_of_a_kind_in_order(ds):
+def test_a_choice_is_given_all_signals_that_it_names_in_order(ds):
     made = [{name: sp.csr_array([[value]]) for name, value in (("a", i), ("b", i + 1))} for i in (2, 4)]
-    seen = Signals(None, (made[0], made[1]), (made[1], made[0]), None)
-    rules = adaptive_rules(ds, seen, seed=0)
-    for name in (OURS, WITH_TEXTS):
-        _, signals = rules[name]
-        assert [[matrix.data[0] for matrix in part] for part in signals["local"]] == [[2, 3], [4, 5]]
-    affinity = rules[WITH_TEXTS][1]["affinity"]
-    assert [[matrix.data[0] for matrix in part] for part in affinity] == [[4, 5], [2, 3]]
-    silent = adaptive_rules(ds, seen._replace(affinity=({}, {})), seed=0)
-    assert set(rules) - set(silent) == {WITH_TEXTS, f"{WITH_TEXTS}, macro + micro"}
+    said = [{name: sp.csr_array([[value]]) for name, value in (("c", i), ("d", i + 1))} for i in (6, 8)]
+    seen = Signals((sp.csr_array([[0]]), sp.csr_array([[1]])), tuple(made), tuple(said), None)
+
+    def values(signals, part):
+        scores, given = module._given(Choice(("linear",), signals), [seen, seen], part)
+        of = {kind: found and [matrix.data[0] for matrix in found] for kind, found in given.items()}
+        return len(scores), scores[0].toarray()[0, 0], of
+
+    assert values(("d", "c", "a", "b"), 0) == (2, 0, {"local": [2, 3], "affinity": [6, 7]})
+    assert values(("b", "d"), 1) == (2, 1, {"local": [5], "affinity": [9]})
+    assert values((), 1) == (2, 1, {"local": None, "affinity": None})
 
 
 def test_one_name_is_one_model_and_the_same_label_sets(config, ds, found):
@@ -277,11 +274,11 @@ def assert_same(one, other):
 def test_everything_names_all_base_models_and_signals(config, ds, make_dataset, top, empty_cache):
     shares, titles = "neighbours", "neighbours by title"
     texts = ("similarity", "mentions", "mentions in titles", "prototypes")
-    assert top == (("linear", "linear, titles", "network"), (shares, titles, *texts))
+    assert top == Choice(("linear", "linear, titles", "network"), (shares, titles, *texts))
     untitled = tuple(name for name in texts if "titles" not in name)
-    assert everything(config, ds) == (("linear", "network"), (shares, *untitled))
+    assert everything(config, ds) == Choice(("linear", "network"), (shares, *untitled))
     empty_cache("wordless")
-    assert everything(config, make_dataset(groups=True)) == (("linear", "network"), (shares,))
+    assert everything(config, make_dataset(groups=True)) == Choice(("linear", "network"), (shares,))
 
 
 @pytest.mark.slow
@@ -373,22 +370,34 @@ def test_labels_of_validation_rows_do_change_them(config, ds, found, empty_cache
 
 
 def test_rules_are_fitted_once(config, ds, found, monkeypatch):
-    monkeypatch.setattr(module, "_predict", lambda *_: pytest.fail("fitted again"))
+    for name in ("_predict_rivals", "_predict_choice"):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("fitted again"))
     again = all_predictions(config, ds, "linear", seed=0)
     for name, own in found.items():
         assert (again[name].label_sets != own.label_sets).nnz == 0
         assert again[name][2:] == own[2:]
 
 
+@pytest.mark.slow
+def test_nothing_is_left_to_compute_after_all_side_by_side(config, ds, monkeypatch, empty_cache):
+    empty_cache("side by side")
+    predict_all(config, ds, ["linear", TOGETHER])
+    for name in ("_predict_rivals", "_predict_choice"):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("fitted again"))
+    for base in ("linear", TOGETHER):
+        all_predictions(config, ds, base, seed=0)
+
+
+@pytest.mark.parametrize("part", ["_predict_rivals", "_predict_choice"])
 @pytest.mark.parametrize("change", ["groups", "names", "seed", "base"])
-def test_other_inputs_fit_them_again(config, ds, found, monkeypatch, change):
+def test_other_inputs_fit_them_again(config, ds, found, monkeypatch, change, part):
     class AgainError(Exception):
         pass
 
-    def again(*_):
+    def again(*_, **__):
         raise AgainError
 
-    monkeypatch.setattr(module, "_predict", again)
+    monkeypatch.setattr(module, part, again)
     changed = {"groups": {"groups_train": np.arange(90)}, "names": {"label_names": ds.label_names[::-1]}}
     other = replaced(ds, **changed.get(change, {}))
     base = "neighbours" if change == "base" else "linear"

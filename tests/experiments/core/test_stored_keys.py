@@ -23,7 +23,7 @@ STORED = {
     "fold": lambda config, ds: fold_scores.fold_scores(config, ds, "linear, titles", 0, seed=0),
     "shares": lambda config, ds: other_signals.other_signals(ds, seed=0),
     "label texts": lambda config, ds: other_signals.other_signals(ds, seed=0),
-    "rules": lambda config, ds: rules.main_predictions(config, ds, "linear", seed=0),
+    "rules": lambda config, ds: rules._rival_predictions(config, ds, "linear", "main", seed=0),
     "choice": lambda config, ds: rules.choice_prediction(config, ds, Choice(("linear",), ()), seed=0),
     "shares of the training rows": lambda config, ds: trainings.neighbor_shares(ds),
     "network": lambda config, ds: trainings.train_network(config, ds, seed=0),
