@@ -27,6 +27,12 @@ from adathresh.saving import SaveMixin
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
+from adathresh.utils.label_names import (
+    decode_label_names,
+    encode_label_names,
+    holds_label_names,
+    identify_labels,
+)
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.parameters import (
     check_parameters,
@@ -60,6 +66,8 @@ from adathresh.utils.validation import (
 
 # With fewer texts, the words that label prototypes are made of may be as rare, or as common, as can be.
 _FEW_TEXTS = 100
+# So few labels given by name go to base models as a dense matrix, which is what all of them take.
+_FEW_LABELS = 100
 _TEXTS_THROUGHOUT = "Where fit is given texts, every row and every label is a text."
 
 
@@ -95,6 +103,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     rows must be others than those that it was trained on. Where all models are frozen, nothing is trained and
     no row is scored by folds: a row's neighbours are all rows but itself and its group.
 
+    Y may hold names, one list of labels a row, or be a data frame with a column for each label:
+    :meth:`predict_labels` returns names, :meth:`predict` a 0/1 matrix in any case.
+
     Parameters
     ----------
     estimator : scikit-learn classifier, or list of such
@@ -117,7 +128,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     Attributes
     ----------
     classes_ : numpy.ndarray
-        Label numbers, or the two classes of a binary target.
+        The names of the labels, where they are known and tell all labels apart, else the label numbers; or
+        the two classes of a binary target.
     n_labels_ : int
         Number of labels.
     estimator_ : estimator, or list of such
@@ -132,7 +144,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         All signals of names and synonyms, ``affinity_`` among them; None where X held features, or labels
         have no texts.
     label_names_ : tuple of str or None
-        The columns of Y, where it was a data frame with names, or else the names in ``label_features``.
+        ``label_names``, or else the names in Y, or the columns of Y, where it was a data frame with names, or
+        else the names in ``label_features``.
     vectorizer_ : sklearn.feature_extraction.text.TfidfVectorizer or None
         The words of texts, by which neighbours are found; None where X held features.
     n_features_in_ : int
@@ -144,9 +157,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     ------
     ValueError
         In ``fit``, for parameters of the rule, cv or n_neighbors out of range, NaN or infinity in X, columns
-        that are no numbers, labels other than 0 and 1 (such as lists of tags), a multiclass target, X and Y
-        of different length, label_features of another kind than X or for another number of labels, anything
-        without an order, or fewer rows (or groups) than folds. All is checked before a base model is fitted.
+        that are no numbers, labels that are neither 0 and 1 nor lists of names, names that are not among the
+        given ones, a multiclass target, X and Y of different length, label_features of another kind than X or
+        for another number of labels, anything without an order, or fewer rows (or groups) than folds. All is
+        checked before a base model is fitted.
     TypeError
         In ``fit``, if estimator is no classifier, or has no scores, or if rule is no AdaptiveThreshold.
     sklearn.exceptions.NotFittedError
@@ -193,6 +207,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         *,
         groups: npt.ArrayLike | None = None,
         label_features: MatrixLike | Sequence[str] | LabelKnowledge | None = None,
+        label_names: Sequence[str] | None = None,
     ) -> Self:
         """Fit base model, signals and thresholds.
 
@@ -200,8 +215,11 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         ----------
         X : array-like, sparse or data frame of shape (n_samples, n_features), or sequence of str
             Training features, or texts.
-        Y : array-like or sparse of shape (n_samples, n_labels), or of shape (n_samples,)
-            Training labels, 0 or 1; or one binary target. Of a data frame, columns give names to labels.
+        Y : array-like or sparse of shape (n_samples, n_labels), or of shape (n_samples,), or lists of str
+            Training labels, 0 or 1; or one binary target. Of a data frame, columns give names to labels. Or
+            for each row a list, tuple or set of the names of its labels, an empty one where it has none; the
+            labels are then those of ``label_names``, or else of the names in ``label_features``, or else all
+            that occur, sorted.
         groups : array-like of shape (n_samples,), optional
             Rows of one group share a fold, and so are never each other's neighbours.
         label_features : array-like or sparse of shape (n_labels, n_features), or names, optional
@@ -209,6 +227,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             vectoriser that made X. Where X holds texts: names, a sequence of str with one a label and ""
             where it is not known, or :class:`adathresh.LabelKnowledge`, which has synonyms, too. Names help
             rare labels, and keep labels possible that no training row carries.
+        label_names : sequence of str, optional
+            A name for each label, all different, which are only used to read Y and to return names. Needed
+            where Y holds names and a base model is frozen: the names in the order of the columns of its
+            scores.
 
         Returns
         -------
@@ -234,12 +256,14 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         models, rule = self._models(), self._unfitted_rule()
         rows = self._checked(X, reset=True)
         n_samples = rows.features.shape[0]
-        labels = self._encode(Y, n_samples)
+        labels, names = self._encode_named(Y, n_samples, label_names, label_features, models)
         label_features = self._checked_label_features(label_features)
-        self.label_names_ = _label_names(Y, label_features)
-        # one label is a binary target: classifiers then agree on what predict_proba returns
-        target = like_input(labels, "dense" if self.n_labels_ == 1 else self._container)
-        target = target.ravel() if self.n_labels_ == 1 else target
+        if names is None and isinstance(label_features, LabelKnowledge):
+            names = label_features.names
+        self.label_names_ = names
+        if self._container != "vector" and identify_labels(self.label_names_ or [""]):
+            self.classes_ = np.array(self.label_names_, dtype=object)
+        target = self._target(labels, dense=holds_label_names(Y) and self.n_labels_ <= _FEW_LABELS)
         rng = check_random_state(self.random_state)
         folds = draw_folds(n_samples, self.cv, groups=groups, random_state=rng.randint(2**31))
         all_frozen = all(map(_is_frozen, models))
@@ -252,14 +276,17 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         held_out = self._held_out_scores(models, rows, target, labels, folds)
         if rule.random_state is None:
             rule.set_params(random_state=rng.randint(2**31))
+        signals = {"local": local, "affinity": affinity}
         self.rule_ = rule.fit(
-            held_out, labels, local=local, affinity=affinity, folds=None if all_frozen else folds
+            held_out, labels, **signals, folds=None if all_frozen else folds, groups=groups
         )
         fitted = [m if _is_frozen(m) else clone(m).fit(rows.data, target) for m in models]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
 
-    def retarget(self, target: str, target_value: float | None = None) -> Self:
+    def retarget(
+        self, target: str, target_value: float | None = None, *, confidence: float | None = None
+    ) -> Self:
         """Return a classifier for another target, in the time that choosing thresholds takes.
 
         Parameters
@@ -268,6 +295,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             The other target, as of :class:`adathresh.AdaptiveThreshold`.
         target_value : float, optional
             Its value, where it takes one.
+        confidence : float, optional
+            Of a guaranteed precision; only where the rule was fitted with one.
 
         Returns
         -------
@@ -278,7 +307,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         Raises
         ------
         ValueError
-            If the target is unknown or its value wrong.
+            If the target is unknown, its value or the confidence wrong, or the rule was fitted without one.
 
         Examples
         --------
@@ -291,9 +320,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         """
         check_is_fitted(self, "estimator_")
         other = copy.copy(self)
-        other.rule_ = self.rule_.retarget(target, target_value)
+        other.rule_ = self.rule_.retarget(target, target_value, confidence=confidence)
         rule = AdaptiveThreshold() if self.rule is None else clone(self.rule)
-        other.rule = rule.set_params(target=target, target_value=target_value)  # what a clone is fitted with
+        # what a clone is fitted with
+        other.rule = rule.set_params(target=target, target_value=target_value, confidence=confidence)
         return other
 
     def set_params(self, **params: Any) -> Self:
@@ -403,6 +433,44 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         scores, others = self._signals(self._checked(X))
         return self._decode(sp.csr_array(self.rule_.predict(scores, **others)))
 
+    def predict_labels(self, X: MatrixLike) -> list[list[str]]:
+        """Return the names of each row's labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features), or sequence of str
+            Features, or texts, as ``fit`` was given.
+
+        Returns
+        -------
+        list of list of str
+            For each row the names of the labels that ``predict`` gives it, in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If the labels have no names, or some have the same, or if ``fit`` was given one binary target.
+
+        Examples
+        --------
+        >>> from adathresh.models import BagOfWords
+        >>> texts, tags = ["a cat", "a dog", "cat, dog", "rain"], [["cat"], ["dog"], ["cat", "dog"], []]
+        >>> clf = AdaptiveThresholdClassifier(BagOfWords(min_df=1), random_state=0)
+        >>> clf.fit(texts * 9, tags * 9).predict_labels(["my cat", "dog and cat", "snow"])
+        [['cat'], ['cat', 'dog'], []]
+        """
+        check_is_fitted(self, "estimator_")
+        if self._container == "vector":
+            raise ValueError("fit was given one binary target, whose classes predict() returns.")
+        if not identify_labels(self.label_names_ or [""]):
+            problem = "are not known" if self.label_names_ is None else "do not tell all labels apart"
+            raise ValueError(
+                f"The names of the labels {problem}; give fit label_names, or lists of names as Y. predict() "
+                "returns labels by number."
+            )
+        scores, others = self._signals(self._checked(X))
+        return decode_label_names(sp.csr_array(self.rule_.predict(scores, **others)), self.label_names_)
+
     def explain(self, x: MatrixLike, label: int | str) -> Explanation:
         """Split the decision about one label of one row into its terms.
 
@@ -430,7 +498,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         label = self._label_number(label)
         scores, others = self._signals(row)
         explanation = self.rule_.explain(scores, label, **others)
-        return replace(explanation, neighbors=self.neighbors_.nearest(row.features, label))
+        neighbors = self.neighbors_.nearest(row.features, label)
+        name = None if self.label_names_ is None else self.label_names_[label]
+        return replace(explanation, neighbors=neighbors, label_name=name)
 
     def _as_probabilities(self, pairs):
         """Return fused probabilities as scikit-learn shapes them for the target."""
@@ -465,6 +535,35 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         for model in filter(_is_frozen, models):
             check_is_fitted(model.estimator)
         return models
+
+    def _encode_named(self, Y, n_samples, label_names, label_features, models):
+        """Return Y as a CSR label matrix, and the names of its columns, if Y or label_names gives any."""
+        check_order(Y, name="Y")
+        given = None if label_names is None else _checked_label_names(label_names)
+        if holds_label_names(Y):
+            source = "label_names" if given else "label_features"
+            known = given or _names_among(label_features)
+            if known is None and (label_features is not None or any(map(_is_frozen, models))):
+                raise ValueError(
+                    "Y holds names, but nothing says in which order the labels are elsewhere: in the scores "
+                    "of frozen base models, or in label_features. Give label_names, all names in that order."
+                )
+            Y, given = encode_label_names(Y, known, source=source)
+        columns = tuple(getattr(Y, "columns", ()))
+        if columns and all(isinstance(column, str) for column in columns):
+            if given not in (None, columns):
+                raise ValueError("label_names must be the columns of Y, in their order; leave them out.")
+            given = columns
+        labels = self._encode(Y, n_samples)
+        if given is not None and len(given) != self.n_labels_:
+            raise ValueError(f"label_names holds {len(given)} names but Y has {self.n_labels_} labels.")
+        return labels, given
+
+    def _target(self, labels, *, dense):
+        """Return labels as base models take them."""
+        if self.n_labels_ == 1:  # a binary target: classifiers then agree on what predict_proba returns
+            return like_input(labels, "dense").ravel()
+        return like_input(labels, "dense" if dense else self._container)
 
     def _held_out_scores(self, models, rows, target, labels, folds):
         """Return the scores of the training rows: of frozen models as they are, of others out of fold."""
@@ -572,7 +671,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         if self.label_names_ is None:
             raise ValueError(
                 f"label must be a whole number from 0 to {self.n_labels_ - 1}; got {label!r}. Names are "
-                "known where fit is given Y as a data frame, or names of the labels."
+                "known where fit is given label_names, or Y as a data frame or as lists of names."
             )
         found = [number for number, name in enumerate(self.label_names_) if name == label]
         if len(found) != 1:
@@ -608,12 +707,22 @@ def _warn_if_in_sample(scores, labels, name):
         )
 
 
-def _label_names(Y: Any, label_features: Any) -> Sequence[str] | None:
-    """Return the names of the labels, if they are known."""
-    columns = tuple(getattr(Y, "columns", ()))
-    if columns and all(isinstance(column, str) for column in columns):
-        return columns
-    return label_features.names if isinstance(label_features, LabelKnowledge) else None
+def _checked_label_names(label_names: Any) -> tuple[str, ...]:
+    """Return names of all labels, each its own."""
+    advice = "Leave it out where labels have no names."
+    names = tuple(map(str, check_texts(label_names, name="label_names", advice=advice)))
+    if not identify_labels(names):
+        raise ValueError("label_names must be different from each other, and none blank.")
+    return names
+
+
+def _names_among(label_features: Any) -> Sequence[str] | None:
+    """Return the names of labels in what may also be their features."""
+    if isinstance(label_features, LabelKnowledge):
+        return label_features.names
+    if label_features is None or not holds_texts(text_column(label_features)):
+        return None
+    return check_texts(text_column(label_features), name="label_features", advice=_TEXTS_THROUGHOUT)
 
 
 def _as_one_row(x: Any) -> Any:

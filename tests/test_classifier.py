@@ -526,15 +526,15 @@ def test_names_are_checked_before_a_base_model_is_fitted(label_features, message
         make_classifier(NeverFitted()).fit(*make_texts(), label_features=label_features)
 
 
-def test_texts_are_no_generator_and_labels_no_tags():
+def test_texts_and_labels_have_an_order():
     texts, Y = make_texts()
     with pytest.raises(ValueError, match=r"X is a generator, which can be read only once; give list\(X\)"):
         make_classifier(NeverFitted()).fit((text for text in texts), Y)
     with pytest.raises(ValueError, match="X is a set, whose order means nothing; give a list"):
         make_classifier(PIPELINE).fit(texts, Y).predict(set(texts))
-    tags = [[name for name, carried in zip(ANIMALS, row, strict=True) if carried] for row in Y]
-    with pytest.raises(ValueError, match=r"Y must be a 0/1 matrix.*MultiLabelBinarizer\(\)\.fit_transform"):
-        make_classifier(NeverFitted()).fit(texts, tags)
+    for labels in ((row for row in Y), set(ANIMALS)):
+        with pytest.raises(ValueError, match=r"Y is a .*; give"):
+            make_classifier(NeverFitted()).fit(texts, labels)
 
 
 def test_fewer_rows_or_groups_than_folds():
@@ -844,6 +844,9 @@ def test_labels_may_be_asked_for_by_name():
     ):
         clf = make_classifier(PIPELINE, rule=LINEAR).fit(texts, labels, label_features=given)
         assert clf.label_names_ == tuple(names)
+        assert clf.classes_.tolist() == names
+        assert clf.explain(new[0], 2).label_name == names[2]
+        assert f"label 2 ({names[2]}) is" in str(clf.explain(new[0], 2))
         assert clf.explain(new[0], names[2]) == clf.explain(new[0], 2) == clf.explain(new[0], np.int64(2))
         with pytest.raises(ValueError, match=rf"No label is named '{names[2]}s'\. Did you mean '{names[2]}'"):
             clf.explain(new[0], f"{names[2]}s")
@@ -857,6 +860,11 @@ def test_names_that_do_not_tell_the_label():
             clf.explain(X[0], label)
     clf.fit(X, pd.DataFrame(Y, columns=["a", "b", "a", "d"]))
     assert clf.explain(X[0], "b").label == 1
+    assert clf.classes_.tolist() == [0, 1, 2, 3]
+    with pytest.raises(
+        ValueError, match="names of the labels do not tell all labels apart; give fit label_names"
+    ):
+        clf.predict_labels(X)
     with pytest.raises(ValueError, match=r"Labels 0 and 2 are both named 'a'\. Give the number"):
         clf.explain(X[0], "a")
 
@@ -1144,3 +1152,181 @@ def test_a_frozen_model_of_a_binary_target():
     scores, local = model.predict_proba(X)[:, 1:], NeighborLabels(10).fit_transform(X, Y[:, :1])
     same_rule(clf.rule_, clone(LINEAR).fit(scores, Y[:, :1], local=local))
     assert set(clf.predict(X)) == {"yes", "no"}
+
+
+# Names of labels in and out
+
+
+def as_tags(Y, names=ANIMALS, kind=list):
+    return [kind(names[label] for label in np.flatnonzero(row)) for row in to_dense(Y)]
+
+
+@pytest.mark.parametrize(
+    "as_given",
+    [
+        lambda Y: as_tags(Y),
+        lambda Y: as_tags(Y, kind=tuple),
+        lambda Y: tuple(as_tags(Y, kind=set)),
+        lambda Y: pd.Series(as_tags(Y), index=np.arange(150)[::-1]),
+        lambda Y: pd.DataFrame({"tags": as_tags(Y, kind=frozenset)}),
+        lambda Y: pd.Series(as_tags(Y)).to_numpy(),
+        lambda Y: [np.array(row, dtype=str) for row in as_tags(Y)],
+        lambda Y: [row + row[:1] for row in as_tags(Y)],
+    ],
+)
+def test_names_of_labels_come_in_and_go_out(as_given):
+    texts, Y = make_texts()
+    new, _ = make_texts(seed=1)
+    order = np.argsort(ANIMALS)
+    expected = make_classifier(PIPELINE, rule=LINEAR).fit(texts, sp.csr_array(Y[:, order]))
+    clf = make_classifier(PIPELINE, rule=LINEAR).fit(texts, as_given(Y))
+    assert clf.classes_.tolist() == sorted(ANIMALS)
+    predicted = clf.predict(new)
+    assert isinstance(predicted, sp.csr_array)
+    np.testing.assert_array_equal(predicted.toarray(), expected.predict(new).toarray())
+    np.testing.assert_array_equal(clf.predict_proba(new), expected.predict_proba(new))
+    found = clf.predict_labels(new)
+    assert found == as_tags(predicted, sorted(ANIMALS))
+    assert [] in found
+    assert type(found[0]) is list
+    assert {type(name) for row in found for name in row} == {str}
+
+
+def test_a_frame_names_its_columns():
+    X, Y = make_data()
+    for frame in (pd.DataFrame(Y, columns=list("dbca")), pd.DataFrame(Y == 1, columns=list("dbca"))):
+        clf = make_classifier(rule=LINEAR).fit(X, frame)
+        assert clf.classes_.tolist() == list("dbca")
+        predicted = clf.predict(X)
+        assert isinstance(predicted, np.ndarray)
+        assert clf.predict_labels(X) == as_tags(predicted, "dbca")
+    with pytest.raises(ValueError, match="label_names must be the columns of Y"):
+        make_classifier(NeverFitted()).fit(X, frame, label_names=list("abcd"))
+
+
+def test_names_can_be_given_beside_a_matrix():
+    X, Y = make_data()
+    clf = make_classifier(rule=LINEAR).fit(X, sp.csr_array(Y), label_names=list("dbca"))
+    assert clf.predict_labels(X) == as_tags(clf.predict(X), "dbca")
+    assert clf.label_names_ == tuple("dbca")
+
+
+def test_label_names_say_the_order_and_what_else_there_is():
+    texts, Y = make_texts()
+    names = ["fox", "bat", "dog", "cat", "hen", "cow"]
+    tags = as_tags(Y)
+    by_names = make_classifier(PIPELINE, rule=LINEAR).fit(texts, tags, label_names=names)
+    assert by_names.classes_.tolist() == names
+    assert by_names.n_labels_ == 6
+    assert by_names.affinity_ is None
+    by_features = make_classifier(PIPELINE, rule=LINEAR).fit(texts, tags, label_features=names)
+    by_knowledge = make_classifier(PIPELINE, rule=LINEAR).fit(
+        texts, tags, label_features=LabelKnowledge(names)
+    )
+    assert by_knowledge.classes_.tolist() == by_features.classes_.tolist() == names
+    assert by_features.predict_labels(texts) == by_knowledge.predict_labels(texts)
+    np.testing.assert_array_equal(by_features.predict(texts)[:, [3]].toarray()[:, 0], Y[:, 0])
+    frozen_model = FrozenEstimator(clone(PIPELINE).fit(texts[::-1], Y[::-1]))
+    frozen_clf = make_classifier(frozen_model, rule=LINEAR).fit(texts, tags, label_names=ANIMALS)
+    same_rule(frozen_clf.rule_, make_classifier(frozen_model, rule=LINEAR).fit(texts, Y).rule_)
+
+
+@pytest.mark.parametrize(("n_labels", "kind"), [(1, np.ndarray), (100, np.ndarray), (101, sp.csr_array)])
+def test_few_labels_given_by_name_reach_base_models_as_an_array(n_labels, kind):
+    class Sees(Prior):
+        def fit(self, X, Y):
+            assert type(Y) is kind
+            self.classes_ = np.array([0, 1])
+            return super().fit(X, Y)
+
+        def predict_proba(self, X):
+            return np.full((len(X), max(2, n_labels)), 0.3)
+
+    texts, Y = make_texts()
+    names = [*ANIMALS, *(f"other {number}" for number in range(200))][:n_labels]
+    clf = make_classifier(Sees(), rule=LINEAR).fit(texts, as_tags(Y[:, :n_labels]), label_names=names)
+    assert type(clf.predict(texts)) is sp.csr_array
+    assert len(clf.predict_labels(texts)) == 150
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ("cat", {}, r"Y: row 3 is the text 'cat'; put it into a list: \['cat'\]"),
+        (None, {}, "Y: row 3 is None, no list of names. Give an empty list for a row without labels"),
+        (np.nan, {}, "Y: row 3 is nan, no list of names"),
+        (7, {}, "Y: row 3 is 7, no list"),
+        ({"cat": 1}, {}, "Y: row 3 is {'cat': 1}, no list"),
+        (["cat", None], {}, r"Y: row 3 holds None, but the labels of a row must be names \(str\)"),
+        (["cat", 2], {}, "Y: row 3 holds 2, but"),
+        ({2, "cat"}, {}, "Y: row 3 holds 2, but"),
+        ([1, 0, 0, 1, 0], {}, "Y: row 3 holds 1, but"),
+        ([" "], {}, "Y: row 3 holds ' ', but"),
+        (
+            ["dog", "catt"],
+            {"label_names": ANIMALS},
+            "row 3 has the label 'catt', .*label_names lacks.*mean 'cat'",
+        ),
+        (["bat"], {"label_features": ANIMALS}, "row 3 has the label 'bat', which label_features lacks"),
+        (["bat"], {"label_features": KNOWLEDGE}, "row 3 has the label 'bat', which label_features lacks"),
+        ([], {"label_features": [*ANIMALS, "cat"]}, "label_features: labels 0 and 5 are both named 'cat'"),
+        (
+            [],
+            {"label_names": [*ANIMALS, "cat"]},
+            "label_names must be different from each other, and none blank",
+        ),
+        ([], {"label_names": [*ANIMALS, ""]}, "label_names must be different"),
+        ([], {"label_names": "cat"}, "label_names must be plain texts, a sequence of str; got a str"),
+        ([], {"label_names": set(ANIMALS)}, "label_names is a set, whose order means nothing"),
+        ([], {"label_names": [*ANIMALS, 5]}, "label_names must be plain texts, .*row 5 is a int"),
+        ([], {"label_names": ANIMALS, "label_features": ANIMALS[:4]}, "label_features knows 4 labels, but"),
+    ],
+)
+def test_names_of_labels_are_checked(change, options, message):
+    texts, Y = make_texts()
+    tags = as_tags(Y)
+    tags[3] = change
+    with pytest.raises(ValueError, match=message):
+        make_classifier(NeverFitted()).fit(texts, tags, **options)
+
+
+def test_names_in_an_order_that_nobody_knows():
+    texts, Y = make_texts()
+    with pytest.raises(ValueError, match=r"nothing says in which order .*Give label_names, all names"):
+        make_classifier(FrozenEstimator(clone(PIPELINE).fit(texts, Y))).fit(texts, as_tags(Y))
+    X, Y = make_data()
+    tags = as_tags(Y, "dbca")
+    with pytest.raises(ValueError, match=r"nothing says in which order .*Give label_names, all names"):
+        make_classifier(NeverFitted()).fit(X, tags, label_features=FEATURES)
+    clf = make_classifier(rule=LINEAR).fit(X, tags, label_features=FEATURES, label_names=list("dbca"))
+    same_rule(clf.rule_, make_classifier(rule=LINEAR).fit(X, Y, label_features=FEATURES).rule_)
+
+
+def test_names_that_are_wanted_and_not_there():
+    X, Y = make_data()
+    with pytest.raises(NotFittedError):
+        make_classifier().predict_labels(X)
+    with pytest.raises(
+        ValueError, match=r"names of the labels are not known; give fit label_names, or lists"
+    ):
+        make_classifier(rule=LINEAR).fit(X, Y).predict_labels(X)
+    with pytest.raises(ValueError, match="one binary target, whose classes predict"):
+        make_classifier(LogisticRegression(), rule=LINEAR).fit(X, Y[:, 0]).predict_labels(X)
+    with pytest.raises(ValueError, match="label_names holds 3 names but Y has 4 labels"):
+        make_classifier(NeverFitted()).fit(X, Y, label_names=list("abc"))
+    with pytest.raises(ValueError, match="Y has 149 rows but 150 were expected"):
+        make_classifier(NeverFitted()).fit(X, as_tags(Y[1:], "abcd"))
+    with pytest.raises(ValueError, match="texts '0' and '1'; give a 0/1 matrix of numbers"):
+        make_classifier(NeverFitted()).fit(X, Y.astype(str).tolist())
+    with pytest.raises(ValueError, match="Y holds no label in any row"):
+        make_classifier(NeverFitted()).fit(X, [set()] * 150)
+
+
+def test_a_classifier_of_names_is_copied_aimed_and_saved(tmp_path):
+    texts, Y = make_texts()
+    clf = make_classifier(PIPELINE, rule=LINEAR).fit(texts, as_tags(Y))
+    clf.save(tmp_path / "clf.safetensors")
+    loaded = AdaptiveThresholdClassifier.load(tmp_path / "clf.safetensors")
+    assert loaded.predict_labels(texts) == clf.predict_labels(texts)
+    assert loaded.classes_.tolist() == clf.classes_.tolist()
+    assert max(map(len, clf.retarget("budget", 1).predict_labels(texts))) == 1

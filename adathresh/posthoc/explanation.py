@@ -44,6 +44,8 @@ class Explanation:
     """Whether the label is predicted."""
     neighbors: tuple[tuple[int, float, bool], ...] = ()
     """(training row, weight, carries the label) of each neighbour, the nearest first."""
+    label_name: str | None = None
+    """What the label is called, where that is known."""
 
     @property
     def margin(self) -> float:
@@ -58,6 +60,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return the sum, a term a line."""
+        name = f" ({self.label_name})" if self.label_name else ""
         verdict = "predicted" if self.predicted else "not predicted"
         terms = {
             f"base score (probability {self.score:.3g})": self.base_term,
@@ -68,7 +71,7 @@ class Explanation:
         }
         lines = [f"  {value:+8.2f}  {name}" for name, value in terms.items()]
         return "\n".join(
-            [f"label {self.label} is {verdict}: margin {self.margin:+.2f}, in fused logits", *lines]
+            [f"label {self.label}{name} is {verdict}: margin {self.margin:+.2f}, in fused logits", *lines]
         )
 
 
