@@ -25,6 +25,7 @@ from adathresh.experiments.core.execution import (
     interrupt_all,
 )
 from adathresh.experiments.core.results import AGREEMENT, RECORD
+from adathresh.experiments.provenance import circumstances, write_crate
 from adathresh.utils.files import whole_file
 from adathresh.utils.suggest import did_you_mean
 
@@ -74,6 +75,7 @@ def reproduce(
         return 130 if "interrupted" in (end.status for end in broken) else 1
     same, verdict = _verdict([folder / notebook.stem for notebook in notebooks], config.reference_folder)
     print(verdict)
+    write_crate(folder)
     if update_reference:
         _replace_reference(config, notebooks)
         print(f"These are the published results now: {config.reference_folder}")
@@ -133,7 +135,7 @@ class _RunRecord:
         self.path = folder / "run.json"
         described = config.to_dict()
         # notebooks of one folder may differ in these
-        self.own = {name: described.pop(name) for name in ("seeds", "numbers")}
+        self.own = {name: described.pop(name) for name in ("seeds", "numbers")} | circumstances()
         self.content = {
             "config": described,
             "versions": _versions(),
@@ -182,6 +184,7 @@ def _replace_reference(config, notebooks):
     if published and all(_agree(published[key], run[key]) for key in ("config", "versions")):
         run["notebooks"] = dict(sorted({**published["notebooks"], **run["notebooks"]}.items()))
     _write_json(reference / "run.json", run)
+    write_crate(reference)
 
 
 def _write_json(path, content):
@@ -270,7 +273,8 @@ def _versions():
         needed = requires("adathresh") or []
     except PackageNotFoundError:  # run from the sources without being installed
         needed = []
-    names = sorted({re.match(r"[\w.-]+", line)[0] for line in needed if "test" not in line.partition(";")[2]})
+    used = [line for line in needed if not re.search(r"extra == .(test|docs)\b", line)]
+    names = sorted({re.match(r"[\w.-]+", line)[0] for line in used})
     installed = {name: _version(name) for name in names}
     return {
         "python": platform.python_version(),

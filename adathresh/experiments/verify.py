@@ -6,13 +6,14 @@ import json
 from adathresh.experiments.core.claims import as_table, claims_differ
 from adathresh.experiments.core.config import repository_root
 from adathresh.experiments.core.results import RECORD, file_digests, read_table, read_tables
+from adathresh.experiments.provenance import CRATE, crate_problems
 
 
 def verify(results=None):
     """Read every claim of the published results off its tables, and compare it with what is published.
 
     None: the clone's ``results/``. Returns the exit status: 0 when every file is there as its run wrote it
-    and every claim comes out as published, 1 otherwise.
+    and its crate says, and every claim comes out as published, 1 otherwise.
     """
     root = repository_root()
     if results is None and root is None:
@@ -29,6 +30,9 @@ def verify(results=None):
         problems += [
             f"{record.parent.relative_to(results).as_posix()}: {problem}" for problem in problems_here
         ]
+    for crate in sorted(results.glob(f"**/{CRATE}")):
+        place = crate.parent.relative_to(results).as_posix()
+        problems += [f"{place}: {problem}" for problem in crate_problems(crate.parent)]
     print(*problems, sep="\n", end="\n" if problems else "")
     print(f"{len(records)} results of notebooks, {n_claims} claims, {len(problems)} problems.")
     return 1 if problems else 0

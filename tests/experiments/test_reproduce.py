@@ -16,6 +16,7 @@ import adathresh
 from adathresh.experiments import reproduce as module
 from adathresh.experiments.core import config as config_module
 from adathresh.experiments.core.config import PROFILES, RunConfig
+from adathresh.experiments.provenance import crate_problems
 from adathresh.experiments.reproduce import reproduce
 
 HEADLINE = """\
@@ -255,7 +256,8 @@ def test_the_reference_is_replaced_notebook_by_notebook(clone, config, write_not
     (folder / "03_third" / "kept.csv").write_text("a\n1\n")
     assert run(config, notebook, update_reference=True) == 0
     assert f"These are the published results now: {folder}\n" in capsys.readouterr().out
-    assert names(folder) == ["01_first", "02_second", "03_third", "run.json"]
+    assert names(folder) == ["01_first", "02_second", "03_third", "ro-crate-metadata.json", "run.json"]
+    assert not crate_problems(folder)
     # neither the executed notebook nor how it agreed is published
     assert names(folder / "01_first") == ["claims.csv", "headline.csv", "record.json", "timings.csv"]
     assert names(folder / "02_second") == ["longtail.png", "record.json"]

@@ -10,6 +10,7 @@ from adathresh.experiments import verify as module
 from adathresh.experiments.core.claims import as_table
 from adathresh.experiments.core.results import as_csv, file_digests
 from adathresh.experiments.nb03_training import claims
+from adathresh.experiments.provenance import write_crate
 from adathresh.experiments.verify import verify, verify_notebook
 
 DIFFERENCES = [
@@ -140,6 +141,19 @@ def test_the_clones_results_are_the_default(folder, monkeypatch, capsys):
     monkeypatch.setattr(module, "repository_root", lambda: results(folder).parent)
     assert verify() == 0
     assert "2 claims" in capsys.readouterr().out
+
+
+def test_a_crate_that_describes_other_files_is_named(folder, capsys):
+    run = {"config": {"dataset": "scene", "profile": "quick"}, "finished": "2026-11-24", "notebooks": {}}
+    (folder.parent / "run.json").write_text(json.dumps({**run, "versions": {"platform": "Linux"}}))
+    more = {"adathresh": "0.3.0", "dataset": "scene", "profile": "quick", "random_state": 0, "seeds": [0]}
+    record = json.loads((folder / "record.json").read_text()) | more | {"fingerprint": None}
+    (folder / "record.json").write_text(json.dumps(record))
+    write_crate(folder.parent)
+    assert verify(results(folder)) == 0
+    (folder.parent / "run.json").write_text(json.dumps(run))
+    assert verify(results(folder)) == 1
+    assert "scene: ro-crate-metadata.json: run.json is not what it describes" in capsys.readouterr().out
 
 
 @pytest.mark.slow
