@@ -12,6 +12,12 @@ def check_pair(Y_true, Y_pred):
     return Y_true, check_labels(Y_pred, name="Y_pred", n_samples=Y_true.shape[0], n_labels=Y_true.shape[1])
 
 
+def check_and_match(Y_true, Y_pred):
+    """Check true and predicted labels against each other, and add the pairs that are both."""
+    Y_true, Y_pred = check_pair(Y_true, Y_pred)
+    return Y_true, Y_pred, hits(Y_true, Y_pred)
+
+
 def match_scores(scores, Y_true, *, name="scores", probabilities=False):
     """Check scores against checked labels."""
     n_samples, n_labels = Y_true.shape
@@ -57,11 +63,16 @@ def f1_of_counts(n_hits, n_marked):
     return np.divide(2 * n_hits, n_marked, out=np.zeros(np.shape(n_hits)), where=np.asarray(n_marked) > 0)
 
 
-def f1_by_label(Y_true, Y_pred):
-    """F1 of each label, of checked labels."""
-    return f1_of_counts(label_counts(hits(Y_true, Y_pred)), label_counts(Y_true) + label_counts(Y_pred))
+def f1_by_label(Y_true, Y_pred, both):
+    """F1 of each label, of checked labels and their :func:`hits`."""
+    return f1_of_counts(label_counts(both), label_counts(Y_true) + label_counts(Y_pred))
 
 
-def f1_by_row(Y_true, Y_pred):
-    """F1 of each row, of checked labels."""
-    return f1_of_counts(row_counts(hits(Y_true, Y_pred)), row_counts(Y_true) + row_counts(Y_pred))
+def f1_by_row(Y_true, Y_pred, both):
+    """F1 of each row, of checked labels and their :func:`hits`."""
+    return f1_of_counts(row_counts(both), row_counts(Y_true) + row_counts(Y_pred))
+
+
+def f1_of_all(Y_true, Y_pred, both):
+    """F1 of all pairs pooled, of checked labels and their :func:`hits`."""
+    return float(f1_of_counts(both.nnz, Y_true.nnz + Y_pred.nnz))

@@ -33,10 +33,19 @@ class ScoredPairs:
         n_samples, n_labels = self.scores.shape
         return np.diff(self.scores.indptr) if sp.issparse(self.scores) else np.full(n_samples, n_labels)
 
+    @cached_property
+    def n_by_label(self):
+        """Number of scored pairs of each label."""
+        return np.bincount(self.labels, minlength=self.Y.shape[1])
+
     @property
     def rows(self):
         """Row of each scored pair."""
         return np.repeat(np.arange(len(self.n_by_row)), self.n_by_row)
+
+    def rows_at(self, places):
+        """Row of the pairs at some places."""
+        return np.searchsorted(np.cumsum(self.n_by_row), places, side="right")
 
     @cached_property
     def rising(self):
@@ -45,13 +54,15 @@ class ScoredPairs:
 
     @cached_property
     def falling_by_label(self):
-        """Places of the pairs by label, and within a label by falling score; equal ones come in any order."""
+        """Places of the pairs and their scores, by label, then by falling score; ties come in any order."""
         order = grouped_by_label(self.labels)
-        values, sizes = -self.values[order], np.bincount(self.labels, minlength=self.Y.shape[1])
-        for places in blocks_of_equal_size(sizes):
-            by_score = np.argsort(values[places], axis=1)
+        negated = -self.values[order]
+        for places in blocks_of_equal_size(self.n_by_label):
+            block = negated[places]
+            by_score = np.argsort(block, axis=1)
             order[places] = np.take_along_axis(order[places], by_score, axis=1)
-        return order
+            negated[places] = np.take_along_axis(block, by_score, axis=1)
+        return order, -negated
 
 
 def blocks_of_equal_size(sizes, *, above=1):

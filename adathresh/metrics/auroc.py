@@ -216,11 +216,11 @@ class _PairOrder:
 
     def __init__(self, pairs):
         n_samples, n_labels = pairs.Y.shape
-        self._pairs = pairs
-        self._labels, self._truth = pairs.labels[pairs.falling_by_label], pairs.truth[pairs.falling_by_label]
+        self._pairs, self._n_scored = pairs, pairs.n_by_label
+        order, self._values = pairs.falling_by_label
+        self._labels, self._truth = np.repeat(np.arange(n_labels), self._n_scored), pairs.truth[order]
         positives = label_counts(pairs.Y)
         scored_positives = np.bincount(self._labels[self._truth], minlength=n_labels)
-        self._n_scored = np.bincount(self._labels, minlength=n_labels)
         self.count = [n_samples - positives, positives]
         with np.errstate(divide="ignore", invalid="ignore"):  # labels without a positive or a negative
             self.absent = [
@@ -239,18 +239,18 @@ class _PairOrder:
 
     @cached_property
     def _rows(self):
-        return self._pairs.rows[self._pairs.falling_by_label]
+        return self._pairs.rows[self._pairs.falling_by_label[0]]
 
     def _shares_of(self, of_class):
-        values = self._pairs.values[self._pairs.falling_by_label]
-        opens_label = np.r_[True, self._labels[1:] != self._labels[:-1]][: len(values)]
-        opens_tie = opens_label | np.r_[True, values[1:] != values[:-1]][: len(values)]
+        label_start = np.cumsum(self._n_scored) - self._n_scored
+        opens_tie = np.ones(len(self._values), dtype=bool)
+        opens_tie[1:] = self._values[1:] != self._values[:-1]
+        opens_tie[label_start[self._n_scored > 0]] = True
         at = np.flatnonzero(self._truth == of_class)
         labels, tie = self._labels[at], np.cumsum(opens_tie)[at] - 1
-        starts = np.r_[np.flatnonzero(opens_tie), len(values)]
+        starts = np.r_[np.flatnonzero(opens_tie), len(opens_tie)]
         # rows of the other class before each place; within the label: above the tie, and half of those in it
         before = np.r_[0, np.cumsum(self._truth != of_class)]
-        label_start = np.cumsum(self._n_scored) - self._n_scored
         above = (before[starts[tie]] + before[starts[tie + 1]]) / 2 - before[label_start[labels]]
         with np.errstate(invalid="ignore"):  # labels without a row of the other class
             share = above / self.count[1 - of_class][labels]

@@ -175,7 +175,7 @@ def _micro_f1_without_each_row(Y_true, Y_pred):
 
 def _samples_f1_without_each_row(Y_true, Y_pred):
     """Samples-F1 of all rows but one, for each row left out."""
-    f1 = f1_by_row(Y_true, Y_pred)
+    f1 = f1_by_row(Y_true, Y_pred, hits(Y_true, Y_pred))
     return (f1.sum() - f1) / (len(f1) - 1)
 
 

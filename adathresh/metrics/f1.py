@@ -3,11 +3,10 @@
 from numpy.typing import ArrayLike
 
 from adathresh.metrics._common import (
-    check_pair,
+    check_and_match,
     f1_by_label,
     f1_by_row,
-    f1_of_counts,
-    hits,
+    f1_of_all,
     label_counts,
     mean,
 )
@@ -45,7 +44,7 @@ def macro_f1(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
     >>> macro_f1([[1, 0, 0], [1, 1, 0]], [[1, 1, 0], [1, 0, 0]])  # F1 of the labels: 1, 0, undefined
     0.3333333333333333
     """
-    return mean(f1_by_label(*check_pair(Y_true, Y_pred)))
+    return mean(f1_by_label(*check_and_match(Y_true, Y_pred)))
 
 
 def macro_f1_present(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
@@ -74,8 +73,8 @@ def macro_f1_present(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
     >>> macro_f1_present([[1, 0, 0], [1, 1, 0]], [[1, 1, 0], [1, 0, 0]])  # the third label never occurs
     0.5
     """
-    Y_true, Y_pred = check_pair(Y_true, Y_pred)
-    return mean(f1_by_label(Y_true, Y_pred)[label_counts(Y_true) > 0])
+    Y_true, Y_pred, both = check_and_match(Y_true, Y_pred)
+    return mean(f1_by_label(Y_true, Y_pred, both)[label_counts(Y_true) > 0])
 
 
 def binned_macro_f1(Y_true: MatrixLike, Y_pred: MatrixLike, train_frequency: ArrayLike) -> dict[str, float]:
@@ -108,7 +107,7 @@ def binned_macro_f1(Y_true: MatrixLike, Y_pred: MatrixLike, train_frequency: Arr
     >>> f1["macro_f1_over_100"], f1["macro_f1_1_5"], f1["macro_f1_6_20"]
     (1.0, 0.0, nan)
     """
-    return _means_by_bin("macro_f1", f1_by_label(*check_pair(Y_true, Y_pred)), train_frequency)
+    return _means_by_bin("macro_f1", f1_by_label(*check_and_match(Y_true, Y_pred)), train_frequency)
 
 
 def micro_f1(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
@@ -137,8 +136,7 @@ def micro_f1(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
     >>> micro_f1([[1, 0], [1, 1]], [[1, 0], [1, 0]])  # two hits, one true label missed
     0.8
     """
-    Y_true, Y_pred = check_pair(Y_true, Y_pred)
-    return float(f1_of_counts(hits(Y_true, Y_pred).nnz, Y_true.nnz + Y_pred.nnz))
+    return f1_of_all(*check_and_match(Y_true, Y_pred))
 
 
 def samples_f1(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
@@ -169,7 +167,7 @@ def samples_f1(Y_true: MatrixLike, Y_pred: MatrixLike) -> float:
     >>> samples_f1([[1, 0, 0], [1, 1, 0]], [[1, 0, 0], [0, 0, 1]])  # F1 of the rows: 1, 0
     0.5
     """
-    return mean(f1_by_row(*check_pair(Y_true, Y_pred)))
+    return mean(f1_by_row(*check_and_match(Y_true, Y_pred)))
 
 
 def macro_f1_ceiling(Y_true: MatrixLike) -> float:

@@ -40,40 +40,39 @@ def top_k(scores: MatrixLike, k: int) -> sp.csr_array:
     """
     check_value("k", k, whole(1))
     scores = check_scores(scores)
-    n_samples = scores.shape[0]
+    n_samples, n_labels = scores.shape
     if isinstance(scores, np.ndarray):
-        kth = _kth_of_rows(scores, k)
-        rows, labels = np.nonzero(scores >= kth[:, None])
-        values = scores[rows, labels]
+        values, sizes = scores.ravel(), np.full(n_samples, n_labels)
     else:
-        kth, stored = _kth_stored(scores, k), np.diff(scores.indptr)
-        reaching = np.flatnonzero(scores.data >= np.repeat(kth, stored))
-        rows = np.repeat(np.arange(n_samples), stored)[reaching]
-        labels, values = scores.indices[reaching], scores.data[reaching]
+        values, sizes = scores.data, np.diff(scores.indptr)
+    kth = _kth_of_rows(values, sizes, k)
+    reaching = np.flatnonzero(values >= np.repeat(kth, sizes))
+    rows = np.searchsorted(np.cumsum(sizes), reaching, side="right")
     # more than k pairs reach the k-th score where that is tied: the first of the tied ones are kept
     per_row = np.bincount(rows, minlength=n_samples)
-    tied = np.flatnonzero((per_row > k)[rows] & (values == kth[rows]))
+    tied = np.flatnonzero((per_row > k)[rows] & (values[reaching] == kth[rows]))
     row = rows[tied]
     n_room = np.bincount(row, minlength=n_samples) - np.maximum(per_row - k, 0)
-    kept = np.ones(len(rows), dtype=bool)
+    kept = np.ones(len(reaching), dtype=bool)
     kept[tied] = np.arange(len(row)) - np.searchsorted(row, row) < n_room[row]
+    reaching = reaching[kept]
+    labels = scores.indices[reaching] if sp.issparse(scores) else reaching % max(n_labels, 1)
     indptr = np.r_[0, np.cumsum(np.minimum(per_row, k))]
-    return sp.csr_array((values[kept], labels[kept], indptr), shape=scores.shape)
+    return sp.csr_array((values[reaching], labels, indptr), shape=scores.shape)
 
 
-def _kth_of_rows(values, k):
-    """Return the k-th highest value of each row of an array, −inf where a row has no more than k."""
-    if values.shape[1] <= k:
-        return np.full(len(values), -np.inf)
-    return np.partition(values, -k, axis=1)[:, -k]
+def _kth_of_rows(values, sizes, k):
+    """Return the k-th highest value of each row, −inf where a row has no more than k.
 
-
-def _kth_stored(scores, k):
-    """Return the k-th highest stored value of each row of CSR, −inf where a row has no more than k."""
-    kth, per_row = np.full(scores.shape[0], -np.inf, dtype=scores.dtype), np.diff(scores.indptr)
-    row_of = np.repeat(np.arange(len(kth)), per_row)
-    for places in blocks_of_equal_size(per_row, above=k):
-        kth[row_of[places[:, 0]]] = _kth_of_rows(scores.data[places], k)
+    The values of the rows, ``sizes`` of them, follow each other.
+    """
+    kth = np.full(len(sizes), -np.inf, dtype=values.dtype)
+    if len(sizes) and sizes.min() == sizes.max() > k:  # already a table, which need not be copied together
+        kth[:] = np.partition(values.reshape(len(sizes), -1), -k, axis=1)[:, -k]
+        return kth
+    row_of = np.repeat(np.arange(len(sizes)), sizes)
+    for places in blocks_of_equal_size(sizes, above=k):
+        kth[row_of[places[:, 0]]] = np.partition(values[places], -k, axis=1)[:, -k]
     return kth
 
 
@@ -106,7 +105,7 @@ def precision_at_k(Y_true: MatrixLike, scores: MatrixLike, k: int) -> float:
     0.5
     """
     Y_true = check_labels(Y_true, name="Y_true")
-    return _precision_of_lists(Y_true, top_k(match_scores(scores, Y_true), k), k)
+    return _precision_of_hits(_hits_at_k(Y_true, top_k(match_scores(scores, Y_true), k)), k)
 
 
 def psp_at_k(
@@ -161,7 +160,7 @@ def psp_at_k(
     """
     Y_true = check_labels(Y_true, name="Y_true")
     weights = _inverse_propensities(train_frequency, Y_true.shape[1], n_train, A, B)
-    return _psp_of_lists(Y_true, top_k(match_scores(scores, Y_true), k), weights, k)
+    return _psp_of_hits(_hits_at_k(Y_true, top_k(match_scores(scores, Y_true), k)), Y_true, weights, k)
 
 
 def _inverse_propensities(train_frequency, n_labels, n_train, A=0.55, B=1.5):
@@ -175,21 +174,21 @@ def _inverse_propensities(train_frequency, n_labels, n_train, A=0.55, B=1.5):
     return 1 + (np.log(n_train) - 1) * (B + 1) ** A * (frequency + B) ** -A
 
 
-def _precision_of_lists(Y_true, lists, k):
-    """Precision at k of the lists that :func:`top_k` returned."""
-    n_samples = Y_true.shape[0]
-    return float(_hits_of_lists(Y_true, lists).nnz / (k * n_samples)) if n_samples else float("nan")
+def _hits_at_k(Y_true, lists):
+    """Mark the pairs of the lists that :func:`top_k` returned which are true, whatever their score."""
+    listed = np.ones(lists.nnz, dtype=np.float32)
+    return hits(Y_true, sp.csr_array((listed, lists.indices, lists.indptr), shape=lists.shape))
 
 
-def _psp_of_lists(Y_true, lists, weights, k):
-    """Propensity-scored precision at k of the lists that :func:`top_k` returned."""
-    gained = weights[_hits_of_lists(Y_true, lists).indices].sum()
+def _precision_of_hits(listed_and_true, k):
+    """Precision at k, given the true pairs of the lists."""
+    n_samples = listed_and_true.shape[0]
+    return float(listed_and_true.nnz / (k * n_samples)) if n_samples else float("nan")
+
+
+def _psp_of_hits(listed_and_true, Y_true, weights, k):
+    """Propensity-scored precision at k, given the true pairs of the lists."""
+    gained = weights[listed_and_true.indices].sum()
     weighted = sp.csr_array((weights[Y_true.indices], Y_true.indices, Y_true.indptr), shape=Y_true.shape)
     best = top_k(weighted, k).data.sum()
     return float(gained / best) if best else float("nan")
-
-
-def _hits_of_lists(Y_true, lists):
-    """Mark the listed pairs that are true, whatever their score."""
-    listed = np.ones(lists.nnz, dtype=np.float32)
-    return hits(Y_true, sp.csr_array((listed, lists.indices, lists.indptr), shape=lists.shape))

@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from adathresh.metrics._common import (
-    check_pair,
+    check_and_match,
     f1_by_label,
-    hits,
+    f1_by_row,
+    f1_of_all,
     label_counts,
     match_scores,
     mean,
@@ -15,9 +16,14 @@ from adathresh.metrics._common import (
 from adathresh.metrics._pairs import ScoredPairs
 from adathresh.metrics.auroc import _macro_auroc_of
 from adathresh.metrics.calibration import _calibration_metrics_of
-from adathresh.metrics.f1 import micro_f1, samples_f1
 from adathresh.metrics.frequency_bins import _means_by_bin
-from adathresh.metrics.ranking import _inverse_propensities, _precision_of_lists, _psp_of_lists, top_k
+from adathresh.metrics.ranking import (
+    _hits_at_k,
+    _inverse_propensities,
+    _precision_of_hits,
+    _psp_of_hits,
+    top_k,
+)
 from adathresh.utils.parameters import check_value, number
 from adathresh.utils.types import MatrixLike
 
@@ -67,30 +73,31 @@ def evaluate(
     >>> evaluate([[1, 0], [1, 1]], [[1, 0], [1, 0]])
     {'macro_f1': 0.5, 'macro_f1_present': 0.5, 'micro_f1': 0.8, 'samples_f1': 0.8333...}
     """
-    Y_true, Y_pred = check_pair(Y_true, Y_pred)
-    f1 = f1_by_label(Y_true, Y_pred)
+    Y_true, Y_pred, both = check_and_match(Y_true, Y_pred)
+    f1 = f1_by_label(Y_true, Y_pred, both)
     result = {
         "macro_f1": mean(f1),
         "macro_f1_present": mean(f1[label_counts(Y_true) > 0]),
-        "micro_f1": micro_f1(Y_true, Y_pred),
-        "samples_f1": samples_f1(Y_true, Y_pred),
+        "micro_f1": f1_of_all(Y_true, Y_pred, both),
+        "samples_f1": mean(f1_by_row(Y_true, Y_pred, both)),
     }
     if train_frequency is not None:
         result |= _means_by_bin("macro_f1", f1, train_frequency)
     if scores is None:
         return result
     pairs = ScoredPairs(Y_true, scores, probabilities=True)
-    lists, longer = {}, pairs.scores
+    hits_at, longer = {}, pairs.scores
     for k in _LENGTHS:
-        lists[k] = longer = top_k(longer, k)
-    lists = dict(reversed(lists.items()))
-    result |= {f"precision_at_{k}": _precision_of_lists(Y_true, top, k) for k, top in lists.items()}
+        longer = top_k(longer, k)
+        hits_at[k] = _hits_at_k(Y_true, longer)
+    hits_at = dict(reversed(hits_at.items()))
+    result |= {f"precision_at_{k}": _precision_of_hits(found, k) for k, found in hits_at.items()}
     if train_frequency is not None and n_train is not None:
         weights = _inverse_propensities(train_frequency, Y_true.shape[1], n_train)
-        result |= {f"psp_at_{k}": _psp_of_lists(Y_true, top, weights, k) for k, top in lists.items()}
+        result |= {f"psp_at_{k}": _psp_of_hits(found, Y_true, weights, k) for k, found in hits_at.items()}
     result["macro_auroc"] = _macro_auroc_of(pairs)
     result |= _calibration_metrics_of(pairs)
-    result["coverage_at_precision_0_9"] = _coverage(Y_true, Y_pred, pairs.scores, 0.9)
+    result["coverage_at_precision_0_9"] = _coverage(Y_pred, both, pairs.scores, 0.9)
     return result
 
 
@@ -134,29 +141,30 @@ def coverage_at_precision(
     0.5
     """
     check_value("precision", precision, number(above=0, most=1))
-    Y_true, Y_pred = check_pair(Y_true, Y_pred)
-    return _coverage(Y_true, Y_pred, match_scores(scores, Y_true), precision)
+    Y_true, Y_pred, both = check_and_match(Y_true, Y_pred)
+    return _coverage(Y_pred, both, match_scores(scores, Y_true), precision)
 
 
-def _coverage(Y_true, Y_pred, scores, precision):
-    """Coverage at a precision, of checked arguments."""
+def _coverage(Y_pred, both, scores, precision):
+    """Coverage at a precision, of checked arguments; ``both`` marks the predictions that are true."""
     predicted, confidence = _row_confidence(Y_pred, scores)
     order = np.argsort(-confidence, kind="stable")
-    correct = row_counts(hits(Y_true, Y_pred))[predicted][order]
+    correct = row_counts(both)[predicted][order]
     made = row_counts(Y_pred)[predicted][order]
     reached = np.cumsum(correct) >= precision * np.cumsum(made)
     confidence = confidence[order]
     closes_tie = np.r_[confidence[1:] != confidence[:-1], True][: len(confidence)]
     accepted = np.flatnonzero(reached & closes_tie)
-    return float((accepted[-1] + 1) / Y_true.shape[0]) if len(accepted) else 0.0
+    return float((accepted[-1] + 1) / Y_pred.shape[0]) if len(accepted) else 0.0
 
 
 def _row_confidence(Y_pred, scores):
     """Return the rows with predictions, and the smallest score among the predicted labels of each."""
-    rows = np.flatnonzero(row_counts(Y_pred))
-    pairs = ScoredPairs(Y_pred, scores)
-    row_of, confidence = pairs.rows[pairs.truth], np.full(Y_pred.shape[0], np.inf)
-    np.minimum.at(confidence, row_of, pairs.values[pairs.truth].astype(np.float64))
-    unscored = np.bincount(row_of, minlength=len(confidence)) < row_counts(Y_pred)
-    confidence[unscored] = -np.inf
+    n_predicted = row_counts(Y_pred)
+    rows = np.flatnonzero(n_predicted)
+    pairs, confidence = ScoredPairs(Y_pred, scores), np.full(len(n_predicted), np.inf)
+    scored = np.flatnonzero(pairs.truth)
+    row_of = pairs.rows_at(scored)
+    np.minimum.at(confidence, row_of, pairs.values[scored].astype(np.float64))
+    confidence[np.bincount(row_of, minlength=len(confidence)) < n_predicted] = -np.inf
     return rows, confidence[rows]

@@ -86,6 +86,95 @@ def test_evaluate_dense_equals_sparse_with_every_pair_stored(make_case):
     assert dense == pytest.approx(sparse, abs=1e-14)
 
 
+def plain_top(row, k):
+    """Labels by falling score, then rising index, of a row given as a dictionary of its scores."""
+    return sorted(row, key=lambda label: (-row[label], label))[:k]
+
+
+def plain_auroc(truth, values, n_samples, n_positives):
+    """Area of one label from every pair of rows; its scored positives are added by falling score."""
+    n_negatives, absent = n_samples - n_positives, n_samples - len(values)
+    negative = values[~truth]
+    absent_negatives, total = n_negatives - len(negative), 0.0
+    for value in sorted(values[truth], reverse=True):
+        above = np.sum(negative > value) + np.sum(negative == value) / 2
+        total += 1 - above / n_negatives
+    absent_positives = absent - absent_negatives
+    return (total + absent_positives * (absent_negatives / (2 * n_negatives))) / n_positives
+
+
+def plain_evaluate(Y, P, scores, frequency, n_train):
+    """Every metric but the bins of F1 and the two ECE, one row or label after the other.
+
+    Sums are taken over the same numbers in the same order as in the library, so that the last bit agrees.
+    """
+    n_samples, n_labels = Y.shape
+    rows = [
+        dict(zip(scores.indices[a:b].tolist(), scores.data[a:b], strict=True))
+        for a, b in zip(scores.indptr[:-1], scores.indptr[1:], strict=True)
+    ]
+    tp, marked = (Y & P), Y + P
+
+    def f1(axis):
+        hits, total = tp.sum(axis=axis), marked.sum(axis=axis)
+        return np.array([2 * h / t if t else 0.0 for h, t in zip(hits, total, strict=True)])
+
+    result = {
+        "macro_f1": np.mean(f1(0)),
+        "macro_f1_present": np.mean(f1(0)[Y.any(axis=0)]),
+        "micro_f1": 2 * tp.sum() / marked.sum(),
+        "samples_f1": np.mean(f1(1)),
+    }
+    weight = 1 + (np.log(n_train) - 1) * 2.5**0.55 * (frequency + 1.5) ** -0.55
+    for k in (1, 3, 5):
+        listed = [sorted(plain_top(row, k)) for row in rows]
+        found = [label for i, top in enumerate(listed) for label in top if Y[i, label]]
+        best = [np.flatnonzero(row)[np.sort(np.argsort(-weight[row > 0], kind="stable")[:k])] for row in Y]
+        result[f"precision_at_{k}"] = len(found) / (k * n_samples)
+        result[f"psp_at_{k}"] = weight[found].sum() / weight[np.concatenate(best)].sum()
+    row_of = np.repeat(np.arange(n_samples), np.diff(scores.indptr))
+    truth, values = Y[row_of, scores.indices] > 0, scores.data
+    areas = [
+        plain_auroc(truth[of], values[of], n_samples, Y[:, label].sum())
+        for label in np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
+        for of in [scores.indices == label]
+    ]
+    result["macro_auroc"] = np.mean(areas)
+    p, n_all, n_missed = values.astype(float), n_samples * n_labels, Y.sum() - truth.sum()
+    squared = ((p - truth) ** 2).sum()
+    negative_log = (-np.log(np.maximum(np.where(truth, p, 1 - p), 1e-7))).sum()
+    result["brier_candidates"], result["brier_all"] = squared / len(p), (squared + n_missed) / n_all
+    result["log_loss_candidates"] = negative_log / len(p)
+    result["log_loss_all"] = (negative_log + n_missed * -np.log(1e-7)) / n_all
+    filled = np.full(Y.shape, -np.inf)
+    filled[row_of, scores.indices] = values
+    result["coverage_at_precision_0_9"] = naive_coverage(Y, P, filled, 0.9)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_levels", [3, 1000], ids=["tied", "nearly untied"])
+def test_evaluate_is_the_plain_computation_to_the_last_bit(seed, dtype, n_levels):
+    """Rows of every length, none among them; labels that never occur, and some that nothing scores."""
+    rng = np.random.default_rng(seed)
+    n_samples, n_labels = 60, 25
+    Y = (rng.random((n_samples, n_labels)) < rng.random(n_labels) ** 3).astype(int)
+    P = np.where(rng.random(Y.shape) < 0.8, Y, rng.random(Y.shape) < 0.1).astype(int)
+    Y[3] = P[4] = 0
+    wanted = rng.integers(n_labels, size=n_samples)
+    wanted[:2] = 0
+    stored = rng.random(Y.shape).argsort(axis=1) < wanted[:, None]
+    stored[:, 7] = False
+    values = (rng.integers(n_levels + 1, size=Y.shape) / n_levels).astype(dtype)
+    values[:, 10:13] = 1  # neighbouring labels of one score
+    scores = sp.csr_array((values[stored], np.nonzero(stored)), shape=Y.shape)
+    frequency = rng.integers(50, size=n_labels)
+    result = m.evaluate(Y, P, scores, frequency, n_train=90)
+    plain = plain_evaluate(Y, P, scores, frequency, 90)
+    assert {name: result[name] for name in plain} == plain
+
+
 def test_nothing_sparse_is_densified():
     """200,000 rows by 50,000 labels would be 80 GB as an array of float64."""
     rng = np.random.default_rng(0)
