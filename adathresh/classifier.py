@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from adathresh.models.function import ScoreFunction
 from adathresh.models.prototypes import LabelPrototypes
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.posthoc.decision import Decision
@@ -99,9 +100,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     name.
 
     A model that is trained already is given as ``sklearn.frozen.FrozenEstimator(model)``, a pipeline as a
-    whole. It is not fitted again, and its scores of the rows of ``fit`` are taken as they are, so that these
-    rows must be others than those that it was trained on. Where all models are frozen, nothing is trained and
-    no row is scored by folds: a row's neighbours are all rows but itself and its group.
+    whole; a function that returns scores as :class:`adathresh.models.ScoreFunction`. It is not fitted again,
+    and its scores of the rows of ``fit`` are taken as they are, so that these rows must be others than those
+    that it was trained on. Where all models are frozen, nothing is trained and no row is scored by folds: a
+    row's neighbours are all rows but itself and its group.
 
     Y may hold names, one list of labels a row, or be a data frame with a column for each label:
     :meth:`predict_labels` returns names, :meth:`predict` a 0/1 matrix in any case.
@@ -277,9 +279,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         if rule.random_state is None:
             rule.set_params(random_state=rng.randint(2**31))
         signals = {"local": local, "affinity": affinity}
-        self.rule_ = rule.fit(
-            held_out, labels, **signals, folds=None if all_frozen else folds, groups=groups
-        )
+        self.rule_ = rule.fit(held_out, labels, **signals, folds=None if all_frozen else folds, groups=groups)
         fitted = [m if _is_frozen(m) else clone(m).fit(rows.data, target) for m in models]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
@@ -533,7 +533,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         if not models or not all(hasattr(model, "fit") for model in models):
             raise TypeError(f"estimator must be a classifier, or a list of such; got {self.estimator!r}.")
         for model in filter(_is_frozen, models):
-            check_is_fitted(model.estimator)
+            check_is_fitted(model.estimator if isinstance(model, FrozenEstimator) else model)
         return models
 
     def _encode_named(self, Y, n_samples, label_names, label_features, models):
@@ -689,7 +689,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
 def _is_frozen(model: Any) -> bool:
     """Say whether a base model is trained already, and is not to be fitted."""
-    return isinstance(model, FrozenEstimator)
+    return isinstance(model, FrozenEstimator | ScoreFunction)
 
 
 def _warn_if_in_sample(scores, labels, name):

@@ -78,6 +78,7 @@ CLASSES = {
     "PlattScaling": "adathresh.calibration",
     "RCut": "adathresh.rules.rcut",
     "SCut": "adathresh.rules.scut",
+    "ScoreFunction": "adathresh.models.function",
     "SentenceEmbedder": "adathresh.models.transformer",
     "SortedScores": "adathresh.rules.row_scores",
     "TemperatureScaling": "adathresh.calibration",
@@ -111,7 +112,8 @@ def save(fitted: Any, path: PathLike, *, retargetable: bool = True) -> int:
     fitted : object
         A fitted object of this package: a rule, classifier, network, signal, base model, rival rule or
         calibrator, or :class:`adathresh.LabelKnowledge`. Models of other packages that it holds must be such
-        as skops can write; those of scikit-learn are.
+        as skops can write; those of scikit-learn are. The function of a
+        :class:`adathresh.models.ScoreFunction` is left out, and is given back to what is loaded.
     path : str or path-like
         The file to write or to replace; ``.safetensors`` is the usual suffix.
     retargetable : bool, default=True
@@ -356,6 +358,8 @@ class _Writer:
             state = state | {_TREES[name]: BoostedTrees.from_sklearn(trees)}
         if name == "AdaptiveThreshold" and not self._retargetable:
             state = {key: item for key, item in state.items() if key != "fitted_probabilities_"}
+        if name == "ScoreFunction":  # a file holds no code
+            state = state | {"function": None}
         return {"is": "object", "class": name, "state": self._fields(state, where)}
 
     def _vectorizer(self, vectorizer, where):

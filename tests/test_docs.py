@@ -124,15 +124,6 @@ def function_of_the_page(name):
     return space[name]
 
 
-def test_outputs_of_a_text_pipeline_become_a_matrix():
-    outputs = [
-        [{"label": "tax", "score": 0.9}, {"label": "aid", "score": 0.2}],
-        [{"label": "aid", "score": 0.7}, {"label": "tax", "score": 0.4}],
-    ]
-    scores = function_of_the_page("scores_of_pipeline")(outputs, ["aid", "tax"])
-    assert scores.tolist() == [[0.2, 0.9], [0.7, 0.4]]
-
-
 class Booster:
     """Stands for a trained booster of XGBoost or LightGBM with a binary objective."""
 

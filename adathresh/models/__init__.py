@@ -16,6 +16,7 @@ Class                      Main strength   What it is
 ``LabelPrototypes``        text_weight     texts near a label's texts, names and parents (prototypes.py)
 ``FrozenTransformer``      that of head    texts as vectors of a sentence transformer (transformer.py)
 ``FineTunedTransformer``   learning_rate   a sentence transformer trained further
+``ScoreFunction``          none            any function that returns scores (function.py)
 =========================  ==============  ================================================================
 
 The main strength is the parameter to choose on validation rows; that of ``ExtraTrees`` is
@@ -37,6 +38,7 @@ MODULES = {
     "LogisticHead": "adathresh.models.logistic",
     "MLkNN": "adathresh.models.neighbors",
     "NeighborShares": "adathresh.models.neighbors",
+    "ScoreFunction": "adathresh.models.function",
     "SentenceEmbedder": "adathresh.models.transformer",
 }
 

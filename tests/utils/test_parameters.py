@@ -38,6 +38,7 @@ MODELS = [getattr(models, name) for name in models.__all__]
 CASES = {
     **{cls: ({}, (SCORES, Y)) for cls in RULES},
     **{cls: ({}, (TEXTS if cls.__name__ in ON_TEXTS else X, Y)) for cls in MODELS},
+    models.ScoreFunction: ({"function": len}, (X, Y)),
     AdaptiveThreshold: ({}, (SCORES, Y)),
     AdaptiveThresholdClassifier: ({"estimator": BASE}, (X, Y)),
     AdaptiveThresholdNetwork: ({"hidden_layers": (2,), "max_epochs": 1}, (X, Y)),
