@@ -56,7 +56,7 @@ def top_k(scores: MatrixLike, k: int) -> sp.csr_array:
     kept = np.ones(len(reaching), dtype=bool)
     kept[tied] = np.arange(len(row)) - np.searchsorted(row, row) < n_room[row]
     reaching = reaching[kept]
-    labels = scores.indices[reaching] if sp.issparse(scores) else reaching % max(n_labels, 1)
+    labels = reaching % max(n_labels, 1) if isinstance(scores, np.ndarray) else scores.indices[reaching]
     indptr = np.r_[0, np.cumsum(np.minimum(per_row, k))]
     return sp.csr_array((values[reaching], labels, indptr), shape=scores.shape)
 
