@@ -3,6 +3,8 @@
 A base model gives scores; a decision rule turns them into label sets. Every notebook, table and figure takes
 base models from here by their names, so that one name means one model. A model's main strength is chosen on
 the validation rows from a small grid that stands here, once for a data set and profile.
+
+Models that need torch are imported where they are made: a notebook that trains none starts without it.
 """
 
 import hashlib
@@ -17,16 +19,12 @@ from sklearn.base import clone
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.costs import fit_and_predict
 from adathresh.experiments.core.data import rows_key
-from adathresh.experiments.core.trainings import PLAIN
 from adathresh.metrics import macro_f1
 from adathresh.models.forest import ExtraTrees
 from adathresh.models.linear import LinearOneVsRest
-from adathresh.models.logistic import LogisticHead
 from adathresh.models.neighbors import MLkNN, NeighborShares
-from adathresh.models.transformer import FineTunedTransformer, FrozenTransformer
 from adathresh.models.tree import LabelTree
 from adathresh.models.words import BagOfWords
-from adathresh.paper.classifier import AdaptiveThresholdNetwork
 from adathresh.posthoc.crossfit import base_scores
 from adathresh.rules.global_threshold import GlobalThreshold
 from adathresh.utils.files import cache_folder
@@ -69,6 +67,9 @@ def _linear(config, ds, seed):
 
 def _network(config, ds, seed):
     """Return the paper's network without thresholds, trained by binary cross-entropy."""
+    from adathresh.experiments.core.trainings import PLAIN
+    from adathresh.paper.classifier import AdaptiveThresholdNetwork
+
     numbers = config.numbers
     return AdaptiveThresholdNetwork(
         hidden_layers=numbers.hidden_layers,
@@ -82,11 +83,17 @@ def _network(config, ds, seed):
 
 def _frozen(config, ds, seed):
     """Return a trained head on the frozen encoder's vectors."""
+    from adathresh.models.logistic import LogisticHead
+    from adathresh.models.transformer import FrozenTransformer
+
     return FrozenTransformer(LogisticHead(random_state=seed), max_length=config.numbers.text_tokens)
 
 
 def _fine_tuned(config, ds, seed):
     """Return the encoder tuned from its frozen form's head."""
+    from adathresh.models.logistic import LogisticHead
+    from adathresh.models.transformer import FineTunedTransformer
+
     return FineTunedTransformer(
         max_length=config.numbers.text_tokens,
         max_steps=config.numbers.tuning_steps,
@@ -216,7 +223,7 @@ def resumable(model, identity):
     ``identity`` tells this training from others of the same model. Once it is done nothing is left of it; a
     model without checkpoints is yielded as it is.
     """
-    if not isinstance(model, FineTunedTransformer):
+    if "checkpoint_dir" not in model.get_params():
         yield model
         return
     name = hashlib.sha256(f"{identity} {model!r}".encode()).hexdigest()[:16]
