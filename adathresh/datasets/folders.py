@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from adathresh.datasets import formats
+from adathresh.datasets.arff import load_arff
 from adathresh.datasets.dataset import SPLITS, LabelledRows, Split
 from adathresh.datasets.formats import (
     FREE_WIDTH,
@@ -18,6 +19,7 @@ from adathresh.datasets.formats import (
     load_xc,
     stop,
 )
+from adathresh.datasets.npz import load_npz
 from adathresh.datasets.text_files import iter_objects, load_jsonl, load_text_lines, read_lines
 from adathresh.datasets.texts import word_features
 from adathresh.signals.label_knowledge import LabelKnowledge
@@ -61,9 +63,30 @@ def _read_text_lines(path, progress, on_error):
     return load_text_lines(path, labels, on_error=on_error)
 
 
+def _read_arff(path, progress, on_error):
+    """Read a file of Mulan's, whose labels are named in the folder."""
+    names = path.parent / "labels.xml"
+    if names.exists():
+        return load_arff(path, names, on_error=on_error)
+    if (path.parent / "labels.txt").exists():
+        return load_arff(path, read_lines(path.parent / "labels.txt"), on_error=on_error)
+    raise DatasetError(
+        f"{names}: the list of labels is missing; put Mulan's XML file there, or the names of those "
+        "attributes that are labels into labels.txt, a name a line."
+    )
+
+
+def _read_npz(path, progress, on_error):
+    """Read a matrix of features and that of the labels beside it."""
+    labels = path.with_name(path.name.replace(".X.npz", ".Y.npz"))
+    if not labels.exists():
+        raise DatasetError(f"{labels}: the labels of {path.name} are missing; put them there.")
+    return LabelledRows(*load_npz(path, labels))
+
+
 Reader = Callable[[Path, bool, OnError], LabelledRows]
 
-MATRICES: dict[str, Reader] = {"txt": _read_xc, "svm": _read_svm}
+MATRICES: dict[str, Reader] = {"txt": _read_xc, "svm": _read_svm, "arff": _read_arff, "X.npz": _read_npz}
 """Readers of features with labels, by the ending of a file's name. A folder has files of one ending."""
 TEXTS: dict[str, Reader] = {
     "full.jsonl": _read_whole_jsonl,
@@ -167,6 +190,9 @@ def read_folder(folder: Path, *, progress: bool = True, on_error: OnError = stop
         label_names = attempt(_names, names_path, names or label_names, n_labels, "label") or []
     else:
         label_names = [name if name.strip() else f"label_{i}" for i, name in enumerate(knowledge.names)]
+    parents = next(iter(rows.values())).parents
+    if knowledge is None and parents and declared[1] is None:
+        knowledge = LabelKnowledge(label_names, parents=parents)
     if knowledge is None and named and texts:
         knowledge = _knowledge_of_names(label_names)
     feature_names = attempt(_feature_names, folder / "features.txt", feature_names, n_features, on_error)
@@ -429,8 +455,15 @@ def _fit_labels(rows, paths, ending, declared, on_error):
             twice = next(name for number, name in enumerate(names) if number_of[name] != number)
             raise DatasetError(f"{path} names two labels {twice[:40]!r}; remove one of them.")
         for split, part in rows.items():
-            where = f"{paths[split]}: label {{!r}} is not among those of {path}; add or correct it.{{}}"
-            rows[split] = part._replace(Y=_renamed(part, number_of, where, on_error))
+            unknown = [name for name in part.label_names or () if name not in number_of]
+            if unknown:
+                others = f" (and {len(unknown) - 1:,} others)" if len(unknown) > 1 else ""
+                error = DatasetError(
+                    f"{paths[split]}: label {unknown[0][:40]!r}{others} is not among those of {path}; add or "
+                    f"correct it.{did_you_mean(unknown[0][:40], number_of)}"
+                )
+                on_error(error, None)
+            rows[split] = part._replace(Y=_renamed(part, number_of))
         return list(names)
     if ending in OF_ANY_WIDTH:
         path, names = declared
@@ -440,14 +473,9 @@ def _fit_labels(rows, paths, ending, declared, on_error):
     return None
 
 
-def _renamed(part, number_of, where, on_error):
+def _renamed(part, number_of):
     """Return the labels of a split in the columns that their names have in all splits."""
-    column = np.full(part.Y.shape[1], -1, dtype=np.int32)
-    for number, name in enumerate(part.label_names or ()):
-        if name in number_of:
-            column[number] = number_of[name]
-        else:
-            on_error(DatasetError(where.format(name[:40], did_you_mean(name[:40], number_of))), None)
+    column = np.array([number_of.get(name, -1) for name in part.label_names or ()], dtype=np.int32)
     Y = part.Y.tocoo()
     columns = column[Y.col]
     known = columns >= 0
@@ -479,6 +507,8 @@ def _fit_features(rows, paths, ending, folder):
         for part in rows.values():
             part.X.resize(part.X.shape[0], width)
     for split, part in rows.items():
+        if part.feature_names != rows[first].feature_names:
+            raise DatasetError(f"{paths[split]} has other features than {paths[first]}, or another order.")
         if (part.X.shape[1], part.Y.shape[1]) != (rows[first].X.shape[1], rows[first].Y.shape[1]):
             raise DatasetError(
                 f"{paths[split]} has {part.X.shape[1]} features and {part.Y.shape[1]} labels, "

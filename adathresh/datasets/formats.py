@@ -48,6 +48,10 @@ XZ_MEMORY = 1 << 27
 FREE_WIDTH, WIDTH_PER_BYTE = 1 << 22, 64
 """A file may have 4,194,304 features and as many labels and, beyond those, 64 for each of its bytes."""
 
+UNENDED = (
+    "the last line does not end with a newline, so the file may have been cut off within it; fetch or copy "
+    "it again, or add the newline if it is whole."
+)
 COMPRESSED = (".gz", ".bz2", ".xz")
 
 # Every byte is a digit, another character of a number, foreign, or a separator.
@@ -633,10 +637,7 @@ def _check_header(path, n_samples, n_features, n_labels):
 
 def _unended(path, line):
     """Return the error for a last line without a newline."""
-    return DatasetError(
-        f"{path}, line {line}: the last line does not end with a newline, so the file may have been cut off "
-        "within it; fetch or copy it again, or add the newline if it is whole."
-    )
+    return DatasetError(f"{path}, line {line}: {UNENDED}")
 
 
 @contextlib.contextmanager

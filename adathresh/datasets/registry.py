@@ -27,9 +27,10 @@ def load_dataset(
 
     Any folder ``<data_dir>/<name>`` that holds ``train`` and ``test`` with the same ending is a data set. The
     ending tells the format: ``.txt`` is that of the Extreme Classification Repository (:func:`load_xc`),
-    ``.svm`` LIBSVM lines (:func:`load_svmlight_multilabel`). Without any of these, ``.jsonl``
-    (:func:`load_jsonl`) or ``.texts.txt`` with ``.labels.txt`` beside it (:func:`load_text_lines`) are texts
-    with labels, of whose words features are made. ``.gz``, ``.bz2`` or ``.xz`` may follow.
+    ``.svm`` LIBSVM lines (:func:`load_svmlight_multilabel`), ``.arff`` with ``labels.xml`` that of Mulan
+    (:func:`load_arff`), ``.X.npz`` with ``.Y.npz`` sparse matrices (:func:`load_npz`). Without any of these,
+    ``.jsonl`` (:func:`load_jsonl`) or ``.texts.txt`` with ``.labels.txt`` (:func:`load_text_lines`) are texts
+    with labels, of whose words features are made. ``.gz``, ``.bz2`` or ``.xz`` may follow text files.
 
     A ``dev`` split, texts beside features (``<split>.jsonl``, one object with the key "text", and perhaps
     "title", per row; or ``<split>.texts.txt``), groups (``<split>.groups.txt``, one name per row),

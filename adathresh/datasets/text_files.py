@@ -68,7 +68,7 @@ def load_jsonl(
     """
     texts: list[str] = []
     titles: list[str] = []
-    label_sets, titled = _LabelSets(), False
+    label_sets, titled = LabelSets(), False
 
     def _parse(content):
         labels = _labels(content) if labelled else []
@@ -127,9 +127,14 @@ def load_text_lines(texts: PathLike, labels: PathLike, *, on_error: OnError = st
                             [0., 1.]], dtype=float32))
     """
     lines = read_lines(texts, on_error=on_error)
-    label_sets = _LabelSets()
-    for found in _iter_parsed(labels, lambda line: label_sets.add(_words(line)), on_error):
-        if found is None:
+    label_sets = LabelSets()
+
+    def _parse(line):
+        label_sets.add(_words(line))
+        return True
+
+    for found in _iter_parsed(labels, _parse, on_error):
+        if not found:
             label_sets.add([])
     Y, names = label_sets.matrix(labels)
     if Y.shape[0] != len(lines):
@@ -284,16 +289,35 @@ def _labels(row):
     return labels
 
 
-class _LabelSets:
-    """Collects the labels of rows, by name or by number."""
+class LabelSets:
+    """Collects the labels of rows, by name or by number.
+
+    Examples
+    --------
+    >>> label_sets = LabelSets()
+    >>> label_sets.add(["b", "a"])
+    >>> label_sets.matrix()[1]
+    ['a', 'b']
+    """
 
     def __init__(self):
-        self._type = None  # str or int, as soon as there is a label
-        self._number_of = {}
+        self._type: type | None = None  # str or int, as soon as there is a label
+        self._number_of: dict[str, int] = {}
         self._labels, self._ends = array("i"), array("q", [0])
 
-    def add(self, labels):
-        """Add a row; nothing is added where a DatasetError is raised."""
+    def add(self, labels: list[Any]) -> None:
+        """Add a row; nothing is added where an error is raised.
+
+        Parameters
+        ----------
+        labels : list of str, or of int
+            The labels of the row.
+
+        Raises
+        ------
+        DatasetError
+            If a label is repeated, or some are names and others numbers, here or in another row.
+        """
         kinds = {type(label) for label in labels} | ({self._type} - {None})
         if len(kinds) > 1:
             raise DatasetError("some labels are names and others numbers; give names only, or numbers only.")
@@ -305,13 +329,27 @@ class _LabelSets:
             labels = [self._number_of.setdefault(label, len(self._number_of)) for label in labels]
         self._labels.extend(sorted(labels))
         self._ends.append(len(self._labels))
-        return True
 
-    def matrix(self, path):
-        """Return the labels as a matrix, and the names of its columns or None."""
+    def matrix(self, path: PathLike = "") -> tuple[sp.csr_array, list[str] | None]:
+        """Return the labels of all rows.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            The file they come from, whose size bounds the largest number of a label.
+
+        Returns
+        -------
+        Y : scipy.sparse.csr_array of shape (n_samples, n_labels)
+            The labels; the stored values are all 1, in float32.
+        names : list of str or None
+            The names of the columns, sorted; None where labels are numbers.
+        """
         indices, indptr = np.frombuffer(self._labels, "i4"), np.frombuffer(self._ends, "i8")
         names = None
-        width = bounded_width(path, "labels", int(indices.max(initial=-1)) + 1)
+        width = int(indices.max(initial=-1)) + 1
+        if self._type is int:
+            width = bounded_width(path, "labels", width)
         if self._type is str:
             names = sorted(self._number_of)
             column = np.empty(width, dtype="i4")
