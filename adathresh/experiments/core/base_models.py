@@ -30,7 +30,10 @@ from adathresh.rules.global_threshold import GlobalThreshold
 from adathresh.utils.files import cache_folder
 
 MANY_LABELS = 100
-"""Beyond this, one-vs-rest training on all rows takes too long, and a label tree makes sense."""
+"""Beyond this, one-vs-rest training on all rows takes too long."""
+
+MANY_ROWS = 20_000
+"""Beyond this, extremely randomised trees, grown to the end on sparse features, take hours."""
 
 UNSEEDED = ("label tree",)
 """Base models whose scores differ between two equal runs: omikuji, which grows the trees, takes no seed."""
@@ -57,6 +60,11 @@ class BaseModel:
 def _has_many(config, ds):
     """Whether the labels are many."""
     return ds.train.Y.shape[1] > MANY_LABELS
+
+
+def _takes_label_trees(config, ds):
+    """Whether labels or rows are too many for extremely randomised trees."""
+    return _has_many(config, ds) or ds.train.X.shape[0] > MANY_ROWS
 
 
 def _linear(config, ds, seed):
@@ -152,14 +160,14 @@ BASE_MODELS = {
         make=lambda config, ds, seed: LabelTree(),
         strength="C",
         grid=(1.0,),  # Parabel's own; no choice, as two equal trainings differ
-        suits=_has_many,
+        suits=_takes_label_trees,
     ),
     "extra trees": BaseModel(
         what="Extremely randomised trees.",
         make=lambda config, ds, seed: ExtraTrees(random_state=seed),
         strength="min_samples_leaf",
         grid=(1, 3),
-        suits=lambda config, ds: not _has_many(config, ds),
+        suits=lambda config, ds: not _takes_label_trees(config, ds),
     ),
     "MiniLM, frozen": BaseModel(
         what="A logistic regression of the vectors of all-MiniLM-L6-v2.",

@@ -80,6 +80,14 @@ def test_models_are_trained_where_they_suit(make_dataset, n_labels, has, profile
     assert names == [name for name in BASE_MODELS if name not in missing]
 
 
+def test_many_rows_get_label_trees_too(config, make_dataset, monkeypatch):
+    ds = make_dataset()
+    monkeypatch.setattr(base_models, "MANY_ROWS", 90)
+    assert {"extra trees"} == {"extra trees", "label tree"} & set(base_model_names(config, ds))
+    monkeypatch.setattr(base_models, "MANY_ROWS", 89)
+    assert {"label tree"} == {"extra trees", "label tree"} & set(base_model_names(config, ds))
+
+
 def test_the_network_is_left_out_where_labels_are_too_many(config, make_dataset, monkeypatch):
     ds = make_dataset()
     monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(PROFILES["quick"], network_labels=12))
