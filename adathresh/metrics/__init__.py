@@ -10,6 +10,7 @@ never a candidate. Nothing sparse is densified.
 - :mod:`~adathresh.metrics.auroc`: area under the ROC curve, with intervals
 - :mod:`~adathresh.metrics.calibration`: reliability of probabilities
 - :mod:`~adathresh.metrics.comparison`: intervals of the difference between methods
+- :mod:`~adathresh.metrics.drift`: whether incoming rows are scored as earlier ones were
 - :mod:`~adathresh.metrics.frequency_bins`: the bins of training frequency
 """
 
@@ -22,6 +23,7 @@ from adathresh.metrics.calibration import (
     reliability_curve,
 )
 from adathresh.metrics.comparison import paired_bootstrap
+from adathresh.metrics.drift import ScoreDrift, Shift, score_drift
 from adathresh.metrics.f1 import (
     binned_macro_f1,
     macro_f1,
@@ -38,6 +40,8 @@ __all__ = [
     "FREQUENCY_BINS",
     "FREQUENCY_EDGES",
     "ReliabilityCurve",
+    "ScoreDrift",
+    "Shift",
     "binned_macro_auroc",
     "binned_macro_f1",
     "bins_of",
@@ -58,5 +62,6 @@ __all__ = [
     "psp_at_k",
     "reliability_curve",
     "samples_f1",
+    "score_drift",
     "top_k",
 ]
