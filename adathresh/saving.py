@@ -93,6 +93,8 @@ _FUNCTIONS = {"_first_words": "adathresh.models.words"}
 _TREES = {"MetaLabeler": "learner_", "ThresholdRegression": "learner_"}
 # What scikit-learn's one-vs-rest makes of a label without training rows: it holds one number.
 _HARMLESS = {"sklearn.multiclass._ConstantPredictor"}
+# Attributes of AdaptiveThreshold from which retarget chooses thresholds.
+_FOR_RETARGET = {"fitted_probabilities_", "_held_rows"}
 _SPARSE = {kind.__name__: kind for kind in (sp.csr_array, sp.csr_matrix, sp.csc_array, sp.csc_matrix)}
 _NUMBERS = "biuf"  # kinds of arrays that safetensors holds
 _DESCRIPTION = "JSON description"  # no name of an attribute
@@ -357,7 +359,7 @@ class _Writer:
         ):
             state = state | {_TREES[name]: BoostedTrees.from_sklearn(trees)}
         if name == "AdaptiveThreshold" and not self._retargetable:
-            state = {key: item for key, item in state.items() if key != "fitted_probabilities_"}
+            state = {key: item for key, item in state.items() if key not in _FOR_RETARGET}
         if name == "ScoreFunction":  # a file holds no code
             state = state | {"function": None}
         return {"is": "object", "class": name, "state": self._fields(state, where)}

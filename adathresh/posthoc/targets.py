@@ -1,7 +1,8 @@
 """Thresholds on calibrated probabilities for every target: F1, precision, a budget or costs.
 
 All of them decide on expectations under the probabilities, never on the truth of single pairs, so that a rare
-label is not fitted to its own few positives. Pairs are given as two arrays, label and probability.
+label is not fitted to its own few positives. Pairs are given as two arrays, label and probability. Thresholds
+that guarantee a precision, instead of expecting it, are those of ``guarantee``.
 """
 
 from typing import NamedTuple
@@ -22,6 +23,9 @@ TARGETS = (
     "cost",
 )
 """What :func:`label_thresholds` can aim at."""
+
+GUARANTEED = ("precision", "label_precision")
+"""The targets that can be guaranteed with a confidence."""
 
 MICRO_WEIGHT = 0.2
 """What micro-F1 counts beside macro-F1 under the target "macro_f1"; that much macro-F1 is given up for it.
@@ -47,7 +51,7 @@ _MICRO_ROUNDS = 20
 _TINY = 1e-12  # where a denominator may be 0
 
 
-def check_target(target: str, value: float | None) -> None:
+def check_target(target: str, value: float | None, confidence: float | None = None) -> None:
     """Raise unless the target is known and has the value that it needs.
 
     Parameters
@@ -56,11 +60,14 @@ def check_target(target: str, value: float | None) -> None:
         One of :data:`TARGETS`.
     value : float or None
         The number that goes with it.
+    confidence : float, optional
+        The confidence of a guarantee.
 
     Raises
     ------
     ValueError
-        If the target is unknown, or its value missing, needless or out of range.
+        If the target is unknown, or its value missing, needless or out of range, or if it takes no
+        confidence.
 
     Examples
     --------
@@ -68,6 +75,10 @@ def check_target(target: str, value: float | None) -> None:
     """
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}.")
+    if confidence is not None and target not in GUARANTEED:
+        raise ValueError(
+            f"target {target!r} takes no confidence; only {' and '.join(GUARANTEED)} can be guaranteed."
+        )
     meaning = _NEEDS_VALUE.get(target) or _TAKES_VALUE.get(target)
     if value is None:
         if target in _NEEDS_VALUE:
@@ -83,6 +94,8 @@ def check_target(target: str, value: float | None) -> None:
     )
     if wrong:
         raise ValueError(f"target_value of {target!r} must be {meaning}; got {value!r}.")
+    if confidence is not None and value == 1:
+        raise ValueError("No number of rows can guarantee a precision of 1; lower target_value.")
 
 
 def label_thresholds(

@@ -18,6 +18,12 @@ from adathresh.posthoc.candidates import LOWEST_LOGIT, gather_pairs, score_matri
 from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation, shapley_value
 from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion
+from adathresh.posthoc.guarantee import (
+    HeldRows,
+    guaranteed_label_thresholds,
+    guaranteed_threshold,
+    least_predicted,
+)
 from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.targets import check_target, label_thresholds, uncovered_share
 from adathresh.saving import SaveMixin
@@ -49,6 +55,8 @@ _LOWEST_QUANTILE = 0.01
 _LOW_COVERAGE = 0.4
 # Fused logits that are no further apart are taken for equal under a budget.
 _TIE = 1e-9
+# Share of the rows, or groups, that a guarantee keeps from the fusion.
+_HELD_SHARE = 1 / 2
 
 
 class InSampleScoresWarning(UserWarning):
@@ -68,6 +76,16 @@ class LowCoverageWarning(UserWarning):
     --------
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore", LowCoverageWarning)  # if no more scores can be had
+    """
+
+
+class NoGuaranteeWarning(UserWarning):
+    """No threshold guarantees the precision, of all labels together or of some; these are not predicted.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", NoGuaranteeWarning)  # so that fit stops instead
     """
 
 
@@ -93,12 +111,21 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         What the label sets are to be good for: "macro_f1", "micro_f1", "macro_micro_f1", a given "precision"
         over all predicted pairs or "label_precision" in every label, at most a given "budget" of labels a
         row, or the least "cost". Under "macro_f1", micro-F1 counts one fifth: the last little of macro-F1
-        would cost much of it. A precision is what the fused probabilities let expect, not a guarantee: on
-        new rows it is often less, as the quickstart notebook measures.
+        would cost much of it. A precision without ``confidence`` is what the fused probabilities let expect,
+        not a guarantee: on new rows it is often less, as the quickstart notebook measures.
     target_value : float, optional
         The weight of micro-F1 beside macro-F1 under "macro_micro_f1" (default 1; 0 is macro-F1 alone), the
         precision, the number of labels a row, or the cost of a false positive in units of that of a false
         negative.
+    confidence : float, optional
+        For a guaranteed precision, in (0, 1): with at least this probability over the draw of the fitted
+        rows, the right labels expected of a new row are at least ``target_value`` times the predicted ones.
+        For the test half of the rows, or groups, drawn at random, are kept from the fusion. Under
+        "label_precision" this holds for each label alone: of many labels, a share of 1 − confidence may fall
+        short. Where nothing is guaranteed, nothing is predicted. New rows must be drawn like the fitted ones
+        and be scored by the same model. Where base models are cross-fitted and then fitted once more on all
+        rows, as :class:`adathresh.AdaptiveThresholdClassifier` does with those that are not frozen, new
+        scores are others, mostly better ones, and the guarantee is approximate.
     fusion : {"auto", "boosted", "linear"}, default="auto"
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
         ``coef_`` can be read; "auto" averages both, where there are pairs enough for trees.
@@ -119,7 +146,15 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     label_thresholds_ : numpy.ndarray of shape (n_labels,)
         Threshold of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
     fitted_probabilities_ : scipy.sparse.csr_array of shape (n_samples, n_labels)
-        Fused probabilities of the candidate pairs of the fitted rows, from which thresholds are chosen.
+        Fused probabilities of the candidate pairs of the fitted rows, from which thresholds are chosen;
+        without the rows that ``confidence`` keeps from the fusion.
+    guaranteed_ : bool, numpy.ndarray of bool of shape (n_labels,), or None
+        Whether the precision is guaranteed, under "label_precision" for each label; None without
+        ``confidence``.
+    row_limit_ : int or None
+        Under a guaranteed "precision", how many labels a row gets at most, its most probable ones: the wrong
+        labels of rows that could get any number would have no bound. It is as high as 99 % of the labels
+        predicted for the fitted rows need.
     coverage_ : float
         Share of the fitted rows' true pairs that are candidates: no threshold can predict the others.
     idf_ : LabelIDF
@@ -140,17 +175,24 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
 
     _parameters = parameters(  # check_target checks the target, and its value more closely
         target_value=optional(number(finite=False)),
+        confidence=optional(number(above=0, below=1)),
         fusion=one_of(*_FUSIONS),
         evaluation_rows=optional(whole(1)),
         transductive=flag(),
         random_state=seed(),
     )
 
+    # what a rule has that was saved before there were guarantees
+    guaranteed_: bool | np.ndarray | None = None
+    row_limit_: int | None = None
+    _held_rows: tuple | None = None
+
     def __init__(
         self,
         target: str = "macro_f1",
         *,
         target_value: float | None = None,
+        confidence: float | None = None,
         fusion: Literal["auto", "boosted", "linear"] = "auto",
         evaluation_rows: int | None = None,
         transductive: bool = False,
@@ -158,6 +200,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     ):
         self.target = target
         self.target_value = target_value
+        self.confidence = confidence
         self.fusion = fusion
         self.evaluation_rows = evaluation_rows
         self.transductive = transductive
@@ -172,6 +215,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         affinity: MatrixLike | Sequence[MatrixLike] | None = None,
         Y_train: MatrixLike | None = None,
         folds: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
     ) -> Self:
         """Fit the fusion and the thresholds on held-out rows.
 
@@ -195,6 +239,9 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         folds : array-like of int, shape (n_samples,), optional
             For cross-fitted scores: fold of each row, scored by a model trained on all other folds. A label's
             rarity is then what that model saw.
+        groups : array-like of shape (n_samples,), optional
+            Rows of one group depend on each other. Used only with ``confidence``: groups are kept from the
+            fusion as wholes, and each counts as one row, by the mean over its rows.
 
         Returns
         -------
@@ -213,14 +260,21 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             If the scores are implausibly good for rows that the base model has not seen.
         LowCoverageWarning
             If the candidate pairs hold fewer than two fifths of the true ones.
+        NoGuaranteeWarning
+            If no threshold guarantees the precision, of all labels together or of some.
         """
         self._check_parameters()
-        self._fit_fused(scores, Y, local, affinity, Y_train, folds)
+        self._fit_fused(scores, Y, local, affinity, Y_train, folds, groups)
         self._choose_thresholds()
         return self
 
     def retarget(
-        self, target: str, target_value: float | None = None, *, evaluation_rows: int | None = None
+        self,
+        target: str,
+        target_value: float | None = None,
+        *,
+        confidence: float | None = None,
+        evaluation_rows: int | None = None,
     ) -> Self:
         """Return a rule for another target, in the time that choosing thresholds takes.
 
@@ -230,18 +284,23 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             The other target.
         target_value : float, optional
             Its value, where it takes one.
+        confidence : float, optional
+            As in the class. Only a rule that was fitted with a confidence has rows that its fusion has not
+            seen. Of several guarantees that one rule gives, each holds alone.
         evaluation_rows : int, optional
             As in the class; None: as this rule has it.
 
         Returns
         -------
         AdaptiveThreshold
-            What ``fit`` would give for that target; it shares the fusion with this one, which stays as it is.
+            What ``fit`` would give for that target, with the same rows kept from the fusion, if any; it
+            shares the fusion with this one, which stays as it is.
 
         Raises
         ------
         ValueError
-            If the target is unknown or its value wrong, or the rule was saved without what this needs.
+            If the target is unknown, its value or the confidence wrong, or the rule has no rows kept from the
+            fusion or was saved without what this needs.
 
         Examples
         --------
@@ -255,7 +314,12 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
                 "This rule was saved with retargetable=False, so without what other thresholds are chosen "
                 "from; load a file that was saved with retargetable=True, or fit again."
             )
-        other = copy.copy(self).set_params(target=target, target_value=target_value)
+        if confidence is not None and self._held_rows is None:
+            raise ValueError(
+                "This rule was fitted without confidence, so that no rows were kept from the fusion, which a "
+                "guarantee needs. Fit again with confidence."
+            )
+        other = copy.copy(self).set_params(target=target, target_value=target_value, confidence=confidence)
         if evaluation_rows is not None:
             other.set_params(evaluation_rows=evaluation_rows)
         other._check_parameters()
@@ -460,9 +524,18 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     def _check_parameters(self):
         """Raise for parameters out of range."""
         check_parameters(self)
-        check_target(self.target, self.target_value)
+        check_target(self.target, self.target_value, self.confidence)
+        self._refuse_transductive_guarantee()
 
-    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds):
+    def _refuse_transductive_guarantee(self):
+        """Raise where thresholds would be chosen anew that have been tested."""
+        if self.confidence is not None and self.transductive:
+            raise ValueError(
+                "A transductive rule chooses its thresholds anew for each batch and guarantees nothing; set "
+                "transductive=False or confidence=None."
+            )
+
+    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds, groups):
         """Fit everything but the thresholds."""
         Y = check_labels(Y)
         self.n_labels_ = Y.shape[1]
@@ -475,9 +548,14 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             name: 0 if columns is None else columns.shape[1]
             for name, columns in (("local", pairs.share), ("affinity", pairs.affinity))
         }
+        held = None
+        if self.confidence is not None:
+            units, apart = self._draw_held(Y.shape[0], groups)
+            held = _of_rows(pairs, apart), Y[apart], units[apart]
+            pairs, Y = _of_rows(pairs, ~apart), Y[~apart]
+            folds = None if folds is None else group_codes(folds, len(apart), name="folds")[~apart]
         self.lowest_logits_ = _lowest_logits(pairs)
-        pairs = self._raised(pairs)
-        truth = np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
+        pairs, truth = self._raised(pairs), _truth(pairs, Y)
         if truth.all() or not truth.any():
             raise ValueError(
                 "The candidate pairs hold only one class; the fusion needs scored pairs that are true and "
@@ -494,6 +572,18 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         raw = self.fusion_.decide(pairs, idf)
         self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
         self.fitted_probabilities_ = pairs.matrix(expit(self.effects_.apply(raw, pairs.labels)))
+        self._held_rows = None if held is None else self._fused_held(*held)
+
+    def _draw_held(self, n_samples, groups):
+        """Return the number of each row's unit, in random order, and which rows to keep from the fusion."""
+        codes = group_codes(groups, n_samples)
+        n_units = codes.max(initial=-1) + 1
+        units = check_random_state(self.random_state).permutation(n_units)[codes]
+        return units, units < round(_HELD_SHARE * n_units)
+
+    def _fused_held(self, pairs, Y, units):
+        """Return what the fusion says of the rows that were kept from it, what is true, and their units."""
+        return pairs.matrix(expit(self._fused(self._raised(pairs)))), _truth(pairs, Y), units
 
     def _raised(self, pairs):
         """Raise the lowest scores, and those that are not there, to where the scored pairs begin."""
@@ -548,18 +638,72 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         if self.transductive and pairs.shape[0]:
             probabilities = pairs.matrix(expit(fused))
             thresholds = self._best_label_thresholds(probabilities, evaluation_rows=pairs.shape[0])
-        return fused, logit(np.clip(thresholds, 0, 1))[pairs.labels]
+        fused_thresholds = logit(np.clip(thresholds, 0, 1))[pairs.labels]
+        if self.row_limit_ is not None:
+            possible = np.where(np.isinf(fused_thresholds), -np.inf, fused)
+            limited = _budget_thresholds(pairs, possible, self.row_limit_)
+            fused_thresholds = np.maximum(fused_thresholds, limited)
+        return fused, fused_thresholds
 
     def _choose_thresholds(self):
-        """Choose the thresholds for the target on the fitted rows."""
-        probabilities = self.fitted_probabilities_
-        rows = self.evaluation_rows or probabilities.shape[0]
-        self.label_thresholds_ = self._best_label_thresholds(probabilities, evaluation_rows=rows)
+        """Choose the thresholds for the target on the fitted rows, or those that the held ones guarantee."""
+        self.guaranteed_ = self.row_limit_ = None
+        if self.confidence is not None:
+            self._guarantee()
+        else:
+            probabilities = self.fitted_probabilities_
+            rows = self.evaluation_rows or probabilities.shape[0]
+            self.label_thresholds_ = self._best_label_thresholds(probabilities, evaluation_rows=rows)
         self._chosen_for = self._aim()
+
+    def _guarantee(self):
+        """Choose the lowest thresholds that guarantee the precision, ``inf`` where none does."""
+        possible = np.ones(self.n_labels_, dtype=bool)
+        possible[self.impossible_] = False
+        probabilities, truth, units = self._held_rows
+        held = HeldRows(_without(probabilities, ~possible), truth[possible[probabilities.indices]], units)
+        fitted = _without(self.fitted_probabilities_, ~possible)
+        asked = {"precision": self.target_value, "confidence": self.confidence}
+        if self.target == "precision":
+            found = guaranteed_threshold(fitted, held, **asked)
+            self.guaranteed_ = bool(np.isfinite(found.threshold))
+            self.row_limit_ = found.row_limit
+            self.label_thresholds_ = np.where(possible, found.threshold, np.inf)
+        else:
+            of_labels = guaranteed_label_thresholds(fitted, held, **asked)
+            self.label_thresholds_ = np.array([found.threshold for found in of_labels])
+            self.guaranteed_ = np.isfinite(self.label_thresholds_)
+            found = max(of_labels, key=lambda found: found.n_right)
+        if not np.all(self.guaranteed_):
+            self._warn_of_missing_guarantee(found, n_units=len(np.unique(units)))
+
+    def _warn_of_missing_guarantee(self, found, *, n_units):
+        """Say what is missing for a guarantee."""
+        least = least_predicted(found.row_limit, precision=self.target_value, confidence=self.confidence)
+        asked = f"a precision of {self.target_value:g} with confidence {self.confidence:g}"
+        if self.target == "precision":
+            what = (
+                f"No threshold guarantees {asked}, so that no label will be predicted: the most promising "
+                f"one predicted {found.n_predicted} labels, {found.n_right} of them right, for the {n_units} "
+                "rows (or groups) kept from the fusion"
+            )
+        else:
+            n_without = np.count_nonzero(~self.guaranteed_)
+            what = (
+                f"For {n_without} of {self.n_labels_} labels no threshold guarantees {asked}; these will not "
+                f"be predicted. {n_units} rows (or groups) were kept from the fusion"
+            )
+        warnings.warn(
+            f"{what}. At least {least} predicted labels are needed if all are right, and more if some are "
+            "wrong: give more rows, or ask for a lower precision or confidence.",
+            NoGuaranteeWarning,
+            stacklevel=5,
+        )
 
     def _aim(self):
         """Return the parameters that the thresholds depend on."""
-        return self.target, self.target_value, self.evaluation_rows
+        aim = self.target, self.target_value, self.evaluation_rows
+        return aim if self.confidence is None else (*aim, self.confidence)
 
     def _best_label_thresholds(self, probabilities, *, evaluation_rows):
         """Return the threshold of every label that is best for the target in expectation."""
@@ -612,9 +756,10 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         check_is_fitted(self, "label_thresholds_")
         if self._aim() != self._chosen_for:
             raise ValueError(
-                "target, target_value or evaluation_rows was changed after fit; fit again, or use "
-                "retarget(), which returns a rule for another target at once."
+                "target, target_value, confidence or evaluation_rows was changed after fit; fit again, or "
+                "use retarget(), which returns a rule for another target at once."
             )
+        self._refuse_transductive_guarantee()
         given = {"local": local, "affinity": affinity}
         sources = {"local": "NeighborLabels.transform(X)", "affinity": "LabelAffinity.transform(X)"}
         for name, source in sources.items():
@@ -635,6 +780,25 @@ def _label_sets(pairs, predicted, scores):
     ones = np.ones(predicted.sum(), dtype=np.float32)
     found = sp.csr_array((ones, (pairs.rows[predicted], pairs.labels[predicted])), shape=pairs.shape)
     return like_input(found, container_of(score_matrices(scores)[0]))
+
+
+def _of_rows(pairs, mask):
+    """Return the pairs of some rows, numbered anew."""
+    number = np.cumsum(mask) - 1
+    chosen = pairs.take(mask[pairs.rows])
+    return chosen._replace(shape=(int(mask.sum()), pairs.shape[1]), rows=number[chosen.rows])
+
+
+def _truth(pairs, Y):
+    """Say which pairs are true."""
+    return np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
+
+
+def _without(matrix, labels):
+    """Return a CSR matrix without the pairs of some labels, which stay columns."""
+    keep = ~labels[matrix.indices]
+    indptr = np.r_[0, np.cumsum(keep)][matrix.indptr]
+    return sp.csr_array((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
 
 
 def _draw(truth, rng):
