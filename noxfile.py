@@ -3,6 +3,9 @@
 The packages are the pinned ones of binder/requirements.txt, except in the session ``lowest``.
 """
 
+import re
+from pathlib import Path
+
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
@@ -57,6 +60,22 @@ def docs(session):
     builder = session.posargs[0] if session.posargs else "html"
     options = ("-b", builder, "-c", "docs", "-W", "--keep-going", "-E", "-n")
     session.run("python", "-m", "sphinx", *options, ".", f"docs/_build/{builder}")
+
+
+@nox.session(python=PYTHONS[0])
+def wheel(session):
+    """Install the wheel without extras, and run the README's example and the command line."""
+    readme = Path("README.md").read_text(encoding="utf-8")
+    example = re.search(r"^```python\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)[1]
+    folder = Path(session.create_tmp()).absolute()
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(folder))  # the wheel is built from the sdist
+    wheels = sorted(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    session.install("--force-reinstall", "-c", PINNED, str(wheels[-1]))
+    session.chdir(folder)  # away from the sources
+    session.run("python", "-c", example)
+    session.run("adathresh", "--help", silent=True)
+    session.run("adathresh", "data", "list")
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv")

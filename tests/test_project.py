@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -25,6 +26,8 @@ INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements
 REPRODUCE, TEST = INSTALL + ".venv/bin/adathresh reproduce", INSTALL + ".venv/bin/python -m pytest"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 GUIDES = sorted((ROOT / "notebooks" / "guides").glob("*.ipynb"))
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+REPRODUCED_ON = "3.11"  # the Python of the published results
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users|work|opt|usr|var|mnt|private)/|[A-Z]:\\")
 
 
@@ -73,6 +76,43 @@ def test_the_pinned_set_is_complete_and_meets_every_lower_bound():
             assert requirement.extras <= extras.keys()
             continue
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+
+
+def test_binder_installs_the_pinned_set():
+    environment = yaml.safe_load(read("binder/environment.yml"))
+    *packages, last = environment["dependencies"]
+    assert packages == [f"python={REPRODUCED_ON}", "pip"]
+    assert last["pip"] == [f"--extra-index-url {CPU_INDEX}", "-r requirements.txt"]
+    assert f"PIP_EXTRA_INDEX_URL: {CPU_INDEX} " in read(".github/workflows/reproduce.yml")
+    assert f"PIP_EXTRA_INDEX_URL={CPU_INDEX}` " in read("README.md")
+    assert f'python-version: "{REPRODUCED_ON}"' in read(".github/workflows/reproduce.yml")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_binder_can_run_its_script():
+    script = ROOT / "binder" / "postBuild"
+    assert os.access(script, os.X_OK)
+    assert script.read_bytes().startswith(b"#!/bin/bash\n")
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_only_a_release_is_published_and_by_one_job():
+    jobs = yaml.safe_load(read(".github/workflows/release.yml"))["jobs"]
+    writing = {name: job["permissions"] for name, job in jobs.items() if "permissions" in job}
+    assert writing == {"publish": {"id-token": "write"}}
+    publish = jobs["publish"]
+    assert publish["if"] == "github.event_name == 'release'"
+    assert publish["environment"]["name"] == "pypi"
+    assert publish["needs"] == "build"
+    assert publish["steps"][-1]["uses"].startswith("pypa/gh-action-pypi-publish@")
+
+
+def test_every_workflow_names_sessions_of_nox():
+    sessions = set(re.findall(r"^def (\w+)\(session\)", read("noxfile.py"), flags=re.MULTILINE))
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        used = re.findall(r"nox -s (\w+)", path.read_text(encoding="utf-8"))
+        assert set(used) <= sessions
+        assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {"contents": "read"}
 
 
 def test_one_version_everywhere():
