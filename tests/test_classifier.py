@@ -379,6 +379,24 @@ def test_another_target_comes_without_another_fit(log):
     assert other.retarget("macro_f1").predict(new).tolist() == clf.predict(new).tolist()
 
 
+def test_a_guaranteed_precision_takes_the_groups_and_another_target():
+    X, Y = make_data(n_samples=600)
+    groups = np.arange(600) // 2
+    rule = clone(LINEAR).set_params(target="precision", target_value=0.7, confidence=0.8, random_state=0)
+    clf = make_classifier(frozen(), rule=rule).fit(X, Y, groups=groups)
+    local = NeighborLabels(10).fit_transform(X, Y, groups=groups)
+    alone = clone(rule).fit(clf.estimator.predict_proba(X), Y, local=local, groups=groups)
+    assert clf.rule_.guaranteed_
+    np.testing.assert_array_equal(clf.rule_.label_thresholds_, alone.label_thresholds_)
+    assert len(set(clf.rule_._held_rows[2])) == 150  # groups, not rows
+    other = clf.retarget("precision", 0.6, confidence=0.7)
+    assert (other.rule.confidence, other.rule_.guaranteed_) == (0.7, True)
+    assert other.predict(X).sum() > clf.predict(X).sum() > 0
+    assert other.retarget("macro_f1").rule.confidence is None
+    with pytest.raises(ValueError, match="fitted without confidence"):
+        make_classifier(frozen(), rule=LINEAR).fit(X, Y).retarget("precision", 0.6, confidence=0.7)
+
+
 def test_another_target_is_checked():
     X, Y = make_data()
     with pytest.raises(NotFittedError):

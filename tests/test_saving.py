@@ -178,6 +178,24 @@ def test_rules_of_every_fusion_and_target(tmp_path, fusion, signals):
     same(rule.explain(SCORES[:1], 1, **first), load(written(rule, tmp_path)).explain(SCORES[:1], 1, **first))
 
 
+@pytest.mark.filterwarnings("ignore::adathresh.posthoc.NoGuaranteeWarning")
+@pytest.mark.parametrize(("target", "value"), [("precision", 0.6), ("label_precision", 0.5)])
+def test_rules_with_a_guarantee(tmp_path, target, value):
+    rule = AdaptiveThreshold(target, target_value=value, confidence=0.8, fusion="linear", random_state=0)
+    rule.fit(SCORES, Y, groups=np.arange(150) // 2)
+    assert np.any(rule.guaranteed_)
+    loaded = check(rule, tmp_path, *[partial(answer, scores=SCORES) for answer in ANSWERS])
+    same(loaded.guaranteed_, rule.guaranteed_)
+    assert loaded.row_limit_ == rule.row_limit_
+    other, again = (one.retarget("precision", 0.5, confidence=0.7) for one in (rule, loaded))
+    same(again.predict(SCORES), other.predict(SCORES))
+    path = written(rule, tmp_path, retargetable=False)
+    assert not any("_held_rows" in name for name in stored(path))
+    same(load(path).predict(SCORES), rule.predict(SCORES))
+    with pytest.raises(ValueError, match="retargetable=False"):
+        load(path).retarget("precision", 0.5, confidence=0.7)
+
+
 def test_a_rule_that_is_transductive_and_has_a_state_of_random_numbers(tmp_path):
     rule = AdaptiveThreshold(transductive=True, random_state=np.random.RandomState(3)).fit(SCORES, Y)
     loaded = load(written(rule, tmp_path))

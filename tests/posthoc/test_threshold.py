@@ -1,6 +1,8 @@
 """Thresholds on held-out scores: what is fitted, what is predicted, how it is explained, and bad input."""
 
+import copy
 import pickle
+import re
 import tracemalloc
 import warnings
 from functools import cache
@@ -20,10 +22,11 @@ from adathresh import AdaptiveThreshold, NeighborLabels
 from adathresh.calibration import IsotonicCalibration
 from adathresh.datasets import make_longtail
 from adathresh.metrics import brier_score, expected_calibration_error, macro_f1, micro_f1, top_k
-from adathresh.posthoc import InSampleScoresWarning, LowCoverageWarning
+from adathresh.posthoc import InSampleScoresWarning, LowCoverageWarning, NoGuaranteeWarning
 from adathresh.posthoc.candidates import gather_pairs
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion
+from adathresh.posthoc.guarantee import HeldRows, guaranteed_threshold
 from adathresh.posthoc.targets import label_thresholds, uncovered_share
 
 FUSIONS = ["linear", "boosted", "auto"]
@@ -399,6 +402,197 @@ def test_what_is_fitted_is_what_is_predicted_with(seed):
         assert 0 < new_coverage - coverage < 0.045
     assert gaps["matched"] < 0.025
     assert gaps["leave one out"] > gaps["matched"] + 0.015
+
+
+# A guaranteed precision
+
+
+def make_sharp(seed=0, n_samples=1200, n_labels=6):
+    """Scores good enough for a guarantee; labels of a row depend on each other."""
+    rng = np.random.default_rng(seed)
+    z = logit(0.4 * 0.7 ** np.arange(n_labels)) + rng.normal(0, 4, size=(n_samples, n_labels))
+    row = rng.normal(0, 0.7, size=(n_samples, 1))
+    return expit(0.8 * z), (rng.random(z.shape) < expit(z + row)).astype(int)
+
+
+def guaranteed(target="precision", value=0.85, **parameters):
+    return linear(target=target, target_value=value, confidence=0.9, random_state=3, **parameters)
+
+
+def held_places(rule, scores):
+    """Mark the rows that a rule kept from its fusion."""
+    held = rule._held_rows[0].toarray()
+    p = rule.predict_proba(scores).toarray()
+    return np.array([np.isclose(held, row, rtol=1e-12).all(axis=1).any() for row in p])
+
+
+@pytest.mark.parametrize("target", ["precision", "label_precision"])
+def test_half_of_the_rows_are_kept_from_the_fusion(target):
+    scores, Y = make_sharp()
+    rule = guaranteed(target).fit(scores, Y)
+    apart = held_places(rule, scores)
+    assert apart.sum() == rule._held_rows[0].shape[0] == 600
+    alone = linear(random_state=3).fit(scores[~apart], Y[~apart])
+    new, _ = make_sharp(1)
+    np.testing.assert_allclose(
+        rule.predict_proba(new).toarray(), alone.predict_proba(new).toarray(), rtol=1e-12
+    )
+    np.testing.assert_array_equal(rule._held_rows[1], Y[apart].ravel() == 1)
+    turned = np.where(apart[:, None], 1 - Y, Y)  # what is true of them reaches thresholds only
+    with pytest.warns(NoGuaranteeWarning):
+        other = guaranteed(target).fit(scores, turned)
+    np.testing.assert_array_equal(other.fitted_probabilities_.data, rule.fitted_probabilities_.data)
+    assert not other.predict(scores).any()
+
+
+def test_a_guaranteed_precision_is_what_the_tested_threshold_and_limit_predict():
+    scores, Y = make_sharp()
+    rule = guaranteed().fit(scores, Y)
+    assert rule.guaranteed_ is True
+    assert 1 < rule.row_limit_ < 6
+    apart = held_places(rule, scores)
+    p, truth, units = rule._held_rows
+    tested = guaranteed_threshold(
+        rule.fitted_probabilities_, HeldRows(p, truth, units), precision=0.85, confidence=0.9
+    )
+    assert (tested.threshold, tested.row_limit) == (rule.label_thresholds_[0], rule.row_limit_)
+    predicted = rule.predict(scores[apart])
+    assert (predicted.sum(), (predicted * Y[apart]).sum()) == tested[2:]
+    everything = rule.predict(np.full((1, 6), 0.999) - np.arange(6) / 1e4)  # the most probable ones
+    assert everything.sum() == rule.row_limit_
+    new, _ = make_sharp(1)
+    decision = rule.decide(new)
+    np.testing.assert_array_equal(decision.label_sets, decision.margins.toarray() > 0)
+    np.testing.assert_array_equal(decision.label_sets, logits_of(new) > decision.thresholds.toarray())
+    np.testing.assert_array_equal(decision.label_sets[:7], rule.predict(new[:7]))  # each row alone
+    assert rule.explain(new[:1], 0).predicted == decision.label_sets[0, 0]
+
+
+@pytest.mark.slow
+def test_a_guaranteed_precision_is_reached_where_an_expected_one_is_not():
+    new, Y_new = make_sharp(999, 20_000)
+    short = {True: 0, False: 0}
+    for seed in range(100):
+        scores, Y = make_sharp(seed, 600)
+        rule = guaranteed(value=0.9).fit(scores, Y)
+        for is_guaranteed, one in ((True, rule), (False, rule.retarget("precision", 0.9))):
+            predicted = one.predict(new) == 1
+            short[is_guaranteed] += predicted.any() and Y_new[predicted].mean() < 0.9
+    assert short[True] <= 19  # of 100, if each falls short with a probability of 0.1, in 998 of 1,000 cases
+    assert short[False] > 30
+
+
+def test_labels_without_a_guarantee_are_not_predicted():
+    scores, Y = make_sharp()
+    Y[:, 5] = 0
+    Y[:3, 5] = 1
+    with pytest.warns(
+        NoGuaranteeWarning, match=r"^For \d of 6 labels no threshold guarantees a precision of"
+    ) as told:
+        rule = guaranteed("label_precision").fit(scores, Y)
+    assert 0 < rule.guaranteed_.sum() < 6
+    assert not rule.guaranteed_[5]
+    assert f"For {6 - rule.guaranteed_.sum()} of 6" in str(told[0].message)
+    assert "600 rows (or groups) were kept" in str(told[0].message)
+    np.testing.assert_array_equal(rule.guaranteed_, np.isfinite(rule.label_thresholds_))
+    np.testing.assert_array_equal(rule.predict(scores).any(axis=0), rule.guaranteed_)
+    assert rule.row_limit_ is None
+
+
+def test_too_few_rows_for_a_guarantee():
+    scores, Y = make_sharp(n_samples=40)
+    with pytest.warns(NoGuaranteeWarning) as told:
+        rule = guaranteed(value=0.99).fit(scores, Y)
+    assert told[0].filename == __file__
+    found = re.search(r"predicted (\d+) labels, (\d+) of them right, for the 20 rows", str(told[0].message))
+    assert 0 < int(found[2]) <= int(found[1]) < 120
+    assert re.search(r"At least \d\d\d predicted labels are needed if all are right", str(told[0].message))
+    assert rule.guaranteed_ is False
+    assert not rule.predict(scores).any()
+    assert np.isinf(rule.label_thresholds_).all()
+    plain = rule.retarget("precision", 0.9)
+    assert plain.predict(scores).any()
+    assert plain.guaranteed_ is None
+
+
+def test_groups_are_kept_from_the_fusion_as_wholes():
+    scores, Y = make_sharp()
+    groups = np.arange(1200) % 300
+    rule = guaranteed().fit(scores, Y, groups=groups)
+    apart = held_places(rule, scores)
+    assert apart.sum() == 600
+    assert len(set(groups[apart])) == 150
+    units = rule._held_rows[2]
+    assert [len(set(units[groups[apart] == group])) for group in set(groups[apart])] == [1] * 150
+    assert len(set(units)) == 150
+    plain = linear().fit(scores, Y)
+    np.testing.assert_array_equal(
+        linear().fit(scores, Y, groups=groups).label_thresholds_, plain.label_thresholds_
+    )
+
+
+def test_impossible_labels_take_no_place_under_the_limit():
+    scores, Y = make_sharp()
+    Y[:, 5] = 0
+    rule = guaranteed().fit(scores, Y, folds=np.arange(1200) % 3)
+    assert rule.impossible_.tolist() == [5]
+    everything = np.full((1, 6), 0.999) - np.arange(6) / 1e4
+    everything[0, 5] = 0.9999
+    predicted = rule.predict(everything)
+    assert predicted[0, 5] == 0
+    assert predicted.sum() == rule.row_limit_
+
+
+def test_retarget_with_a_confidence():
+    scores, Y = make_sharp()
+    rule = guaranteed().fit(scores, Y)
+    for target, value in (("precision", 0.8), ("label_precision", 0.85)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoGuaranteeWarning)
+            found = rule.retarget(target, value, confidence=0.9)
+            expected = guaranteed(target, value).fit(scores, Y)
+        assert_alike(found, expected, scores)
+        np.testing.assert_array_equal(found.guaranteed_, expected.guaranteed_)
+        assert found.row_limit_ == expected.row_limit_
+    # less is predicted the more is asked for
+    n = [
+        rule.retarget("precision", value, confidence=confidence).predict(scores).sum()
+        for value, confidence in ((0.7, 0.9), (0.85, 0.9), (0.85, 0.999))
+    ]
+    assert n[0] > n[1] > n[2] > 0
+    again = rule.retarget("macro_f1")
+    assert (again.confidence, again.guaranteed_, again.row_limit_) == (None, None, None)
+    assert len(set(again.label_thresholds_)) == 6
+    assert again.retarget("precision", 0.85, confidence=0.9).row_limit_ == rule.row_limit_
+    with pytest.raises(ValueError, match="fitted without confidence, so that no rows were kept"):
+        linear().fit(scores, Y).retarget("precision", 0.9, confidence=0.9)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"target": "macro_f1"}, "'macro_f1' takes no confidence; only precision and label_precision can"),
+        ({"target": "precision", "target_value": 1}, "No number of rows can guarantee a precision of 1"),
+        ({"target": "precision", "target_value": 0.9, "transductive": True}, "guarantees nothing"),
+        ({"target": "precision", "target_value": 0.9, "confidence": 1}, "confidence must be a finite number"),
+    ],
+)
+def test_guarantees_that_cannot_be(parameters, message):
+    scores, Y, _ = make_data()
+    with pytest.raises(ValueError, match=message):
+        AdaptiveThreshold(**{"confidence": 0.9} | parameters).fit(scores, Y)
+
+
+def test_a_guarantee_cannot_be_changed_after_fit():
+    scores, Y = make_sharp()
+    rule = guaranteed().fit(scores, Y)
+    for changed, message in (
+        ({"confidence": 0.8}, "was changed after fit"),
+        ({"confidence": None}, "was changed after fit"),
+        ({"transductive": True}, "guarantees nothing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            copy.copy(rule).set_params(**changed).predict(scores)
 
 
 # Another target for a fitted rule
