@@ -151,6 +151,12 @@ def test_every_extra_is_there_under_the_name_that_errors_say():
     assert set(OPTIONAL.values()) | {"notebooks"} <= set(PROJECT["optional-dependencies"])
 
 
+def test_the_installation_page_names_every_extra():
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(named))) == sorted(PROJECT["optional-dependencies"])
+
+
 @pytest.mark.slow
 def test_the_library_and_the_readme_need_no_extra(tmp_path):
     core = top_levels(with_what_they_need(CORE))
