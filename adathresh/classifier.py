@@ -554,6 +554,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             if given not in (None, columns):
                 raise ValueError("label_names must be the columns of Y, in their order; leave them out.")
             given = columns
+        if columns and hasattr(Y, "sparse"):  # all columns are
+            Y = Y.sparse.to_coo()
         labels = self._encode(Y, n_samples)
         if given is not None and len(given) != self.n_labels_:
             raise ValueError(f"label_names holds {len(given)} names but Y has {self.n_labels_} labels.")

@@ -1218,6 +1218,9 @@ def test_a_frame_names_its_columns():
         predicted = clf.predict(X)
         assert isinstance(predicted, np.ndarray)
         assert clf.predict_labels(X) == as_tags(predicted, "dbca")
+    sparse = make_classifier(rule=LINEAR).fit(X, frame.astype(pd.SparseDtype(int, 0)))
+    assert sp.issparse(sparse.predict(X))
+    assert sparse.predict_labels(X) == clf.predict_labels(X)
     with pytest.raises(ValueError, match="label_names must be the columns of Y"):
         make_classifier(NeverFitted()).fit(X, frame, label_names=list("abcd"))
 
