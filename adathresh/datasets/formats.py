@@ -506,6 +506,8 @@ def decompressed(path: PathLike, raw: BinaryIO) -> BinaryIO:
     b'text'
     """
     suffix = Path(path).suffix
+    if suffix in COMPRESSED and not _size(raw):  # which Python's gzip takes for whole
+        raise DatasetError(f"{path}: the compressed file is truncated; fetch or copy it again.")
     if suffix == ".gz":
         source: io.BufferedIOBase | io.RawIOBase = gzip.GzipFile(fileobj=raw)
     elif suffix == ".bz2":
@@ -697,13 +699,19 @@ class _RowReader:
         self.n_features, self.n_labels = n_features, n_labels
         self.first_feature, self.first_line = first_feature, first_line
         self.n_rows = 0
+        self.n_blank = 0  # blank lines since the last promised row: rows only if another row follows
+        self.n_told = 0  # rows up to the last one at fault
         self.labels, self.label_counts = [], []
         self.features, self.values, self.feature_counts = [], [], []
 
     def feed(self, block):
         """Add the rows of a block of whole lines."""
+        whole = block
         if self.n_samples is not None:
             block = self._without_blank_tail(block)
+        if block and self.n_blank:
+            self._add_blank_rows()
+        self.n_blank += whole.count(b"\n") - block.count(b"\n")
         if not block:
             return
         parsed = _parse_block(block)
@@ -717,6 +725,19 @@ class _RowReader:
         self.feature_counts.append(_small(feature_counts))
         self.values.append(values)
         self.n_rows += label_counts.size
+        self._check_promise()
+
+    def _add_blank_rows(self):
+        """Add the blank lines between rows beyond the promised number."""
+        self.n_rows, n_blank, self.n_blank = self.n_rows + self.n_blank, self.n_blank, 0
+        self._check_promise()  # raises, unless errors are collected
+        for counts in (self.label_counts, self.feature_counts):
+            counts.append(np.zeros(n_blank, dtype=np.uint8))
+        for parts, dtype in ((self.labels, np.int32), (self.features, np.int32), (self.values, np.float32)):
+            parts.append(np.empty(0, dtype=dtype))
+
+    def _check_promise(self):
+        """Report once that there are more rows than the header promises."""
         if self.n_samples is not None and self.n_rows > self.n_samples:
             error = DatasetError(
                 f"{self.path}, line {self.first_line + self.n_samples}: "
@@ -761,6 +782,7 @@ class _RowReader:
                 row, lines[number] = self.n_rows + number, b""
                 where = f"{self.path}, line {self.first_line + row}"
                 self.on_error(DatasetError(f"{where}: {error}"), row)
+                self.n_told = row + 1
                 faulty += 1
         if not faulty:  # the two ways of reading a line do not agree
             first = self.first_line + self.n_rows
@@ -793,6 +815,7 @@ class _RowReader:
         while self.n_rows:
             filled = np.flatnonzero((self.label_counts[-1] > 0) | (self.feature_counts[-1] > 0))
             keep = filled[-1] + 1 if filled.size else 0
+            keep = max(keep, self.n_told - self.n_rows + self.label_counts[-1].size)
             self.n_rows -= self.label_counts[-1].size - keep
             self.label_counts[-1] = self.label_counts[-1][:keep]
             self.feature_counts[-1] = self.feature_counts[-1][:keep]

@@ -156,6 +156,8 @@ def _matrix(path, size, kind, shape, data, first, second):
             if indices.size and not 0 <= indices.min() <= indices.max() < width:
                 raise ValueError("an index lies outside its shape")
         return sp.coo_array((data, (first, second)), shape=(n_rows, n_columns))
+    if not second.size or second[0] != 0 or (second[1:] < second[:-1]).any():  # SciPy overlooks [0, -1]
+        raise ValueError("its index pointers do not rise from 0")
     container = sp.csr_array if kind == "csr" else sp.csc_array
     matrix = container((data, first, second), shape=(n_rows, n_columns))
     matrix.check_format(full_check=True)
