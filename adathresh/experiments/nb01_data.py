@@ -5,6 +5,7 @@ import numpy as np
 from adathresh.datasets import statistics
 from adathresh.experiments.core.claims import yes_claim
 from adathresh.experiments.core.evaluation import label_frequency
+from adathresh.experiments.core.sentences import counted, percent
 from adathresh.leakage import only_words
 from adathresh.metrics import FREQUENCY_BINS, bins_of
 
@@ -61,3 +62,19 @@ def claims(tables):
             f"{repeated.iloc[-1]:.2%} of the test rows",
         ),
     ]
+
+
+def finding(tables):
+    """Answer the notebook's question from its tables; counts of one split have no interval."""
+    data = tables["data"].iloc[0]
+    rare = data["labels_with_at_most_5_train_rows"] / data["n_labels"]
+    missing = int(data["labels_without_test_rows"])
+    reason = f"{counted(missing, 'label')} {'occurs' if missing == 1 else 'occur'} in no test row"
+    return (
+        f"The {data['n_train']:,.0f} training rows carry {data['labels_per_row_train']:.1f} of "
+        f"{data['n_labels']:,.0f} labels on average, and {percent(rare)} of the labels have at most 5 "
+        "training rows. A perfect predictor would reach a macro-F1 of "
+        f"{data['macro_f1_ceiling']:.3f} on the test rows, because "
+        f"{reason if missing else 'every label occurs in a test row'}. These are counts of this split and no "
+        "estimates, so they have no interval."
+    )

@@ -1,6 +1,7 @@
 """Notebook 04: every switch of the paper's method, one at a time."""
 
-from adathresh.experiments.core.claims import interval_claims
+from adathresh.experiments.core.claims import ABOVE, LEVEL, interval_claims, outcome_of
+from adathresh.experiments.core.sentences import effect, listed, mean_differences, with_interval
 from adathresh.experiments.core.trainings import PAPER, PLAIN, train_each
 
 ABLATIONS = {
@@ -18,6 +19,17 @@ ABLATIONS = {
     "plain cross-entropy": {**PLAIN, "pos_weight": 1.0},
 }
 """The paper's switches, each as a change to the paper's method."""
+
+
+PARTS = {
+    "positives weigh 1": "the tenfold weight of positive labels",
+    "no margin loss": "the margin term",
+    "fixed threshold": "learning the thresholds at all",
+    "no IDF": "the rarity signal (IDF)",
+    "no kNN": "the neighbour signal (KNN)",
+    "no threshold bias": "the bias of the thresholds",
+}
+"""The ablations that take a part of the method away, and what it is; the others are settings."""
 
 
 def ablation_runs(config, ds, *, seed):
@@ -39,3 +51,31 @@ def claims(tables):
     """Say which switch does the work, and which do nothing that can be measured."""
     macro = tables["ablation_differences"].query("metric == 'macro_f1'")
     return interval_claims(macro, "Macro-F1 of the paper's method minus that with '{b}'")
+
+
+def finding(tables):
+    """Answer the notebook's question from its tables: which part adds most, and what the others do."""
+    found = mean_differences(tables["ablation_differences"].query("metric == 'macro_f1'"), "b")
+    found = found.loc[list(PARTS)].rename(index=PARTS)
+    most, whole = found["difference"].idxmax(), PARTS["fixed threshold"]
+    figures = with_interval(found.loc[most], named=True)
+    if outcome_of(found.loc[most]) == ABOVE:
+        first = f"Of the method's parts, {most} adds most macro-F1: {figures} against a training without it."
+    else:
+        first = f"No part of the method can be shown to add macro-F1; {most} comes closest, with {figures}."
+    sentences = [first]
+    if most != whole:
+        sentences.append(
+            f"The learnt thresholds as a whole {effect(found.loc[whole])}: {with_interval(found.loc[whole])}."
+        )
+    return " ".join([*sentences, _others(found.drop(index={most, whole}))])
+
+
+def _others(found):
+    """Say which of some parts have an effect of their own, above or below 0, and which have none."""
+    level = [part for part, row in found.iterrows() if outcome_of(row) == LEVEL]
+    clear = [f"{part}, {with_interval(row)}" for part, row in found.iterrows() if part not in level]
+    if not clear:
+        return f"Of the other parts ({listed(level)}) none has an effect that can be told from chance."
+    shown = f"A clear effect is also found for {listed(clear)}"
+    return f"{shown}; none that can be told from chance for {listed(level)}." if level else f"{shown}."

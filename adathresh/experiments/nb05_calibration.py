@@ -16,6 +16,7 @@ from adathresh.experiments.core.crossfit import crossfitted
 from adathresh.experiments.core.evaluation import label_frequency
 from adathresh.experiments.core.fold_scores import fitting_labels
 from adathresh.experiments.core.rules import OURS, fitted_choice, main_predictions, our_choices
+from adathresh.experiments.core.sentences import mean_differences, with_interval
 from adathresh.experiments.core.trainings import neighbor_shares
 from adathresh.experiments.nb03_training import training_runs
 from adathresh.metrics import (
@@ -30,6 +31,12 @@ from adathresh.utils.validation import row_major_positions
 
 FUSED = "fused (adathresh)"
 """What this package's rule makes of the scores."""
+
+_BANDS = {
+    "head (> 100)": "labels with more than 100 rows",
+    "middle (6–100)": "labels with 6 to 100 rows",
+    "tail (≤ 5)": "labels with at most 5 rows",
+}
 
 
 def calibrated_base(config, ds):
@@ -203,3 +210,25 @@ def _threshold_pairs(frequency, labels, share, theta):
     """Put thresholds beside what they depend on; pairs that can never be predicted are left out."""
     pairs = pd.DataFrame({"frequency": frequency[labels], "share": share, "theta": theta})
     return pairs[np.isfinite(pairs["theta"])]
+
+
+def finding(tables):
+    """Answer the notebook's question from its tables."""
+    base = tables["calibration"]["base"].iloc[0]
+    ece = tables["calibration"].groupby(["labels", "probabilities"], sort=False)["ece"].mean()
+    bands = [band for band in _BANDS if band in ece.index.unique("labels")]
+    first, *last = bands[:: max(1, len(bands) - 1)]
+    off = [f"{_BANDS[band]} by {ece[band, 'base model']:.4f} and {ece[band, FUSED]:.4f}" for band in last]
+    best = ece["all"].drop(["base model", FUSED]).idxmin()
+    of_fused = tables["calibration_differences"].query("metric == 'ece' and labels == 'all'")
+    of_method = tables["method_differences"].query("metric == 'ece' and labels == 'all'")
+    thresholds = mean_differences(of_method, "b").loc["same loss, θ = 0"]
+    return (
+        f"For {_BANDS[first]} the base model's own probabilities (`{base}`) are off by "
+        f"{ece[first, 'base model']:.4f} on average (their ECE), the fused ones by {ece[first, FUSED]:.4f}"
+        f"{''.join(f'; for {band}' for band in off)}. Over all labels the ECE of the fused ones minus that "
+        f"of the best calibrator (`{best}`) is "
+        f"{with_interval(mean_differences(of_fused, 'b').loc[best], named=True)}; below 0 the fused ones are "
+        f"better. The thresholds that the paper's method learns change ECE by {with_interval(thresholds)} "
+        "against the same loss with θ = 0."
+    )

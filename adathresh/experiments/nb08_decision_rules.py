@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 from adathresh.experiments.core.base_models import UNSEEDED
-from adathresh.experiments.core.claims import best_claims, interval_claims
+from adathresh.experiments.core.claims import ABOVE, BELOW, best_claims, interval_claims, outcome_of
 from adathresh.experiments.core.crossfit import TOGETHER, crossfit_all, crossfitted, parts_of_together
 from adathresh.experiments.core.evaluation import interval_rows, on_every_base, rule_rows
 from adathresh.experiments.core.rules import (
+    FUSED,
     OURS,
     WITH_TEXTS,
     Choice,
@@ -15,6 +16,7 @@ from adathresh.experiments.core.rules import (
     everything,
     predict_all,
 )
+from adathresh.experiments.core.sentences import counted, mean_differences, with_interval
 
 
 class RulesOnScores(NamedTuple):
@@ -131,3 +133,36 @@ def claims(tables):
         ),
         *interval_claims(seeded, "{metric} of {a} minus that of {b}, {base}"),
     ]
+
+
+def finding(tables):
+    """Answer the notebook's question from its tables."""
+    rules, differences = tables["rules"], tables["rule_differences"].query("metric == 'macro_f1'")
+    found = mean_differences(differences[differences["a"] == OURS], ["base", "b"])
+    inductive = rules.loc[rules["mode"] == "inductive", "rule"].unique()
+    names = [name for name in inductive if not name.startswith(OURS) and not name.endswith(FUSED)]
+    rivals = found[found.index.isin(names, level="b")]
+    counts = rivals.apply(outcome_of, axis=1).value_counts()
+    first = rules["base"].iloc[0]
+    n_models = (rules["base"].unique() != TOGETHER).sum()
+    of_first = found.loc[first]
+    closest = rivals.loc[first]["difference"].idxmin()
+    return (
+        f"Against {counted(len(names), 'rival rule')} on the scores of {counted(n_models, 'base model')} and "
+        f"of all of them together, `{OURS}` has a clearly greater macro-F1 in {counts.get(ABOVE, 0)} of "
+        f"{len(rivals)} comparisons, a clearly smaller one in {counts.get(BELOW, 0)}. On the {first} model's "
+        f"scores its macro-F1 minus that of the best rival, `{closest}`, is "
+        f"{with_interval(of_first.loc[closest], named=True)}. There it owes "
+        f"{with_interval(of_first.loc['adaptive, no neighbours'])} to the neighbours and "
+        f"{with_interval(of_first.loc['adaptive, linear'])} to boosting in place of a linear fusion"
+        f"{_by_texts(of_first)}."
+    )
+
+
+def _by_texts(found):
+    """Say what label texts add, where there are any."""
+    if WITH_TEXTS not in found.index:
+        return ""
+    low, high = -found.loc[WITH_TEXTS, "high"], -found.loc[WITH_TEXTS, "low"]
+    added = {"difference": -found.loc[WITH_TEXTS, "difference"], "low": low, "high": high}
+    return f"; label texts add {with_interval(added)}"

@@ -10,7 +10,7 @@ from helpers import replaced
 
 from adathresh.experiments.core.evaluation import BINS, metrics_on_test
 from adathresh.experiments.core.rules import Prediction
-from adathresh.experiments.nb01_data import ceiling_rows, claims, duplicate_rows
+from adathresh.experiments.nb01_data import ceiling_rows, claims, duplicate_rows, finding
 
 
 def sets(rows):
@@ -106,3 +106,20 @@ def tables(*, rare=60, ceiling=0.6, repeated=2):
 )
 def test_claims(changed, outcomes):
     assert [claim["outcome"] for claim in claims(tables(**changed))] == outcomes
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        (0, "every label occurs in a test row"),
+        (1, "1 label occurs in no test row"),
+        (7, "7 labels occur in no"),
+    ],
+)
+def test_the_finding_counts(missing, reason):
+    more = {"n_train": 2_000, "labels_per_row_train": 3.14, "labels_without_test_rows": missing}
+    text = finding({"data": tables()["data"].assign(**more)})
+    assert text.startswith(
+        "The 2,000 training rows carry 3.1 of 100 labels on average, and 60 % of the labels"
+    )
+    assert f"macro-F1 of 0.600 on the test rows, because {reason}" in text

@@ -251,3 +251,41 @@ def test_claims_are_about_all_labels_and_say_whose_probabilities_are_better():
     }
     found = {claim["claim"]: claim["outcome"] for claim in study.claims(tables)}
     assert list(found.values()) == ["yes", "no", "below 0", "level", "above 0"]
+
+
+@pytest.mark.parametrize(
+    ("bands", "words"),
+    [
+        (
+            ["head (> 100)", "tail (≤ 5)"],
+            "fused ones by 0.1000; for labels with at most 5 rows by 0.3000 and 0.1",
+        ),
+        (["head (> 100)"], "fused ones by 0.1000. Over"),
+        (
+            ["tail (≤ 5)"],
+            "For labels with at most 5 rows the base model's own probabilities (`network`) are off by",
+        ),
+    ],
+)
+def test_the_finding_compares_with_the_best_calibrator(bands, words):
+    ece = {"base model": 0.3, "temperature": 0.2, "isotonic, pooled": 0.15, study.FUSED: 0.1}
+    calibration = [
+        {"base": "network", "labels": labels, "probabilities": name, "ece": value}
+        for labels in ("all", *bands)
+        for name, value in ece.items()
+    ]
+    row = {"labels": "all", "metric": "ece", "difference": -0.1, "low": -0.2, "high": 0.1}
+    differences = [row | {"b": "temperature"}, row | {"b": "isotonic, pooled", "difference": -0.05}]
+    method = [
+        row | {"b": "same loss, θ = 0", "low": -0.3},
+        row | {"b": "same loss, θ = 0", "metric": "brier"},
+    ]
+    tables = {
+        "calibration": calibration,
+        "calibration_differences": differences,
+        "method_differences": method,
+    }
+    text = study.finding({name: pd.DataFrame(rows) for name, rows in tables.items()})
+    assert words in text
+    assert "best calibrator (`isotonic, pooled`) is −0.0500 (95 % interval −0.2000 to +0.1000)" in text
+    assert "change ECE by −0.1000 (−0.3000 to +0.1000) against" in text

@@ -17,6 +17,7 @@ from adathresh.experiments.nb07_your_own_model import (
     claims,
     classifier_label_sets,
     describe,
+    finding,
     label_set_metrics,
     neighbor_table,
     rows_that_fit,
@@ -172,3 +173,25 @@ def test_claims(precision, outcome):
     assert first["outcome"] == "above 0"
     assert all(word in first["claim"] for word in ("adaptive", "global threshold", "svd + ridge"))
     assert reached["outcome"] == outcome
+
+
+def test_the_finding_says_what_is_written_and_what_comes_of_it():
+    rows = [("svd + ridge", "adaptive", 0.3, 0.1), ("svd + ridge", "global threshold", 0.2, 0.1)]
+    rows += [("saved scores", "adaptive, precision 0.8", 0.1, 0.79), ("saved scores", "adaptive", 0.9, 0.1)]
+    own_model = pd.DataFrame(rows, columns=["base", "rule", "macro_f1", "precision"])
+    rows = [
+        ("svd + ridge", "macro_f1", 0.1),
+        ("saved scores", "macro_f1", 0.2),
+        ("saved scores", "micro_f1", -0.2),
+    ]
+    differences = pd.DataFrame(rows, columns=["base", "metric", "difference"])
+    differences = differences.assign(
+        low=differences["difference"] - 0.1, high=differences["difference"] + 0.1
+    )
+    text = finding({"own_model": own_model, "own_model_differences": differences})
+    assert (
+        "a macro-F1 of 0.300 in place of the 0.200 of one tuned threshold: a difference of +0.1000 (95 %"
+        in text
+    )
+    assert "by +0.2000 (+0.1000 to +0.3000) in macro-F1 and −0.2000 (−0.3000 to −0.1000) in micro-F1" in text
+    assert text.endswith("precision of 0.8, it reaches 0.790.")

@@ -30,11 +30,16 @@ def interval_claims(frame, wording):
     return [
         {
             "claim": claim,
-            "outcome": ABOVE if row["low"] > 0 else BELOW if row["high"] < 0 else LEVEL,
+            "outcome": outcome_of(row),
             "figures": "{difference:+.4f} ({low:+.4f} to {high:+.4f})".format(**row),
         }
         for claim, row in means.iterrows()
     ]
+
+
+def outcome_of(row):
+    """Say on which side of 0 a difference's interval lies, or that it holds 0."""
+    return ABOVE if row["low"] > 0 else BELOW if row["high"] < 0 else LEVEL
 
 
 def order_claim(claim, values, *, digits=3):

@@ -1,8 +1,8 @@
 """Notebook 02: every base model under every main rule; what part of a result is the model, what the rule."""
 
-from adathresh.experiments.nb02_baselines.findings import claims
-from adathresh.experiments.nb02_baselines.gap import gap_parts, gap_sentence
+from adathresh.experiments.nb02_baselines.findings import claims, finding
+from adathresh.experiments.nb02_baselines.gap import gap_parts
 from adathresh.experiments.nb02_baselines.judging import Judged, embed_texts, judge_all
 from adathresh.experiments.nb02_baselines.published import published_rows
 
-__all__ = ["Judged", "claims", "embed_texts", "gap_parts", "gap_sentence", "judge_all", "published_rows"]
+__all__ = ["Judged", "claims", "embed_texts", "finding", "gap_parts", "judge_all", "published_rows"]

@@ -1,8 +1,11 @@
 """What notebook 02 claims, read off its tables."""
 
+import pandas as pd
+
 from adathresh.experiments.core.base_models import UNSEEDED
 from adathresh.experiments.core.claims import best_claims, interval_claims, yes_claim
 from adathresh.experiments.core.rules import FIXED, OURS
+from adathresh.experiments.core.sentences import mean_differences, percent, with_interval
 from adathresh.experiments.nb02_baselines.gap import gap_parts
 
 
@@ -26,3 +29,24 @@ def claims(tables):
         ),
         *interval_claims(seeded, f"Macro-F1 of {OURS} minus that of {{b}}, {{base}}"),
     ]
+
+
+def finding(tables):
+    """Answer the notebook's question from its tables: what model and rule each do alone, means over seeds."""
+    models = tables["gap"].groupby("base", sort=False)[["fixed", OURS]].mean()
+    parts = pd.DataFrame(gap_parts(tables["gap"])).mean()
+    model, rule, fusion = (parts[f"gain_{name}"] / parts["gain_both"] for name in ("model", "rule", "fusion"))
+    more, less = ("rule", "model") if rule > model else ("model", "rule")
+    differences = tables["differences"].query("metric == 'macro_f1' and b == @FIXED")
+    added = mean_differences(differences[~differences["base"].isin(UNSEEDED)], "base")
+    least, most = added["difference"].idxmin(), added["difference"].idxmax()
+    return (
+        f"The {more} is worth more than the {less}. From the weakest result (`{models['fixed'].idxmin()}` at "
+        f"threshold 0.5, macro-F1 {parts['weakest_fixed']:.3f}) to the best one "
+        f"(`{models[OURS].idxmax()}` with `{OURS}`, {models[OURS].max():.3f}), changing only the model "
+        f"covers {percent(model)} of the way; changing only the rule covers {percent(rule)} with the best "
+        f"rival, and {percent(fusion)} with `{OURS}`, which also sees neighbours and rarity. On the same "
+        f"scores, the macro-F1 of `{OURS}` minus that of threshold 0.5 ranges from "
+        f"{with_interval(added.loc[least], named=True)} for `{least}` to {with_interval(added.loc[most])} "
+        f"for `{most}`."
+    )

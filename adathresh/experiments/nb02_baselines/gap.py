@@ -22,18 +22,3 @@ def gap_parts(gap):
         row |= {f"spread_{rule}": np.ptp(some[rule]) for rule in ("fixed", "best_rival", "adaptive")}
         rows.append(row)
     return rows
-
-
-def gap_sentence(gap):
-    """Say in one sentence what part of the distance is the model and what part the rule: means over seeds."""
-    models = pd.DataFrame(gap).groupby("base", sort=False).mean()
-    parts = pd.DataFrame(gap_parts(gap)).mean()
-    model, rule, fusion = (parts[f"gain_{name}"] / parts["gain_both"] for name in ("model", "rule", "fusion"))
-    weakest, strongest = models["fixed"].idxmin(), models["adaptive"].idxmax()
-    return (
-        f"from {weakest} at 0.5 ({parts['weakest_fixed']:.3f}) to {strongest} with adaptive "
-        f"({models['adaptive'].max():.3f}), the best model at 0.5 alone covers {model:.0%} of the way, "
-        f"the best rival rule on {weakest}'s own scores {rule:.0%}, adaptive on them {fusion:.0%}; "
-        f"the base models lie {parts['spread_fixed']:.3f} apart at 0.5 and {parts['spread_adaptive']:.3f} "
-        "with adaptive."
-    )

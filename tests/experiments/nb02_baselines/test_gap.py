@@ -2,7 +2,7 @@
 
 import pytest
 
-from adathresh.experiments.nb02_baselines.gap import gap_parts, gap_sentence
+from adathresh.experiments.nb02_baselines.gap import gap_parts
 
 GAP = [
     {"base": "a", "seed": 0, "fixed": 0.1, "best_rival": 0.3, "adaptive": 0.4},
@@ -29,17 +29,3 @@ def test_the_parts_of_the_gap_by_hand():
     )
     assert second["gain_rule"] == pytest.approx(0.3)  # of b, which is the weakest of this seed
     assert second["gain_both"] == second["gain_fusion"] == pytest.approx(0.5)
-
-
-def test_the_sentence_says_the_shares():
-    sentence = gap_sentence([row for row in GAP if row["seed"] == 0])
-    assert sentence.startswith(
-        "from a at 0.5 (0.100) to b with adaptive (0.500), the best model at 0.5 alone "
-    )
-    for part in (
-        "25% of the way",
-        "a's own scores 50%",
-        "75%",
-        "0.100 apart at 0.5 and 0.100 with adaptive.",
-    ):
-        assert part in sentence
