@@ -1,4 +1,4 @@
-"""The command line: ``adathresh reproduce``, ``adathresh verify`` and ``adathresh data``."""
+"""The command line: ``adathresh reproduce``, ``verify``, ``benchmark`` and ``data``."""
 
 import argparse
 import contextlib
@@ -46,6 +46,7 @@ def _parser(*, with_data):
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_reproduce_parser(commands)
     _add_verify_parser(commands)
+    _add_benchmark_parser(commands)
     if with_data:
         from adathresh.datasets.cli import add_data_parser
 
@@ -112,6 +113,36 @@ def _add_verify_parser(commands):
     parser.set_defaults(run=_verify)
 
 
+def _add_benchmark_parser(commands):
+    """Describe ``adathresh benchmark``."""
+    parser = commands.add_parser(
+        "benchmark",
+        help="time the parts of the package against the usual way",
+        description="Time the parts of the package against the usual way on made-up data, and write a table "
+        "for each part and a figure of cost against size. Run it on a machine that does nothing else.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--only",
+        metavar="PARTS",
+        help="only these parts, with commas: training, neighbors, rules, metrics, base, latency, scale",
+    )
+    parser.add_argument(
+        "--size",
+        choices=("quick", "eurlex57k"),
+        default="quick",
+        help="size of the data: all parts within some minutes, or that of EURLEX57K, hours "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default="results/benchmarks",
+        help="folder of the tables (default: %(default)s)",
+    )
+    parser.set_defaults(run=_benchmark)
+
+
 def _reproduce(args):
     """Check the arguments, then hand over to the runner."""
     if args.seeds is not None and not 1 <= args.seeds <= MOST_SEEDS:
@@ -152,6 +183,18 @@ def _naming_the_extra():
         raise ModuleNotFoundError(
             f"{error.name} is needed for the notebooks and their results: pip install 'adathresh[notebooks]'"
         ) from error
+
+
+def _benchmark(args):
+    """Hand over to the benchmarks."""
+    try:
+        from adathresh.experiments.benchmarks import run_benchmarks
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{error.name} is needed to run benchmarks: pip install 'adathresh[notebooks]'"
+        ) from error
+    only = None if args.only is None else [name.strip() for name in args.only.split(",")]
+    return run_benchmarks(only, size=args.size, out=args.out)
 
 
 if __name__ == "__main__":

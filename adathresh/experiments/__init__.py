@@ -15,8 +15,9 @@ notebook               module                          tables
 08_decision_rules      ``nb08_decision_rules``         rules, rule_differences
 =====================  ==============================  ==================================================
 
-Each module has a function ``claims(tables)``: what its notebook finds. ``core`` is what all of them share and
-asks no question: configuration, cache, base models, rules, cross-fitting, results. ``reproduce`` runs the
-notebooks, ``verify`` checks what is published, ``across_datasets`` sums all data sets up, ``report`` writes
-the figures of README.md and docs/, ``benchmarks`` times the rules against their peers.
+Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the
+answer to its question in sentences. ``core`` is what all of them share and asks no question: configuration,
+cache, base models, rules, cross-fitting, results. ``reproduce`` runs the notebooks, ``headings`` writes their
+heads, ``verify`` checks what is published, ``across_datasets`` sums all data sets up, ``report`` writes the
+figures of README.md and docs/, ``benchmarks`` times the parts against their peers.
 """

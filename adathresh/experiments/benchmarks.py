@@ -1,30 +1,43 @@
-"""Time the rules against the usual way: ``python -m adathresh.experiments.benchmarks``.
+"""Time the parts of the package against the usual way: ``adathresh benchmark``.
 
-The table ``rules.csv`` has one line for every rule and peer: seconds and memory of fitting ours and of the
-peer on the same generated scores, one after the other on the same machine, each in a fresh process and after
-a first run on a few rows, which loads and compiles what is needed. ``ratio`` is peer_seconds / ours_seconds.
-Memory is the largest that the process held while fitting, above what it held before with the data loaded;
-Linux tells it, elsewhere it stays empty.
+A *part* makes its data and compares two functions of them, ours and a peer's. Each part has one function
+here and one table in ``results/benchmarks/``, and all tables have the same columns. Ours and the peer run in
+turn on the same machine, each in a fresh process of its own that has run once on a few rows, which loads and
+compiles what is needed. ``ratio`` is peer_seconds / ours_seconds; seconds are the median of the rounds.
+Memory is the largest that the process held in the first round, above what it held before with the data
+loaded; Linux tells it, elsewhere it stays empty. A slope says how cost grows, where a benchmark has four
+sizes: seconds are proportional to rows to that power.
 """
 
-import argparse
 import importlib.util
+import os
+import platform
 import sys
-import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import f1_score, precision_recall_curve
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import NearestNeighbors
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_info
 
+from adathresh.classifier import AdaptiveThresholdClassifier
+from adathresh.datasets import make_longtail
 from adathresh.experiments.core.costs import forget_peak, memory_mb
+from adathresh.metrics import evaluate
+from adathresh.models import LinearOneVsRest
 from adathresh.posthoc.threshold import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -34,59 +47,64 @@ from adathresh.rules import (
     MicroMacroThreshold,
     SCut,
 )
+from adathresh.signals import NeighborLabels
 from adathresh.utils.files import whole_file
 
 WARM_UP_ROWS = 300
 BLOCK_ROWS = 20_000
+ROUNDS = (3, 30)
+"""The fewest rounds, and the most of a benchmark that takes less than PATIENCE seconds."""
+PATIENCE = 2.0
+IMPATIENCE = 30.0
+"""No round is begun after so many seconds, so that what takes minutes is measured once."""
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
+"""Of the rows of a size, the sizes that cost is compared at."""
+SCORES_PER_ROW = 50
+HIDDEN_LAYERS = (1024, 1024)
 
 
 class Size(NamedTuple):
-    """Size of generated scores."""
+    """Size of generated data."""
 
     n_samples: int
+    n_features: int
     n_labels: int
-    per_row: int
-
-    def __str__(self):
-        return f"{self.n_samples} x {self.n_labels}, {self.per_row} scores a row"
 
 
-class Benchmark(NamedTuple):
-    """A rule and what it is compared with, both on every ``step``-th label."""
+class Comparison(NamedTuple):
+    """Two ways to do the same with the data of a part; both get every ``step``-th label of scores."""
 
-    rule: str
-    peer: str | None
+    benchmark: str
+    ours: Callable[..., Any]
+    peer: str | None = None
+    theirs: Callable[..., Any] | None = None
+    shares: tuple[float, ...] = SHARES
     step: int = 1
 
 
-HEADLINE_SIZE = Size(45_000, 4_271, 50)  # the training rows of EURLEX57K
-LARGE_SIZE = Size(1_000_000, 13_330, 20)  # nearly the training rows of AmazonCat-13K
-BENCHMARKS = (
-    Benchmark("SCut", "scikit-learn precision_recall_curve, label by label"),
-    Benchmark("GlobalThreshold", "scikit-learn f1_score at 99 thresholds"),
-    Benchmark("ExpectedF1Threshold", "xCOLUMNs Frank-Wolfe macro-F1"),
-    Benchmark("ExpectedF1Threshold", "xCOLUMNs block coordinate macro-F1, 5 labels a row"),
-    Benchmark("MicroMacroThreshold", None),
-    # one step of Python for every score: all labels would take minutes
-    Benchmark("MicroMacroThreshold", "LibMultiLabel micromacro, label by label", step=8),
-    Benchmark(
-        "AdaptiveThreshold", "scikit-learn IsotonicRegression and precision_recall_curve, label by label"
-    ),
-)
+class Part(NamedTuple):
+    """What is compared, on which data, and the size of these that takes a minute at most."""
+
+    make_data: Callable[[Size], tuple]
+    comparisons: tuple[Comparison, ...]
+    quick: Size
 
 
-def make_scores(size, *, random_state=0):
+EURLEX57K = Size(45_000, 20_000, 4_271)
+
+
+def make_scores(n_samples, n_labels, per_row, *, random_state=0):
     """Make calibrated probabilities of the top candidates of each row, and labels drawn from them.
 
     Candidates follow a power law: the r-th commonest label is a candidate nearly in proportion to 1/r. About
     a tenth of the candidates are true.
     """
     rng = np.random.default_rng(random_state)
-    frequency = 1 / np.arange(1, size.n_labels + 1)
+    frequency = 1 / np.arange(1, n_labels + 1)
     cumulative = np.cumsum(frequency) / frequency.sum()
     blocks = [
-        _make_block(rng, min(BLOCK_ROWS, size.n_samples - start), size, cumulative)
-        for start in range(0, size.n_samples, BLOCK_ROWS)
+        _make_block(rng, min(BLOCK_ROWS, n_samples - start), per_row, cumulative)
+        for start in range(0, n_samples, BLOCK_ROWS)
     ]
     scores = sp.csr_array(sp.vstack(blocks, format="csr"))
     true = rng.random(scores.nnz, dtype=np.float32) < scores.data
@@ -95,18 +113,18 @@ def make_scores(size, *, random_state=0):
     return scores, Y
 
 
-def _make_block(rng, n_rows, size, cumulative):
+def _make_block(rng, n_rows, per_row, cumulative):
     """Draw candidates with repetitions, keep the first distinct ones of each row, and give them scores."""
-    drawn = np.searchsorted(cumulative, rng.random((n_rows, 3 * size.per_row))).astype(np.int32)
+    drawn = np.searchsorted(cumulative, rng.random((n_rows, 3 * per_row))).astype(np.int32)
     order = np.argsort(drawn, axis=1, kind="stable")
     by_label = np.take_along_axis(drawn, order, axis=1)
     is_first = np.ones_like(drawn, dtype=bool)
     is_first[:, 1:] = by_label[:, 1:] != by_label[:, :-1]
     distinct = np.zeros_like(is_first)
     np.put_along_axis(distinct, order, is_first, axis=1)
-    rows, places = np.nonzero(distinct & (np.cumsum(distinct, axis=1) <= size.per_row))
+    rows, places = np.nonzero(distinct & (np.cumsum(distinct, axis=1) <= per_row))
     values = rng.random(len(rows), dtype=np.float32) ** 9  # a tenth on average, most of them small
-    block = sp.csr_array((values, (rows, drawn[rows, places])), shape=(n_rows, size.n_labels))
+    block = sp.csr_array((values, (rows, drawn[rows, places])), shape=(n_rows, len(cumulative)))
     block.sort_indices()
     return block
 
@@ -210,117 +228,375 @@ def libmultilabel_linear():
     return module
 
 
-METHODS = {
-    "SCut": lambda scores, Y: SCut().fit(scores, Y),
-    "GlobalThreshold": lambda scores, Y: GlobalThreshold().fit(scores, Y),
-    "ExpectedF1Threshold": lambda scores, Y: ExpectedF1Threshold().fit(scores),
-    "MicroMacroThreshold": lambda scores, Y: MicroMacroThreshold().fit(scores, Y),
-    "AdaptiveThreshold": lambda scores, Y: AdaptiveThreshold().fit(scores, Y),
-    "scikit-learn precision_recall_curve, label by label": precision_recall_thresholds,
-    "scikit-learn f1_score at 99 thresholds": grid_threshold,
-    "scikit-learn IsotonicRegression and precision_recall_curve, label by label": isotonic_thresholds,
-    "xCOLUMNs Frank-Wolfe macro-F1": lambda scores, Y: FrankWolfeMacroF1().fit(scores, Y),
-    "xCOLUMNs block coordinate macro-F1, 5 labels a row": lambda scores, Y: (
-        BlockCoordinateMacroF1(5).fit(scores).predict(scores)
-    ),
-    "LibMultiLabel micromacro, label by label": libmultilabel_thresholds,
-}
+def _rows_and_labels(size):
+    """Make features and labels with a long tail."""
+    return make_longtail(
+        *size, labels_per_row=min(5, size.n_labels), features_per_row=min(70, size.n_features)
+    )
 
 
-def run_benchmarks(size, benchmarks=BENCHMARKS):
-    """Measure rules and peers on scores of one size, saying each result as it comes: one row each.
+def training():
+    """Train the released network for one epoch: rows kept sparse, against rows made dense."""
 
-    Where a peer's package is not installed, its numbers are missing.
-    """
-    rows, measured = [], {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, matrix in zip(("scores", "labels"), make_scores(size), strict=True):
-            sp.save_npz(Path(folder) / f"{name}.npz", matrix, compressed=False)
-        for benchmark in benchmarks:
-            for method in filter(None, (benchmark.rule, benchmark.peer)):
-                if (method, benchmark.step) not in measured:
-                    measured[method, benchmark.step] = _measure_apart(method, folder, benchmark.step)
-            ours = measured[benchmark.rule, benchmark.step]
-            peer = measured.get((benchmark.peer, benchmark.step), _NOTHING)
-            rows.append(_row(size, benchmark, ours, peer))
-            print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
-    return rows
+    def train(first, X, Y):
+        import torch
+
+        from adathresh.paper.as_released import ReleasedModel, train_released
+
+        torch.manual_seed(0)
+        model = ReleasedModel(X.shape[1], Y.shape[1], hidden_layers=HIDDEN_LAYERS)
+        model.network.first = first(model.network.first)
+        return train_released(model, X, Y, X[:1], Y[:1], n_epochs=1, measure=lambda predicted: {})
+
+    def ours(X, Y):
+        return train(lambda layer: layer, X, Y)
+
+    def theirs(X, Y):
+        return train(_dense_layer, X, Y)
+
+    comparison = Comparison("train one epoch", ours, "the same network, rows made dense", theirs)
+    return Part(_rows_and_labels, (comparison,), Size(4_096, 8_192, 500))
+
+
+def _dense_layer(layer):
+    """Make a first layer of the same weights that writes each batch out as a dense matrix."""
+    import torch
+
+    class DenseRows(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.bias = layer.weight, layer.bias
+
+        def forward(self, rows):
+            sizes = torch.diff(rows.offsets, append=torch.tensor([len(rows.indices)]))
+            dense = torch.zeros(len(sizes), len(self.weight))
+            dense[torch.repeat_interleave(torch.arange(len(sizes)), sizes), rows.indices] = rows.values
+            return dense @ self.weight + self.bias
+
+    return DenseRows()
+
+
+def neighbors():
+    """Find the 30 nearest of the other rows by cosine."""
+
+    def ours(X, Y):
+        return NeighborLabels(n_neighbors=30).fit(X, Y).kneighbors()
+
+    def theirs(X, Y):
+        search = NearestNeighbors(n_neighbors=30, algorithm="brute", metric="cosine").fit(sp.csr_matrix(X))
+        return search.kneighbors()
+
+    comparison = Comparison("find neighbours", ours, "scikit-learn NearestNeighbors, brute force", theirs)
+    return Part(_rows_and_labels, (comparison,), Size(12_000, 10_000, 500))
+
+
+def _scores_and_labels(size):
+    """Make held-out scores and labels."""
+    return make_scores(size.n_samples, size.n_labels, min(SCORES_PER_ROW, size.n_labels // 4))
+
+
+def rules():
+    """Fit rules on held-out scores, against the usual way and rival packages."""
+    once = SHARES[-1:]
+    comparisons = (
+        Comparison(
+            "fit SCut",
+            lambda scores, Y: SCut().fit(scores, Y),
+            "scikit-learn precision_recall_curve, label by label",
+            precision_recall_thresholds,
+        ),
+        Comparison(
+            "fit GlobalThreshold",
+            lambda scores, Y: GlobalThreshold().fit(scores, Y),
+            "scikit-learn f1_score at 99 thresholds",
+            grid_threshold,
+            once,
+        ),
+        Comparison(
+            "fit ExpectedF1Threshold",
+            lambda scores, Y: ExpectedF1Threshold().fit(scores),
+            "xCOLUMNs Frank-Wolfe macro-F1",
+            lambda scores, Y: FrankWolfeMacroF1().fit(scores, Y),
+            once,
+        ),
+        Comparison(
+            "fit ExpectedF1Threshold",
+            lambda scores, Y: ExpectedF1Threshold().fit(scores),
+            "xCOLUMNs block coordinate macro-F1, 5 labels a row",
+            lambda scores, Y: BlockCoordinateMacroF1(5).fit(scores).predict(scores),
+            once,
+        ),
+        # one step of Python for every score: all labels would take minutes
+        Comparison(
+            "fit MicroMacroThreshold",
+            lambda scores, Y: MicroMacroThreshold().fit(scores, Y),
+            "LibMultiLabel micromacro, label by label",
+            libmultilabel_thresholds,
+            once,
+            step=8,
+        ),
+        Comparison(
+            "fit AdaptiveThreshold",
+            lambda scores, Y: AdaptiveThreshold().fit(scores, Y),
+            "scikit-learn IsotonicRegression and precision_recall_curve, label by label",
+            isotonic_thresholds,
+        ),
+    )
+    return Part(_scores_and_labels, comparisons, Size(16_000, 0, 1_500))
+
+
+def metrics():
+    """Compute F1 of label sets; and every metric of scores, which no peer computes."""
+
+    def make_data(size):
+        scores, Y = _scores_and_labels(size)
+        return scores, Y, sp.csr_array((scores > 0.4).astype(np.float32))
+
+    def ours(scores, Y, predicted):
+        return evaluate(Y, predicted)
+
+    def theirs(scores, Y, predicted):
+        pair = [sp.csr_matrix(labels, dtype=np.int8) for labels in (Y, predicted)]
+        return {
+            f"{average}_f1": f1_score(*pair, average=average, zero_division=0)
+            for average in ("macro", "micro", "samples")
+        }
+
+    def with_scores(scores, Y, predicted):
+        return evaluate(Y, predicted, scores, np.diff(sp.csc_array(Y).indptr), n_train=scores.shape[0] + 2)
+
+    comparisons = (
+        Comparison("evaluate label sets", ours, "scikit-learn f1_score, three averages", theirs),
+        Comparison("evaluate with scores", with_scores),
+    )
+    return Part(make_data, comparisons, Size(100_000, 0, 13_330))
+
+
+def base():
+    """Fit one support vector machine for each label, and predict the same rows."""
+
+    def ours(X, Y):
+        return LinearOneVsRest(min_weight=0.0, random_state=0).fit(X, Y).predict(X)
+
+    def theirs(X, Y):
+        model = OneVsRestClassifier(LinearSVC(random_state=0))
+        return model.fit(sp.csr_matrix(X), sp.csr_matrix(Y, dtype=np.int8)).predict(sp.csr_matrix(X))
+
+    comparison = Comparison(
+        "fit and predict one-vs-rest", ours, "scikit-learn OneVsRestClassifier(LinearSVC())", theirs
+    )
+    return Part(_rows_and_labels, (comparison,), Size(16_000, 5_000, 40))
+
+
+def latency():
+    """Predict rows by the whole classifier, against its base model alone."""
+
+    def make_data(size):
+        X, Y = _rows_and_labels(size)
+        classifier = AdaptiveThresholdClassifier(LinearOneVsRest(random_state=0), random_state=0)
+        return classifier.fit(X, Y), X
+
+    def comparison(n_rows):
+        return Comparison(
+            f"predict {n_rows} row{'s' * (n_rows > 1)}",
+            lambda classifier, X: classifier.predict(X[:n_rows]),
+            "the base model alone",
+            lambda classifier, X: classifier.estimator_.predict(X[:n_rows]),
+            SHARES[-1:],
+        )
+
+    return Part(make_data, (comparison(1), comparison(1_000)), Size(4_000, 5_000, 200))
+
+
+def scale():
+    """Fit the whole classifier, against one fit of its base model; three folds make four such fits."""
+
+    def ours(X, Y):
+        base_model = LinearOneVsRest(random_state=0)
+        return AdaptiveThresholdClassifier(base_model, cv=3, random_state=0).fit(X, Y)
+
+    def theirs(X, Y):
+        return LinearOneVsRest(random_state=0).fit(X, Y)
+
+    comparison = Comparison("fit the whole classifier", ours, "one fit of the base model", theirs)
+    return Part(_rows_and_labels, (comparison,), Size(8_000, 5_000, 100))
+
+
+PARTS = {part.__name__: part for part in (training, neighbors, rules, metrics, base, latency, scale)}
+
+
+def run_part(name, size=None):
+    """Measure one part at one size, or at its quick one; return its table, saying each line as it comes."""
+    part = PARTS[name]()
+    size, rows = size or part.quick, []
+    if not part.quick.n_features:  # of scores alone
+        size = size._replace(n_features=0)
+    for at, comparison in enumerate(part.comparisons):
+        for share in comparison.shares:
+            of_size = size._replace(n_samples=max(1, round(share * size.n_samples)))
+            rows.append(_row(of_size, comparison, *_compare(name, at, of_size)))
+            print(", ".join(f"{key} {value}" for key, value in rows[-1].items() if value != ""), flush=True)
+    return _with_slopes(pd.DataFrame(rows))
 
 
 class _Measurement(NamedTuple):
-    """Seconds and memory of one method."""
+    """Seconds and memory of one side of a comparison."""
 
     seconds: float = np.nan
     memory_mb: float = np.nan
 
 
-_NOTHING = _Measurement()
-
-
-def _row(size, benchmark, ours, peer):
-    """Describe one comparison as a row of the table."""
-    n_labels = len(range(0, size.n_labels, benchmark.step))
-    part = f"{size}" if benchmark.step == 1 else f"{size}, {n_labels} of the labels"
-    return {
-        "benchmark": f"fit {benchmark.rule}",
-        "size": part,
-        "ours_seconds": _three_digits(ours.seconds),
-        "peer": benchmark.peer or "",
-        "peer_seconds": _three_digits(peer.seconds),
-        "ratio": _three_digits(peer.seconds / ours.seconds),
-        "ours_memory_mb": _three_digits(ours.memory_mb),
-        "peer_memory_mb": _three_digits(peer.memory_mb),
+def _compare(name, at, size):
+    """Measure both sides in turn, each in a process of its own; nothing where there is no peer."""
+    sides = ("ours", "theirs")[: 1 + (PARTS[name]().comparisons[at].theirs is not None)]
+    with ExitStack() as stack:
+        workers = {side: stack.enter_context(_fresh_process()) for side in sides}
+        ready = [(side, worker.submit(_prepare, name, at, side, size)) for side, worker in workers.items()]
+        measured = {side: [] for side, future in ready if future.result()}
+        fewest, most = ROUNDS
+        for done in range(most):
+            seconds = sum(run.seconds for runs in measured.values() for run in runs)
+            if seconds > IMPATIENCE or (done >= fewest and seconds > PATIENCE):
+                break
+            for side, runs in measured.items():
+                runs.append(workers[side].submit(_measure, name, at, side, size).result())
+    found = {
+        side: _Measurement(float(np.median([run.seconds for run in runs])), runs[0].memory_mb)
+        for side, runs in measured.items()
     }
+    return [found.get(side, _Measurement()) for side in ("ours", "theirs")]
 
 
-def _three_digits(value):
-    """Round to what a single measurement can tell."""
-    return float(f"{value:.3g}")
+def _fresh_process():
+    """Start a process that takes one call after the other."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
-def _measure_apart(method, folder, step):
-    """Measure one method in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measure, method, folder, step).result()
-
-
-def _measure(method, folder, step):
-    """Load the data, warm up on a few rows, and measure one method; nothing where a package is missing."""
-    scores, Y = (
-        sp.csr_array(sp.load_npz(Path(folder) / f"{name}.npz"))[:, ::step] for name in ("scores", "labels")
-    )
+def _prepare(name, at, side, size):
+    """Make the data, and run once on a few rows; False where a package is missing."""
+    few = size._replace(n_samples=min(WARM_UP_ROWS, size.n_samples))
     try:
-        METHODS[method](scores[:WARM_UP_ROWS], Y[:WARM_UP_ROWS])
+        _function(name, at, side)(*_data(name, at, few))
     except ImportError as error:
-        print(f"{method}: left out. {error}", flush=True)
-        return _NOTHING
+        print(f"{PARTS[name]().comparisons[at].benchmark}, {side}: left out. {error}", flush=True)
+        return False
+    _data(name, at, size)
+    return True
+
+
+def _function(name, at, side):
+    return getattr(PARTS[name]().comparisons[at], side)
+
+
+@lru_cache(maxsize=1)
+def _data(name, at, size):
+    """Make the data of a comparison; those of the last call are kept."""
+    part = PARTS[name]()
+    data, step = part.make_data(size), part.comparisons[at].step
+    return data if step == 1 else tuple(sp.csr_array(matrix[:, ::step]) for matrix in data)
+
+
+def _measure(name, at, side, size):
+    """Measure one run."""
+    data, function = _data(name, at, size), _function(name, at, side)
     before = memory_mb("VmRSS") if forget_peak() else np.nan
     start = time.perf_counter()
-    METHODS[method](scores, Y)
+    function(*data)
     seconds = time.perf_counter() - start
     return _Measurement(seconds, memory_mb() - before)
 
 
-def main(argv=None):
-    """Run all benchmarks and write ``rules.csv``; the exit status is 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m adathresh.experiments.benchmarks", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/benchmarks"), help="folder of rules.csv (%(default)s)"
-    )
-    parser.add_argument(
-        "--full", action="store_true", help=f"also time our rules at {LARGE_SIZE} (minutes, up to 10 GiB)"
-    )
-    args = parser.parse_args(argv)
-    rows = run_benchmarks(HEADLINE_SIZE)
-    if args.full:
-        ours = dict.fromkeys(benchmark.rule for benchmark in BENCHMARKS)
-        rows += run_benchmarks(LARGE_SIZE, [Benchmark(rule, None) for rule in ours])
-    with whole_file(args.out / "rules.csv") as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+def _row(size, comparison, ours, peer):
+    """Describe one comparison at one size as a line of the table."""
+    n_labels = len(range(0, size.n_labels, comparison.step))
+    return {
+        "benchmark": comparison.benchmark,
+        "n_samples": size.n_samples,
+        "n_features": size.n_features or "",
+        "n_labels": n_labels,
+        "ours_seconds": _three_digits(ours.seconds),
+        "peer": comparison.peer or "",
+        "peer_seconds": _three_digits(peer.seconds),
+        "ratio": _three_digits(peer.seconds / ours.seconds),
+        "ours_memory_mb": _three_digits(ours.memory_mb),
+        "peer_memory_mb": _three_digits(peer.memory_mb),
+        **_machine(),
+    }
+
+
+@lru_cache
+def _machine():
+    """Name the processor, and count its cores and the threads that libraries use."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    threads = max((library["num_threads"] for library in threadpool_info()), default=1)
+    return {
+        "cpu": models[0] if models else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+    }
+
+
+def _three_digits(value):
+    """Round to what a few measurements can tell."""
+    return float(f"{value:.3g}")
+
+
+def _with_slopes(table):
+    """Add the slopes of log seconds against log rows, where a benchmark has four sizes."""
+    for side in ("ours", "peer"):
+        table[f"{side}_slope"] = np.nan
+        for _, lines in table.groupby(["benchmark", "peer"]):
+            known = lines.dropna(subset=f"{side}_seconds")
+            if known["n_samples"].nunique() >= len(SHARES):
+                slope, _ = np.polyfit(np.log(known["n_samples"]), np.log(known[f"{side}_seconds"]), 1)
+                table.loc[lines.index, f"{side}_slope"] = round(slope, 2)
+    return table
+
+
+def plot_cost(tables):
+    """Draw seconds against rows of every benchmark with several sizes, ours and the peer's, by part."""
+    import matplotlib.pyplot as plt
+
+    from adathresh.experiments.core.plotting import use_style
+
+    use_style()
+    figure, axes = plt.subplots(figsize=(7.2, 4.8))
+    for number, (name, table) in enumerate(tables.items()):
+        if "ours_slope" not in table:  # a table of earlier columns
+            continue
+        label, color = name, f"C{number}"
+        for _, lines in table.dropna(subset="ours_slope").groupby("benchmark", sort=False):
+            axes.loglog(lines["n_samples"], lines["ours_seconds"], "o-", color=color, label=label)
+            if lines["peer_seconds"].notna().any():
+                axes.loglog(
+                    lines["n_samples"], lines["peer_seconds"], "s--", color=color, markerfacecolor="none"
+                )
+            label = None
+    axes.set(xlabel="rows", ylabel="seconds (solid: ours, dashed: the peer)")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def run_benchmarks(names=None, *, size="quick", out="results/benchmarks"):
+    """Measure some parts, or all, and write one table each and a figure of all tables that are there.
+
+    Returns the exit status, 0.
+    """
+    names = list(PARTS) if names is None else list(names)
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise ValueError(f"--only must name parts, of {', '.join(PARTS)}; got {', '.join(unknown)}.")
+    out = Path(out)
+    for name in names:
+        table = run_part(name, None if size == "quick" else EURLEX57K)
+        with whole_file(out / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    written = {name: out / f"{name}.csv" for name in PARTS}
+    figure = plot_cost({name: pd.read_csv(path) for name, path in written.items() if path.is_file()})
+    with whole_file(out / "cost.png") as temporary:
+        figure.savefig(temporary, dpi=120, metadata={"Software": None})
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
