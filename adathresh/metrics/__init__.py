@@ -5,6 +5,7 @@ never a candidate. Nothing sparse is densified.
 
 - :mod:`~adathresh.metrics.report`: all metrics of one prediction (:func:`evaluate`), and the share of rows
   that can be accepted automatically
+- :mod:`~adathresh.metrics.automation`: how much of the labelling can be left to a rule (:func:`coverage`)
 - :mod:`~adathresh.metrics.f1`: F1 of label sets
 - :mod:`~adathresh.metrics.ranking`: the highest-scored labels of each row
 - :mod:`~adathresh.metrics.auroc`: area under the ROC curve, with intervals
@@ -15,6 +16,7 @@ never a candidate. Nothing sparse is densified.
 """
 
 from adathresh.metrics.auroc import binned_macro_auroc, macro_auroc, macro_auroc_interval, paired_macro_auroc
+from adathresh.metrics.automation import coverage
 from adathresh.metrics.calibration import (
     ReliabilityCurve,
     brier_score,
@@ -46,6 +48,7 @@ __all__ = [
     "binned_macro_f1",
     "bins_of",
     "brier_score",
+    "coverage",
     "coverage_at_precision",
     "evaluate",
     "expected_calibration_error",
