@@ -130,7 +130,8 @@ def guaranteed_label_thresholds(
 ) -> list[Outcome]:
     """Find the threshold of each label whose predictions have the precision.
 
-    The confidence is that of each label alone: among many labels, a share of 1 − confidence may fall short.
+    The confidence is that of each label alone: (1 − confidence) · n_labels labels may be expected to fall
+    short, which can be a greater share of those that have passed.
 
     Parameters
     ----------

@@ -121,11 +121,11 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         For a guaranteed precision, in (0, 1): with at least this probability over the draw of the fitted
         rows, the right labels expected of a new row are at least ``target_value`` times the predicted ones.
         For the test half of the rows, or groups, drawn at random, are kept from the fusion. Under
-        "label_precision" this holds for each label alone: of many labels, a share of 1 − confidence may fall
-        short. Where nothing is guaranteed, nothing is predicted. New rows must be drawn like the fitted ones
-        and be scored by the same model. Where base models are cross-fitted and then fitted once more on all
-        rows, as :class:`adathresh.AdaptiveThresholdClassifier` does with those that are not frozen, new
-        scores are others, mostly better ones, and the guarantee is approximate.
+        "label_precision" this holds for each label alone: up to (1 − confidence) · n_labels labels are to be
+        expected that fall short. Where nothing is guaranteed, nothing is predicted. New rows must be drawn
+        like the fitted ones and be scored by the same model. Where base models are cross-fitted and then
+        fitted once more on all rows, as :class:`adathresh.AdaptiveThresholdClassifier` does with those that
+        are not frozen, new scores are others, mostly better ones, and the guarantee is approximate.
     fusion : {"auto", "boosted", "linear"}, default="auto"
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
         ``coef_`` can be read; "auto" averages both, where there are pairs enough for trees.
