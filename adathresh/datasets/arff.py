@@ -314,9 +314,10 @@ class _ArffRows:
         last = len(self.names) - 1
         if not (word.isascii() and word.isdigit()):
             raise DatasetError(f"{word[:40]!r} is not the number of an attribute.")
-        if len(word.lstrip("0")) > 10 or int(word) > last:
-            raise DatasetError(f"attribute {word[:40]} lies outside the range 0 to {last}.")
-        return int(word), value
+        digits = word.lstrip("0") or "0"  # Python reads some thousand digits at most, zeros or not
+        if len(digits) > 10 or int(digits) > last:
+            raise DatasetError(f"attribute {word[:40]} lies outside the range 0 to {last}; correct it.")
+        return int(digits), value
 
     def _cell(self, attribute, value):
         """Return column and number of a value, None for 0."""

@@ -134,8 +134,8 @@ def check(target: PathLike, data_dir: PathLike | None = None, *, progress: bool 
     ...     report = check(folder)
     >>> for problem in report.problems:
     ...     print(problem.partition(", ")[2])
-    line 2: label 3 lies outside the range 0 to 2.
-    line 3: '1:1:2' has a malformed value.
+    line 2: label 3 lies outside the range 0 to 2; correct it, or the number of labels.
+    line 3: '1:1:2' has a malformed value; write a number, such as 0.5 or 2e-3.
     >>> report.facts["n_test"], report.facts["faulty_test"]
     (2, 2)
     """

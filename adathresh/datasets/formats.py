@@ -808,7 +808,7 @@ class _RowReader:
             if len(set(indices)) < len(indices):
                 count = Counter(indices)
                 twice = next(index for index in indices if count[index] > 1)
-                raise DatasetError(f"{kind} {twice} is given more than once.")
+                raise DatasetError(f"{kind} {twice} is given more than once; remove one.")
 
     def drop_blank_tail(self):
         """Forget rows without labels and features at the end of the file."""
@@ -1002,10 +1002,12 @@ def _index(word, kind, first, width):
     """Read one label or feature index, or say what is wrong with it."""
     if not (word.isascii() and word.isdigit()):
         raise DatasetError(f"{word[:40]!r} is not a {kind} index (a whole number from {first}).")
-    index = int(word) if len(word.lstrip("0")) < 20 else sys.maxsize
+    digits = word.lstrip("0") or "0"  # Python reads some thousand digits at most, zeros or not
+    index = int(digits) if len(digits) < 20 else sys.maxsize
     last = (LARGEST_INDEX if width is None else width) + first - 1
     if not first <= index <= last:
-        raise DatasetError(f"{kind} {word[:40]} lies outside the range {first} to {last}.")
+        mend = "" if width is None else f", or the number of {kind}s"
+        raise DatasetError(f"{kind} {word[:40]} lies outside the range {first} to {last}; correct it{mend}.")
     return index
 
 
@@ -1014,7 +1016,7 @@ def _check_value(value, word):
     if value.strip("+-").lower() in ("nan", "inf", "infinity"):
         raise DatasetError(f"{word[:40]!r} has a value that is not finite.")
     if not _VALUE.fullmatch(value):
-        raise DatasetError(f"{word[:40]!r} has a malformed value.")
+        raise DatasetError(f"{word[:40]!r} has a malformed value; write a number, such as 0.5 or 2e-3.")
     with np.errstate(over="ignore"):
         if not np.isfinite(np.float32(float(value))):
             raise DatasetError(f"{word[:40]!r} has a value that is not finite in float32.")

@@ -323,7 +323,7 @@ class LabelSets:
             raise DatasetError("some labels are names and others numbers; give names only, or numbers only.")
         if len(set(labels)) < len(labels):
             twice = Counter(labels).most_common(1)[0][0]
-            raise DatasetError(f"label {str(twice)[:40]!r} is given more than once.")
+            raise DatasetError(f"label {str(twice)[:40]!r} is given more than once; remove one.")
         self._type = next(iter(kinds), None)
         if self._type is str:
             labels = [self._number_of.setdefault(label, len(self._number_of)) for label in labels]

@@ -28,11 +28,11 @@ def folder(tmp_path):
 def test_everything_wrong_with_a_folder_is_told_at_once(folder):
     report = check(folder, progress=False)
     assert [problem.removeprefix(f"{folder}/") for problem in report.problems] == [
-        "train.txt, line 3: label 5 lies outside the range 0 to 1.",
-        "train.txt, line 5: feature 9 lies outside the range 0 to 2.",
+        "train.txt, line 3: label 5 lies outside the range 0 to 1; correct it, or the number of labels.",
+        "train.txt, line 5: feature 9 lies outside the range 0 to 2; correct it, or the number of features.",
         "train.jsonl, line 2: 'text' is not a string.",
         f"train.jsonl has 3 rows, but {folder}/train.txt has 4.",
-        "test.txt.gz, line 3: '1:x' has a malformed value.",
+        "test.txt.gz, line 3: '1:x' has a malformed value; write a number, such as 0.5 or 2e-3.",
         "test.txt.gz, line 1: the header promises 3 rows, the file ends after 2; fetch or copy it again, or "
         "correct the header if the file is whole.",
         "test.groups.txt, line 2: not UTF-8 text; write the file in UTF-8.",
@@ -95,7 +95,9 @@ def test_errors_of_a_kind_are_counted_beyond_twenty(tmp_path):
     told = list(report.problems)
     assert report.problems.count == 100
     assert len(told) == 20 + 1 + 20 + 1 + 20
-    assert told[19].endswith("line 21: feature 22 lies outside the range 0 to 2.")
+    assert told[19].endswith(
+        "line 21: feature 22 lies outside the range 0 to 2; correct it, or the number of features."
+    )
     assert told[20] == "and 30 more of this kind"
     assert told[41] == "and 10 more of this kind"
     assert report.facts["faulty"] == 100

@@ -44,6 +44,14 @@ def archive(**changed):
 FOUND = {
     "blank lines between rows that no header promised": ("xc", {"train.txt": b"1 9 4\n\n\n 5:-2\n"}),
     "blank lines after the promise was broken": ("xc", {"train.txt": b"1 9 4\n0\n1\n\n\n0 9:1\n0\n"}),
+    "an index of many zeros in a row at fault": ("xc", {"train.txt": b"1 3 4\n0 " + b"0" * 5000 + b"1:x\n"}),
+    "an index of many zeros": (
+        "arff",
+        {
+            "train.arff": b"@attribute a real\n@data\n{" + b"0" * 5000 + b" 1}\n",
+            "labels.xml": b"<labels/>",
+        },
+    ),
     "a row at fault at the end": ("svm", {"train.svm": b"1\n:\n"}),
     "pointers that fall below 0": (
         "npz",

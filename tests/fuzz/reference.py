@@ -37,9 +37,10 @@ def number32(word):
 
 def index(word, first, end):
     """Return an index in the range, from 0, or None."""
-    if not re.fullmatch("[0-9]+", word) or len(word.lstrip("0")) > 15 or not first <= int(word) < end:
+    digits = word.lstrip("0") or word[:1]
+    if not re.fullmatch("[0-9]+", word) or len(digits) > 15 or not first <= int(digits) < end:
         return None
-    return int(word) - first
+    return int(digits) - first
 
 
 def xc_row(line, first, n_features, n_labels):
@@ -106,7 +107,7 @@ def svm(files):
         return None
     rows = [row for row, _ in raw]
     n_labels = max((label + 1 for labels, _ in rows for label in labels), default=0)
-    n_features = max((int(word) for _, words in raw for word in words), default=0)
+    n_features = max((int(word.lstrip(b"0") or b"0") for _, words in raw for word in words), default=0)
     if max(n_labels, n_features) > FREE_WIDTH + WIDTH_PER_BYTE * len(data):
         return None
     return Read([row[0] for row in rows], [row[1] for row in rows], n_labels, n_features)
