@@ -11,7 +11,6 @@ import json
 import math
 import re
 import sys
-from pathlib import Path
 
 from adathresh.experiments import report
 from adathresh.experiments.core.config import RunConfig, repository_root
@@ -146,8 +145,10 @@ def main(arguments=None):
     """Compare the heads of the notebooks with the results, or write them; exit status 1 where they differ."""
     parser = argparse.ArgumentParser(prog="python -m adathresh.experiments.headings", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the heads that are out of date")
-    write = parser.parse_args(arguments).write
-    found = outdated(find_notebooks(Path(repository_root(), "notebooks")), write=write)
+    write, root = parser.parse_args(arguments).write, repository_root()
+    if root is None:
+        parser.error("adathresh is not run from its clone, where the notebooks and their results are")
+    found = outdated(find_notebooks(root / "notebooks"), write=write)
     for name in found:
         print(f"{name}: head {'written' if write else f'out of date; run `{COMMAND}`'}")
     return 1 if found and not write else 0

@@ -134,6 +134,13 @@ def test_the_command_says_what_is_out_of_date_and_writes_it(copies, monkeypatch,
     assert main([]) == 0
 
 
+def test_outside_of_a_clone_the_command_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(headings, "repository_root", lambda: None)
+    with pytest.raises(SystemExit):
+        main([])
+    assert "adathresh is not run from its clone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.4, "10 seconds"), (41, "50 seconds"), (50.1, "1 minute"), (60.1, "2 minutes"), (180, "3 minutes")],
