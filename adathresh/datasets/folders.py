@@ -171,33 +171,33 @@ def read_folder(folder: Path, *, progress: bool = True, on_error: OnError = stop
             rows[split], groups[split] = found
             if not rows[split].Y.shape[0]:
                 on_error(DatasetError(f"{path}: the split has no rows."), None)
-    names_path, knowledge_path = folder / "labels.txt", attempt(find_file, folder, "labels.jsonl")
-    names = read_lines(names_path, on_error=on_error) if names_path.exists() else None
-    knowledge = attempt(read_knowledge, knowledge_path) if knowledge_path else None
+    names, knowledge = _read_names(folder / "labels.txt", on_error), attempt(_read_any_knowledge, folder)
     if not rows:
         return Folder({}, [], [], None, faulty)
-    declared = (names_path, names) if names is not None else (knowledge_path, knowledge and knowledge.names)
-    label_names = attempt(_fit_labels, rows, paths, ending, declared, on_error)
+    declared = folder / "labels.txt", names
+    if names is None and knowledge is not None:
+        declared = folder / "labels.jsonl", list(knowledge.names)
+    of_files = attempt(_fit_labels, rows, paths, ending, declared, on_error)
     feature_names = attempt(_fit_features, rows, paths, ending, folder)
-    n_labels, n_features = next(iter(rows.values())).Y.shape[1], _width(next(iter(rows.values())))
-    if knowledge is not None and knowledge.n_labels != n_labels:
-        mend = f"{knowledge_path} describes {knowledge.n_labels} labels, but the matrices have {n_labels}."
-        on_error(DatasetError(mend), None)
+    first = next(iter(rows.values()))
+    if knowledge is not None and knowledge.n_labels != first.Y.shape[1]:
+        error = DatasetError(
+            f"{find_file(folder, 'labels.jsonl')} describes {knowledge.n_labels} labels, but the matrices "
+            f"have {first.Y.shape[1]}."
+        )
+        on_error(error, None)
         knowledge = None
-    texts = next(iter(rows.values())).texts is not None
-    named = names is not None or label_names is not None
-    if names is not None or knowledge is None:
-        label_names = attempt(_names, names_path, names or label_names, n_labels, "label") or []
-    else:
+    if names is None and knowledge is not None:
         label_names = [name if name.strip() else f"label_{i}" for i, name in enumerate(knowledge.names)]
-    parents = next(iter(rows.values())).parents
-    if knowledge is None and parents and declared[1] is None:
-        knowledge = LabelKnowledge(label_names, parents=parents)
-    if knowledge is None and named and texts:
-        knowledge = _knowledge_of_names(label_names)
-    feature_names = attempt(_feature_names, folder / "features.txt", feature_names, n_features, on_error)
+    else:
+        given = of_files if names is None else names
+        label_names = attempt(_names, folder / "labels.txt", given, first.Y.shape[1], "label") or []
+        knowledge = knowledge or _knowledge_of_files(first, label_names, given is not None)
+    lines = _read_names(folder / "features.txt", on_error)
+    given = feature_names if lines is None else lines
+    feature_names = attempt(_names, folder / "features.txt", given, _width(first), "feature") or []
     splits = {split: _split(part, groups[split]) for split, part in rows.items()}
-    return Folder(splits, label_names, feature_names or [], knowledge, faulty)
+    return Folder(splits, label_names, feature_names, knowledge, faulty)
 
 
 def find_format(folder: Path) -> str | None:
@@ -502,8 +502,8 @@ def _fit_features(rows, paths, ending, folder):
         return names
     first = next(iter(rows))
     if ending in OF_ANY_WIDTH:
-        lines = read_lines(folder / "features.txt") if (folder / "features.txt").exists() else ()
-        width = max(len(lines), *(part.X.shape[1] for part in rows.values()))
+        lines = _read_names(folder / "features.txt", lambda *_: None)  # errors are told later
+        width = max(len(lines or ()), *(part.X.shape[1] for part in rows.values()))
         for part in rows.values():
             part.X.resize(part.X.shape[0], width)
     for split, part in rows.items():
@@ -528,16 +528,25 @@ def _split(part, groups):
     return Split(X=X, Y=part.Y, texts=part.texts, titles=part.titles, groups=groups)
 
 
-def _knowledge_of_names(label_names):
-    """Return what the names of the columns say, or None where they are only numbers."""
+def _read_any_knowledge(folder):
+    """Read what is known about the labels, if there is such a file."""
+    path = find_file(folder, "labels.jsonl")
+    return path and read_knowledge(path)
+
+
+def _read_names(path, on_error):
+    """Read the names of columns, if there is such a file."""
+    return read_lines(path, on_error=on_error) if path.exists() else None
+
+
+def _knowledge_of_files(rows, label_names, named):
+    """Return what parents, and names of the labels of texts, say; None where those are only numbers."""
+    if rows.parents and rows.label_names == label_names:
+        return LabelKnowledge(label_names, parents=rows.parents)
     names = [name if any(map(str.isalpha, name)) else "" for name in label_names]
-    return LabelKnowledge(names, allow_repeated_names=True) if any(names) else None
-
-
-def _feature_names(path, of_files, width, on_error):
-    """Read one name per feature, or invent them."""
-    lines = read_lines(path, on_error=on_error) if path.exists() else None
-    return _names(path, lines or of_files, width, "feature")
+    if named and rows.texts is not None and any(names):
+        return LabelKnowledge(names, allow_repeated_names=True)
+    return None
 
 
 def _names(path, names, width, kind):

@@ -274,6 +274,8 @@ BROKEN = {
         r"labels\.txt, line 2: not UTF-8",
     ),
     "labels": (put("labels.txt", "a\nb\n"), r"labels\.txt names 2 labels, but the matrices have 8"),
+    "empty labels": (put("labels.txt", ""), r"labels\.txt names 0 labels, but the matrices have 8"),
+    "empty features": (put("features.txt", ""), r"features\.txt names 0 features, but the matrices have 60"),
     "features": (put("features.txt", "a\n"), r"features\.txt names 1 features, but the matrices have 60"),
 }
 
