@@ -533,14 +533,21 @@ def test_groups_are_kept_from_the_fusion_as_wholes():
 
 def test_impossible_labels_take_no_place_under_the_limit():
     scores, Y = make_sharp()
-    Y[:, 5] = 0
-    rule = guaranteed().fit(scores, Y, folds=np.arange(1200) % 3)
-    assert rule.impossible_.tolist() == [5]
-    everything = np.full((1, 6), 0.999) - np.arange(6) / 1e4
-    everything[0, 5] = 0.9999
-    predicted = rule.predict(everything)
-    assert predicted[0, 5] == 0
+    known = Y.copy()
+    known[:, 0] = 0  # a label that the model never saw, but that is true of many rows
+    rule = guaranteed().fit(scores, Y, Y_train=known)
+    assert rule.impossible_.tolist() == [0]
+    row = np.full((1, 6), 0.999) - np.arange(6) / 1e4
+    row[0, 0] = 0.99999
+    assert rule.predict_proba(row).toarray().argmax() == 0
+    predicted = rule.predict(row)
+    assert predicted[0, 0] == 0
     assert predicted.sum() == rule.row_limit_
+    # nor do tests look at it
+    p, truth, units = rule._held_rows
+    rule._held_rows = p, truth & (p.indices > 0), units
+    again = rule.retarget("precision", 0.85, confidence=0.9)
+    np.testing.assert_array_equal(again.label_thresholds_, rule.label_thresholds_)
 
 
 def test_retarget_with_a_confidence():
