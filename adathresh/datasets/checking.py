@@ -28,6 +28,8 @@ MOST_OF_A_KIND = 20
 """So many errors of a kind are told in full; of the others there is a count."""
 MOST_KINDS = 50
 """So many kinds of errors are told apart, however many there are."""
+LONGEST = 1000
+"""So many characters of an error are told at most: some quote what a file holds."""
 _PARTICULARS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[0-9][0-9,.]*""")
 
 
@@ -60,7 +62,7 @@ class Problems:
         row : int, optional
             Number of the row at fault; the message names its line.
         """
-        message = " ".join(str(error).split())
+        message = " ".join(str(error).split())[:LONGEST]
         kind = _PARTICULARS.sub("*", message)
         if kind not in self._told and len(self._told) >= MOST_KINDS:
             kind = ""  # all further kinds

@@ -302,7 +302,9 @@ def read_knowledge(path: Path) -> LabelKnowledge:
 
     def _parse(label):
         if label.get("label", len(names)) != len(names):
-            raise DatasetError(f"says label {label['label']!r}, but labels are numbered from 0 in order.")
+            raise DatasetError(
+                f"says label {str(label['label'])[:40]}, but labels are numbered from 0 in order."
+            )
         if not isinstance(label.get("name"), str):
             raise DatasetError("not a JSON object with the text 'name'.")
         names.append(label["name"])

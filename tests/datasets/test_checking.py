@@ -178,6 +178,12 @@ def test_the_command_ends_with_0_1_or_2(folder, capsys):
         assert capsys.readouterr().err.startswith("adathresh data: error: ")
 
 
+def test_what_a_file_holds_is_not_told_at_length(tmp_path):
+    (tmp_path / "labels.jsonl").write_text(json.dumps({"name": "a", "alt_names": "'" * 1_000_000}) + "\n")
+    (message,) = check(tmp_path / "labels.jsonl").problems
+    assert len(message) <= checking.LONGEST
+
+
 def test_a_row_at_fault_is_no_row_without_labels(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a", "labels": []}\n[]\n' + json.dumps({"text": "b", "labels": ["x"]}) + "\n")
