@@ -428,10 +428,11 @@ def test_notebooks_at_once_overlap_and_come_out_in_order(
 
 
 def test_after_a_failure_no_other_notebook_begins(config, write_notebook, in_process, capsys, tmp_path):
-    failed = tmp_path / "failed"
-    write_notebook("01_first", f"import pathlib\npathlib.Path({str(failed)!r}).write_text('')\n1 / 0")
-    wait = f"import pathlib, time\nwhile not pathlib.Path({str(failed)!r}).is_file():\n    time.sleep(0.01)"
-    write_notebook("02_second", f"{wait}\ntime.sleep(0.3)")
+    begun, failed = str(tmp_path / "begun"), str(tmp_path / "failed")
+    tell = "import pathlib, time\npathlib.Path({!r}).write_text('')"
+    wait = "import pathlib, time\nwhile not pathlib.Path({!r}).is_file():\n    time.sleep(0.01)"
+    write_notebook("01_first", wait.format(begun), tell.format(failed), "1 / 0")
+    write_notebook("02_second", tell.format(begun), wait.format(failed), "time.sleep(0.3)")
     notebook = write_notebook("03_third", "1")
     assert run(config, notebook, notebooks_at_once=2) == 1
     found = {name: entry["status"] for name, entry in record(config)["notebooks"].items()}
