@@ -127,6 +127,7 @@ def test_it_is_the_rule_on_out_of_fold_scores_and_neighbours_from_the_same_folds
     np.testing.assert_array_equal(z > clf.thresholds(new), clf.decision_function(new) > 0)
 
 
+@pytest.mark.slow
 def test_better_than_the_base_model_at_one_half():
     gains = []
     for seed in (0, 2, 4, 6, 8):
@@ -629,6 +630,7 @@ def test_explanations_refuse():
         texts.explain(["a cat", "a dog"], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Label not")
 def test_label_texts_keep_unseen_labels_possible():
     """Label 19 is in no training row, most others in one: only the texts, one feature each, know them."""
@@ -662,6 +664,7 @@ def make_texts(seed=0, n_samples=150):
     return [" ".join(words[word] for word in row) for row in drawn], Y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_given", [list, tuple, np.array, lambda texts: np.array(texts, dtype=object)])
 def test_texts_go_to_the_base_model_and_their_words_to_the_neighbours(as_given):
     texts, Y = make_texts()
@@ -793,6 +796,7 @@ def test_all_that_names_say_is_matched_to_the_folds():
     assert clf.explain(new[0], 0).margin == pytest.approx(clf.decision_function(new[:1])[0, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "as_given", [list, tuple, np.array, pd.Series, lambda names: pd.DataFrame({"name": names})]
 )
@@ -850,6 +854,7 @@ def test_containers_of_label_features(kind):
     np.testing.assert_array_equal(found.decision_function(X), expected.decision_function(X))
 
 
+@pytest.mark.slow
 def test_labels_may_be_asked_for_by_name():
     texts, Y = make_texts()
     new, _ = make_texts(seed=1)
@@ -968,6 +973,7 @@ def test_the_first_label_may_lack_a_positive_in_a_fold():
 # One row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [None, [f"name{'abcdefghij'[label]}" for label in range(10)]])
 def test_one_row_costs_no_copy_of_the_training_rows(names):
     """2,000 texts of 100 words, of 12 bytes each for the neighbours alone: more than 2 MB."""
@@ -1343,6 +1349,7 @@ def test_names_that_are_wanted_and_not_there():
         make_classifier(NeverFitted()).fit(X, [set()] * 150)
 
 
+@pytest.mark.slow
 def test_a_classifier_of_names_is_copied_aimed_and_saved(tmp_path):
     texts, Y = make_texts()
     clf = make_classifier(PIPELINE, rule=LINEAR).fit(texts, as_tags(Y))

@@ -105,6 +105,7 @@ def test_every_metric_has_an_entry_in_the_glossary():
     assert not set(found) - set(re.findall(r"`(\w+)`", definitions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["data.md", "get_started.md", "your_model.md"])
 def test_examples_of_a_page_run(name):
     code = examples(DOCS / name)

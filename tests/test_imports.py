@@ -141,6 +141,7 @@ def imported_by_the_library():
     return found - sys.stdlib_module_names - {"adathresh"}
 
 
+@pytest.mark.slow
 def test_the_dependencies_are_what_the_library_imports():
     imported = imported_by_the_library()
     assert imported - top_levels(CORE) == set(OPTIONAL)
@@ -201,6 +202,7 @@ def test_the_block_of_torch_works(module):
     assert "ModuleNotFoundError: No module named 'torch'" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "absent"),
     [

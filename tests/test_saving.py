@@ -161,6 +161,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["auto", "boosted", "linear"])
 @pytest.mark.parametrize("signals", [{}, {"local": LOCAL}, ALL_SIGNALS], ids=["alone", "local", "all"])
 def test_rules_of_every_fusion_and_target(tmp_path, fusion, signals):
@@ -577,6 +578,7 @@ def test_what_skops_cannot_write_is_named(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Label not")
 def test_a_label_without_training_rows_needs_no_approval(tmp_path):
     labels = np.column_stack([Y, np.zeros(len(Y), dtype=int)])

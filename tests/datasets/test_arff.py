@@ -211,6 +211,7 @@ def quoted(text):
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\t", "\\t") + "'"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(cell, cell, st.integers(0, 1), st.integers(0, 2)), max_size=4),
@@ -241,6 +242,7 @@ def test_rows_that_are_written_load_exactly(tmp_path_factory, table, values, spa
     assert (X != rows.X).nnz == (Y != rows.Y).nnz == 0
 
 
+@pytest.mark.slow
 def test_refusing_takes_time_and_memory_in_proportion_to_the_file(write):
     long = 100_000
     for row in (

@@ -237,6 +237,7 @@ downloads.fetch("yeast", sys.argv[2], progress=False)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_a_killed_download_leaves_nothing_after_the_next_one(publisher, folder):
     publisher.content[TRAIN] = bz2.compress(b"".join(b"0 1:%d\n" % (i * i) for i in range(50_000)))

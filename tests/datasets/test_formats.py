@@ -438,6 +438,7 @@ row_text = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=600)
 @given(st.one_of(row_text, st.text(alphabet="012:,. -+e\t\r", max_size=12)))
 def test_block_and_line_parser_accept_the_same_rows(line):
@@ -472,6 +473,7 @@ matrices = st.tuples(st.integers(0, 5), st.integers(1, 6), st.integers(1, 5)).fl
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(matrices, st.sampled_from(["", ".gz", ".bz2", ".xz"]))
 def test_saved_matrices_load_exactly(tmp_path_factory, pair, suffix):

@@ -73,6 +73,7 @@ def test_real_sets_match_their_statistics(data_dir, name):
         assert found[ours] == pytest.approx(expected[key], abs=tolerance.get(key, 0)), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reuters21578", "scene"])
 def test_real_sets_get_a_validation_split(data_dir, name):
     ds = load_dataset(name, data_dir=data_dir, progress=False)
@@ -407,6 +408,7 @@ def serve(served, name, text):
     (served / name).write_bytes(bz2.compress(text.encode()))
 
 
+@pytest.mark.slow
 def test_fetch_features(server, tmp_path):
     serve(server, "yeast_train.svm.bz2", "0,2 1:0.5 3:1\n1 2:1\n0 1:3\n 3:2\n" * 5)
     serve(server, "yeast_test.svm.bz2", "3 4:1\n")
@@ -421,6 +423,7 @@ def test_fetch_features(server, tmp_path):
     assert available(tmp_path / "data") == ["yeast"]
 
 
+@pytest.mark.slow
 def test_fetch_again_verifies(server, tmp_path):
     serve(server, "yeast_train.svm.bz2", "0 1:1\n1 2:1\n")
     serve(server, "yeast_test.svm.bz2", "0 1:1\n")
@@ -440,6 +443,7 @@ def test_fetch_again_verifies(server, tmp_path):
         fetch("yeast", tmp_path / "data", progress=False)
 
 
+@pytest.mark.slow
 def test_fetch_draws_a_test_split_where_there_is_none(server, tmp_path):
     serve(server, "bibtex.bz2", "".join(f"{i % 7} {i + 1}:1\n" for i in range(90)))
     fetch("bibtex", tmp_path, progress=False)
@@ -449,6 +453,7 @@ def test_fetch_draws_a_test_split_where_there_is_none(server, tmp_path):
     assert sorted(rows.indices) == list(range(90))
 
 
+@pytest.mark.slow
 def test_fetch_texts(server, tmp_path):
     for part, count in {"train": 20, "valid": 5, "test": 5}.items():
         lines = (f"{part}{i}\t{'b a' if i % 2 else 'c'}\tcommon words here {i}\n" for i in range(count))
@@ -463,6 +468,7 @@ def test_fetch_texts(server, tmp_path):
     assert ds.validation_source == "official"
 
 
+@pytest.mark.slow
 def test_fetch_names_what_cannot_be_downloaded(server, tmp_path):
     with pytest.raises(DatasetError, match=r"yeast_train\.svm\.bz2 cannot be downloaded .*by hand"):
         fetch("yeast", tmp_path, progress=False)
@@ -509,6 +515,7 @@ def test_command_info_and_check(folder, capsys):
     assert out.endswith("toy: no errors\n")
 
 
+@pytest.mark.slow
 def test_command_fetch(server, tmp_path, capsys):
     serve(server, "yeast_train.svm.bz2", "0 1:1\n1 2:1\n")
     serve(server, "yeast_test.svm.bz2", "0 1:1\n")

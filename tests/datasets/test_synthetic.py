@@ -11,6 +11,7 @@ def sample():
     return make_longtail(4000, 3000, 200, random_state=3)
 
 
+@pytest.mark.slow
 def test_sizes_and_form(sample):
     X, Y = sample
     assert X.shape == (4000, 3000)

@@ -118,6 +118,7 @@ def test_a_long_row_of_repeated_labels_is_refused_in_linear_time(tmp_path):
         load_jsonl(path)
 
 
+@pytest.mark.slow
 def test_memory_stays_of_the_order_of_the_file(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text":"","labels":[]}\n' * 40_000)

@@ -174,6 +174,7 @@ def here(monkeypatch):
     benchmarks._data.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_every_part_gives_the_same_columns(here, monkeypatch, name):
     whole = PARTS[name]()
@@ -276,6 +277,7 @@ def test_memory_that_making_the_data_left_free_counts_when_it_is_taken_again(mon
     assert benchmarks._measure("take", 0, "ours", TINY).memory_mb > 30
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_table_and_the_figure(here, monkeypatch, tmp_path, capsys):
     part = PARTS["metrics"]()
     monkeypatch.setitem(PARTS, "metrics", lambda: part._replace(quick=Size(400, 0, 20)))

@@ -123,6 +123,7 @@ def outcome(claims, tables):
 # --- every table ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", marked(FOLDERS))
 def test_every_corruption_that_changes_a_claim_is_caught_by_verifying(folder, tmp_path):
     tables, claims, claimed = published(folder)
@@ -161,6 +162,7 @@ def allowed(table, unseeded):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder", marked([path for path in FOLDERS if path.relative_to(RESULTS).parts[0] in OWN])
 )

@@ -40,6 +40,7 @@ def test_normalised_logits_need_two_labels(config, ds, recorded):
     assert missing == {"logits normalised"}
 
 
+@pytest.mark.slow
 def test_every_ablation_trains_another_network(config, ds, tiny_profile):
     runs = study.ablation_runs(config, ds, seed=0)
     for name in ("no kNN", "no IDF, no kNN", "fixed threshold", "plain cross-entropy"):

@@ -39,6 +39,7 @@ def test_the_network_is_calibrated_or_linear_where_labels_are_too_many(config, d
     assert study.calibrated_base(config, ds) == "linear"
 
 
+@pytest.mark.slow
 def test_calibrations_are_what_their_names_say(config, ds, scores):
     found = study.calibrated_scores(config, ds, seed=0)
     fitting, test = scores
@@ -186,6 +187,7 @@ def test_thresholds_of_the_method_are_those_it_predicts_by(config, ds):
     assert 0 < np.mean(decided) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", ["ds", "titled"])
 def test_thresholds_of_the_rule_are_those_it_predicts_by(config, request, rows):
     ds = request.getfixturevalue(rows)

@@ -42,6 +42,7 @@ def test_one_name_is_one_model_and_the_same_figure_as_in_notebook_02(config, ds,
     assert compared > 20 * len(MAIN_RULES)
 
 
+@pytest.mark.slow
 def test_rows_and_label_sets_are_those_of_every_rule(config, ds, found):
     expected = all_predictions(config, ds, "linear", seed=0)
     first = found[0]
@@ -61,6 +62,7 @@ def test_timings_name_the_base_model_and_every_rule(config, ds, found):
     assert [row["step"] for row in rules] == [f"linear, {rule}" for rule in found[0].label_sets]
 
 
+@pytest.mark.slow
 def test_every_base_model_is_cut_with_every_seed_and_all_together_last(config, ds, monkeypatch):
     trained = []
     monkeypatch.setattr(study, "crossfit_all", lambda config, ds, names: trained.extend(names))
@@ -72,6 +74,7 @@ def test_every_base_model_is_cut_with_every_seed_and_all_together_last(config, d
     assert trained == ["linear", "network"]
 
 
+@pytest.mark.slow
 def test_labels_of_test_rows_change_no_label_set(config, ds, found, empty_cache):
     empty_cache("second")
     others = replaced(ds, Y_test=ds.test.Y[np.random.default_rng(0).permutation(50)])
@@ -136,6 +139,7 @@ def asked(monkeypatch, titled):
     return asked
 
 
+@pytest.mark.slow
 def test_the_ladder_climbs_from_one_base_model_to_everything(config, titled, asked):
     rows = study.ladder(config, titled)
     assert [row["rung"] for row in rows] == [
@@ -172,6 +176,7 @@ def test_everything_is_left_out_once(config, titled, asked):
     assert {row["base"] for row in rows} == {TOGETHER}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [study.ladder, study.left_out])
 def test_rows_come_choice_by_choice_and_of_each_the_seeds_in_order(config, titled, asked, table):
     column = {study.ladder: "rung", study.left_out: "left out"}[table]
@@ -195,6 +200,7 @@ def test_one_base_model_cannot_be_left_out(config, ds, asked, monkeypatch):
     assert [row["rung"] for row in study.ladder(config, ds)] == ["linear", "+ neighbours", "+ mentions"]
 
 
+@pytest.mark.slow
 def test_rows_hold_the_metrics_of_the_choice(config, ds, monkeypatch):
     top = everything(config, ds)
     monkeypatch.setattr(study, "everything", lambda config, ds: top._replace(bases=("linear",)))

@@ -146,6 +146,7 @@ def test_failure_names_notebook_cell_and_reason_and_keeps_the_rest(config, write
     }
 
 
+@pytest.mark.slow
 def test_relative_folders_are_those_of_the_caller(tmp_path, write_notebook, monkeypatch):
     monkeypatch.chdir(tmp_path)
     notebook = write_notebook("01_first", "print(config.data_dir, config.folder, config.save)")

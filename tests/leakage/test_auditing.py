@@ -35,6 +35,7 @@ class Fixed(BaseEstimator):
         )
 
 
+@pytest.mark.slow
 def test_a_sound_estimator_and_split_are_clean(data, status):
     report = audit(OneVsRestClassifier(LogisticRegression()), *data, random_state=0)
     assert report.found == ()

@@ -79,6 +79,7 @@ def test_similar_dense_rows_are_found_despite_noise(status):
     assert same["similar features"].rows.tolist() == [17]
 
 
+@pytest.mark.slow
 def test_of_many_alike_rows_few_pairs_are_compared(monkeypatch):
     """20,000 rows in 20 families: a test row is like 800 training rows, 64 million pairs in all."""
     compared = []

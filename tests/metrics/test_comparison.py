@@ -131,6 +131,7 @@ def test_bootstrap_of_a_mean_is_the_plain_one(make_case):
     assert [result["low"], result["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
 
 
+@pytest.mark.slow
 def test_bootstrap_interval_covers_the_truth_on_the_long_tail():
     """Draw many test sets of one population: about 95 of 100 intervals hold the expected difference."""
     rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ def make_scores(rng, n_rows, *, harder=0.0):
     return scores, (scores > 0.3).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_reference", "n_new"), [(60, 25), (300, 200)])
 def test_false_alarms_are_as_rare_as_asked_for(n_reference, n_new):
     """Of 400 comparisons without drift at most 5 % are alarms, but for chance; and it is no dead alarm."""

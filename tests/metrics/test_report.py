@@ -175,6 +175,7 @@ def test_evaluate_is_the_plain_computation_to_the_last_bit(seed, dtype, n_levels
     assert {name: result[name] for name in plain} == plain
 
 
+@pytest.mark.slow
 def test_nothing_sparse_is_densified():
     """200,000 rows by 50,000 labels would be 80 GB as an array of float64."""
     rng = np.random.default_rng(0)

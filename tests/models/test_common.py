@@ -171,6 +171,7 @@ def test_rows_without_features_and_rows_without_labels(adapter):
     assert np.isfinite(scores.data).all()
 
 
+@pytest.mark.slow
 @every_adapter
 def test_as_the_base_of_adaptive_thresholds(adapter):
     X, Y = (sp.csr_array(matrix) for matrix in make_data())

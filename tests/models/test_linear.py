@@ -222,6 +222,7 @@ def test_jobs_never_share_the_random_state_of_liblinear():
     np.testing.assert_array_equal(side_by_side.intercept_, alone.intercept_)
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_pool_starts_no_pool_of_its_own():
     def jobs_of_a_fit():  # defined here, so that it travels to the worker whole
         from adathresh.models import linear

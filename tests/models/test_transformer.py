@@ -215,6 +215,7 @@ def test_without_a_network_the_package_is_named(monkeypatch):
         SentenceEmbedder("someone/some-model").transform(["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_length", [2, 129])
 def test_lengths_that_the_model_cannot_read(tiny, max_length):
     with pytest.raises(ValueError, match=f"from 3 to this model's 128; got {max_length}"):

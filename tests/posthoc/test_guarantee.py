@@ -94,6 +94,7 @@ def test_the_confidence_holds_and_much_of_the_best_is_predicted(n_labels, n, eff
     assert coverage > least_coverage
 
 
+@pytest.mark.slow
 def test_thresholds_that_expect_or_have_seen_their_rows_fall_short():
     """The same redraws tell what no guarantee is."""
     population = Population(5)
@@ -124,6 +125,7 @@ def flat(rng, n, n_labels, n_rows_alike):
     return p, np.repeat(right, n_rows_alike)[:, None] & np.ones(n_labels, dtype=bool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "n_labels", "n_rows_alike", "grouped", "holds"),
     [

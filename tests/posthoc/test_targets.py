@@ -264,6 +264,7 @@ def test_uncovered_positives_count_as_pairs_that_are_never_predicted(target, val
         assert found[0] < 0.95 * without[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0, 0.2, 1, 5])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_of_all_sets_beside_uncovered_positives(seed, weight):

@@ -615,6 +615,7 @@ def assert_alike(found, expected, scores, **signals):
         np.testing.assert_array_equal(a.toarray(), b.toarray())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_folds", [False, True])
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_retarget_equals_a_fit_for_that_target(fusion, with_folds, monkeypatch):
@@ -794,6 +795,7 @@ def test_rarity_from_the_training_rows():
     assert rule.fusion_.coef_ == pytest.approx(by_hand.coef_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("how", ["Y_train", "folds"])
 @pytest.mark.parametrize(("target", "value"), TARGETS)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 # What tqdm takes for a notebook's kernel, and one without ipywidgets.
 KERNEL = """
 import sys, types, warnings
@@ -26,6 +28,7 @@ def test_without_widgets_bars_are_of_text_and_nothing_is_said():
     assert "IProgress" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_warnings_of_the_caller_are_left_alone():
     code = "import adathresh.classifier\n"
     run(code + "assert not [f for f in warnings.filters if f[1] and 'IProgress' in f[1].pattern]")

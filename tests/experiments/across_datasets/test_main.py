@@ -8,6 +8,7 @@ from adathresh.experiments.across_datasets.__main__ import main
 FILES = ["models.csv", "models.png", "models_with_texts.png", "rules.csv", "rules.png"]
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_files_the_same_every_time(folder, capsys):
     target, contents = folder / "across_datasets", []
     for _ in range(2):

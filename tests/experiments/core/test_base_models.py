@@ -117,6 +117,7 @@ def test_words_are_those_of_the_profile(ds):
 # --- the choice of the strength ---
 
 
+@pytest.mark.slow
 def test_a_strength_is_judged_by_the_best_global_threshold_on_validation_rows(config, ds):
     model = LinearOneVsRest(C=0.3, random_state=0).fit(ds.train.X, ds.train.Y)
     scores, truth = model.top_scores(ds.validation.X).toarray(), ds.validation.Y.toarray()

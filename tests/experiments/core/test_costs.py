@@ -28,6 +28,7 @@ def test_timed_measures_the_block(monkeypatch):
     assert np.isnan(rows[0]["peak_memory_mb"]) or 10 < rows[0]["peak_memory_mb"] < 1e6
 
 
+@pytest.mark.slow
 @on_linux
 def test_memory_is_the_blocks_own_and_not_that_of_an_earlier_one():
     rows = []
@@ -40,6 +41,7 @@ def test_memory_is_the_blocks_own_and_not_that_of_an_earlier_one():
     assert second == pytest.approx(200, abs=40)
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_block_knows_the_peaks_before_within_and_after_another():
     for before, within, after in ((300, 100, 50), (50, 300, 100), (50, 100, 300)):

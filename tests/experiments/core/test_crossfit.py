@@ -47,6 +47,7 @@ def test_signals_are_the_scores_and_all_else(config, titled):
     assert len(parts_of(seen)) == 2 * 7
 
 
+@pytest.mark.slow
 def test_labels_of_test_rows_change_nothing(config, titled, empty_cache):
     own = parts_of(crossfitted(config, titled, "linear", seed=0))
     empty_cache("second")

@@ -121,6 +121,7 @@ def test_differences_use_the_profiles_draws_and_the_seed(config, ds, monkeypatch
     ]
 
 
+@pytest.mark.slow
 def test_trained_methods_are_cut_where_z_is_theta(config, ds):
     runs = train_each(config, ds, {"one": {}, "two": {"pos_weight": 10.0}}, seed=0)
     rows = method_rows(config, ds, runs, seed=0)

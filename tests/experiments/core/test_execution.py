@@ -51,6 +51,7 @@ def test_a_misspelt_parameter_is_an_error_before_anything_runs(tmp_path, write_n
     assert not (tmp_path / "x.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_cells_are_counted_with_the_injected_one(tmp_path, write_notebook):
     notebook = write_notebook("01_first", "1", "2", "  \n")
     executed = []
@@ -82,6 +83,7 @@ def test_the_kernel_is_the_running_interpreter_whatever_kernels_the_user_has(
     assert cells[-1].outputs[0].text.strip() == sys.executable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "status", "reason"),
     [
@@ -107,6 +109,7 @@ def test_an_attempt_says_how_it_ended(tmp_path, write_notebook, cell, status, re
     assert ("after\\n" in output.read_text()) == (status == "done")
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_notebook_as_it_was_after_the_last_cell(tmp_path, write_notebook, monkeypatch):
     notebook = write_notebook("01_first", "print('kept')", "print('x' * 100_000)", "print('after')")
     output, write_text = tmp_path / "out" / "x.ipynb", Path.write_text
@@ -128,6 +131,7 @@ def test_a_full_disk_leaves_the_notebook_as_it_was_after_the_last_cell(tmp_path,
     assert os.listdir(output.parent) == ["x.ipynb"]
 
 
+@pytest.mark.slow
 def test_no_reader_ever_sees_half_a_notebook(tmp_path, write_notebook, monkeypatch):
     written, replace = [], os.replace
 

@@ -95,6 +95,7 @@ def test_reliability_leaves_bins_without_a_place_on_the_axes_out():
     np.testing.assert_allclose(axes.collections[0].get_sizes(), [15 + 85 / 2, 15 + 85 / 4])
 
 
+@pytest.mark.slow
 def test_reliability_has_a_panel_for_every_part():
     points = np.array([0.1, 0.5])
     figure = plot_reliability({name: {"a": (points, points / (i + 1))} for i, name in enumerate("xyz")})
@@ -229,6 +230,7 @@ def mean_cells(figure):
     return np.ma.masked_invalid(mesh.get_array()), corners[0, :, 0], corners[:, 0, 1]
 
 
+@pytest.mark.slow
 def test_threshold_map_against_loops():
     rng = np.random.default_rng(0)
     frequency = rng.choice([0, 1, 2, 3, 7, 20, 90, 500], size=2_000)

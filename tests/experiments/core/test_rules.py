@@ -237,12 +237,14 @@ def test_texts_help_where_they_name_the_labels(ds, found):
     assert with_texts > macro_f1(ds.test.Y, found[OURS].label_sets) + 0.1
 
 
+@pytest.mark.slow
 def test_without_texts_there_is_no_rule_of_texts(config, make_dataset, empty_cache):
     empty_cache("wordless")
     wordless = make_dataset(groups=True)
     assert not any("texts" in name for name in all_predictions(config, wordless, "linear", seed=0))
 
 
+@pytest.mark.slow
 def test_all_together_are_fused_by_ours_and_averaged_for_the_rivals(config, ds):
     together, predictions = (make(config, ds, TOGETHER, seed=0) for make in (crossfitted, main_predictions))
     fitting, test = together.mean_scores()
@@ -288,6 +290,7 @@ def test_all_together_is_the_rule_with_label_texts(config, titled, top):
     assert chosen.seconds > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["linear", "linear, titles"])
 def test_one_base_model_alone_is_the_rule_without_neighbours(config, titled, base):
     chosen = choice_prediction(config, titled, Choice((base,), ()), seed=0)
@@ -296,12 +299,14 @@ def test_one_base_model_alone_is_the_rule_without_neighbours(config, titled, bas
     assert (chosen.label_sets != predictions[OURS].label_sets).nnz > 0
 
 
+@pytest.mark.slow
 def test_one_base_model_with_its_neighbours_is_our_rule(config, titled, top):
     shares = tuple(name for name in top.signals if name.startswith("neighbours"))
     chosen = choice_prediction(config, titled, Choice(("linear",), shares), seed=0)
     assert_same(chosen, all_predictions(config, titled, "linear", seed=0)[OURS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bases", "local", "affinity"),
     [
@@ -330,6 +335,7 @@ def test_a_choice_is_fitted_on_what_it_names(config, titled, bases, local, affin
     np.testing.assert_allclose(chosen.probabilities.toarray(), probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_choice_is_fitted_once(config, titled, top, monkeypatch):
     first = choice_prediction(config, titled, top, seed=0)
     monkeypatch.setattr(module, "_predict_choice", lambda *_, **__: pytest.fail("fitted again"))
@@ -340,6 +346,7 @@ def test_a_choice_is_fitted_once(config, titled, top, monkeypatch):
         choice_prediction(config, titled, top._replace(signals=top.signals[1:]), seed=0)
 
 
+@pytest.mark.slow
 def test_labels_of_test_rows_change_no_choice(config, titled, top, empty_cache):
     own = choice_prediction(config, titled, top, seed=0)
     empty_cache("third")
@@ -350,6 +357,7 @@ def test_labels_of_test_rows_change_no_choice(config, titled, top, empty_cache):
 # --- labels, cache ---
 
 
+@pytest.mark.slow
 def test_labels_of_test_rows_change_no_prediction(config, ds, found, empty_cache):
     permuted = ds.test.Y[np.random.default_rng(0).permutation(50)]
     for name, Y_test in (("permuted", permuted), ("none", sp.csr_array(ds.test.Y.shape))):
@@ -362,6 +370,7 @@ def test_labels_of_test_rows_change_no_prediction(config, ds, found, empty_cache
                 np.testing.assert_array_equal(mine.toarray(), theirs.toarray(), err_msg=rule)
 
 
+@pytest.mark.slow
 def test_labels_of_validation_rows_do_change_them(config, ds, found, empty_cache):
     empty_cache("second")
     other = replaced(ds, Y_dev=ds.validation.Y[np.random.default_rng(0).permutation(40)])
@@ -369,6 +378,7 @@ def test_labels_of_validation_rows_do_change_them(config, ds, found, empty_cache
         assert (found[rule].label_sets != prediction.label_sets).nnz > 0, rule
 
 
+@pytest.mark.slow
 def test_rules_are_fitted_once(config, ds, found, monkeypatch):
     for name in ("_predict_rivals", "_predict_choice"):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("fitted again"))

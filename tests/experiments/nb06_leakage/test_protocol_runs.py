@@ -99,6 +99,7 @@ def test_runs_are_kept_for_what_they_depend_on(config, ds, released, monkeypatch
     ]
 
 
+@pytest.mark.slow
 def test_train_all_leaves_nothing_to_train(config, ds, monkeypatch):
     monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(PROFILES["quick"], long_epochs=9))
     runs.train_all(config, {5: ds})

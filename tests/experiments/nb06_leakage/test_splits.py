@@ -100,6 +100,7 @@ def test_known_texts(ds):
     assert np.flatnonzero(study.known_texts(ds)).tolist() == [5, 58]
 
 
+@pytest.mark.slow
 def test_rules_are_fitted_on_held_out_scores(config, ds, labelled):
     scores, label_sets = labelled
     assert list(label_sets) == ["fixed 0.5", "global threshold", "adaptive"]
@@ -116,6 +117,7 @@ def test_rules_are_fitted_on_held_out_scores(config, ds, labelled):
     assert (own != label_sets["global threshold"]).nnz == 0
 
 
+@pytest.mark.slow
 def test_labels_of_test_rows_are_never_read(config, ds, labelled, monkeypatch, tmp_path):
     monkeypatch.setenv("ADATHRESH_CACHE", str(tmp_path))
     scores, label_sets = study.label_sets_of(config, replaced(ds, Y_test=ds.test.Y[::-1]), seed=0)
