@@ -1,5 +1,6 @@
 """Tables in memory, such as data frames of pandas or polars, as features, labels and texts."""
 
+from collections import Counter
 from collections.abc import Iterable, Set
 from typing import Any
 
@@ -60,14 +61,15 @@ def from_frame(
     columns = list(getattr(frame, "columns", frame))
     of_labels = [labels] if isinstance(labels, str) else list(labels)
     if features is None:
-        features = [] if text is not None else [name for name in columns if name not in of_labels]
+        labelling = set(of_labels)
+        features = [] if text is not None else [name for name in columns if name not in labelling]
     features = list(features)
-    asked = [*of_labels, *features, *([] if text is None else [text])]
+    there, asked = Counter(columns), Counter([*of_labels, *features, *([] if text is None else [text])])
     for name in asked:
-        if name not in columns:
+        if name not in there:
             mend = did_you_mean(str(name), map(str, columns))
             raise ValueError(f"frame has no column {name!r}; it has {columns[:20]!r}.{mend}")
-        if asked.count(name) > 1 or columns.count(name) > 1:
+        if asked[name] > 1 or there[name] > 1:
             raise ValueError(f"column {name!r} is there, or asked for, more than once; give each one name.")
     if isinstance(labels, str):
         Y, label_names = _label_sets(_listed(frame[labels]), labels)

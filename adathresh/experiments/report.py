@@ -17,6 +17,7 @@ from adathresh.experiments.core.config import repository_root
 from adathresh.experiments.core.other_signals import LABEL_TEXTS
 from adathresh.experiments.core.results import RECORD, read_table
 from adathresh.experiments.core.rules import FOR_BOTH, OURS, WITH_TEXTS
+from adathresh.experiments.core.sentences import signed
 
 SHOWN_RULES = (
     "fixed 0.5",
@@ -84,7 +85,7 @@ def method_finding():
     _require("the paper's thresholds add little", max(-low, high) < 0.01 and level.mean() > 0.5)
     return (
         "**Trained end to end without leakage, the paper's thresholds add little.** Against the same loss "
-        f"with θ = 0, macro-F1 changes by {_signed(low)} to {_signed(high)} on {len(differences)} data "
+        f"with θ = 0, macro-F1 changes by {signed(low, 3)} to {signed(high, 3)} on {len(differences)} data "
         f"sets; the 95 % interval holds 0 on {level.sum()} of them."
     )
 
@@ -121,7 +122,7 @@ def gain_finding():
         "more base models": rungs.iloc[-1] - after,
     }
     _require("label texts give most", max(gains, key=gains.get) == "what the labels' names and synonyms say")
-    listed = ", ".join(f"{what} {_signed(gain)}" for what, gain in gains.items())
+    listed = ", ".join(f"{what} {signed(gain, 3)}" for what, gain in gains.items())
     return (
         f"**Label texts give most.** On EURLEX57K macro-F1 is {rungs.iloc[0]:.3f} with one linear model's "
         f"scores; {listed}: {rungs.iloc[-1]:.3f}, with a micro-F1 of {micro:.3f}. On the same fused "
@@ -227,7 +228,7 @@ def method_page():
     Shown is macro-F1, mean over seeds, with its 95 % interval.
     """
     lines = [
-        [name, f"{_signed(row['difference'])} ({_signed(row['low'])} to {_signed(row['high'])})"]
+        [name, f"{signed(row['difference'], 3)} ({signed(row['low'], 3)} to {signed(row['high'], 3)})"]
         for name, row in training_differences().iterrows()
     ]
     return _markdown(["data set", "paper's method minus the same loss with θ = 0"], lines)
@@ -458,11 +459,6 @@ def _markdown(header, lines):
     """Return a table in Markdown."""
     rule = ["---"] * len(header)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
-
-
-def _signed(value):
-    """Write a difference with its sign."""
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def _number(n):

@@ -21,8 +21,8 @@ from adathresh import __version__
 from adathresh.experiments.core.execution import (
     attempt,
     count_cells,
+    end_kernels,
     find_notebooks,
-    interrupt_all,
 )
 from adathresh.experiments.core.results import AGREEMENT, RECORD
 from adathresh.experiments.provenance import circumstances, write_crate
@@ -94,7 +94,7 @@ class _Ended(NamedTuple):
 
 def _run_all(notebooks, folder, parameters, record, bar, at_once):
     """Run notebooks, so many at once, until one fails; say how those ended that began."""
-    no_more, lock, running = threading.Event(), threading.Lock(), []
+    no_more, interrupted, lock, running = threading.Event(), threading.Event(), threading.Lock(), []
 
     def note(change, notebook):
         with lock:
@@ -108,7 +108,11 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
         start, place = time.perf_counter(), folder / notebook.stem
         _forget(place)
         status, failure = attempt(
-            notebook, output=place / EXECUTED, parameters=parameters, on_cell=lambda **_: bar.update()
+            notebook,
+            output=place / EXECUTED,
+            parameters=parameters,
+            on_cell=lambda **_: bar.update(),
+            interrupted=interrupted,
         )
         if failure:
             no_more.set()
@@ -121,10 +125,14 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
     with ThreadPoolExecutor(at_once) as pool:
         runs = [pool.submit(run, notebook) for notebook in notebooks]
         try:
-            wait(runs)
+            while wait(runs, timeout=1).not_done:  # one endless wait would not be interrupted on Windows
+                pass
         except KeyboardInterrupt:
             no_more.set()
-            interrupt_all()
+            interrupted.set()
+            while wait(runs, timeout=0).not_done:  # again and again: a kernel may only be about to start
+                end_kernels()
+                time.sleep(0.2)
         return [ended for ended in (one.result() for one in runs) if ended]
 
 

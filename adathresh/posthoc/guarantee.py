@@ -74,9 +74,9 @@ class _Path(NamedTuple):
     truth: np.ndarray
     unit: np.ndarray
 
-    def __getitem__(self, some):
+    def take(self, some):
         """Return some of the pairs."""
-        return _Path(*(part[some] for part in tuple(self)))
+        return _Path(*(part[some] for part in self))
 
 
 def guaranteed_threshold(
@@ -121,7 +121,7 @@ def guaranteed_threshold(
     rows = _rows(held.probabilities)
     p = held.probabilities.data
     new = _Path(p, _places(p, rows), held.truth, held.units[rows])
-    known, new = (path[np.argsort(-path.p, kind="stable")] for path in (known, new))
+    known, new = (path.take(np.argsort(-path.p, kind="stable")) for path in (known, new))
     return _last_passed(known, new, _Test(fitted, held, precision, confidence))
 
 
@@ -165,8 +165,10 @@ def guaranteed_label_thresholds(
         path = _Path(matrix.data, np.ones(matrix.nnz, dtype=int), truth, units[_rows(matrix)])
         order = falling_by_label(matrix.indices, matrix.data)
         begins = first_pair(matrix.indices[order], n_labels)
-        ordered = path[order]
-        paths.append([ordered[a:b] for a, b in zip(begins, [*begins[1:], matrix.nnz], strict=True)])
+        ordered = path.take(order)
+        paths.append(
+            [ordered.take(slice(a, b)) for a, b in zip(begins, [*begins[1:], matrix.nnz], strict=True)]
+        )
     return [_last_passed(known, new, test) for known, new in zip(*paths, strict=True)]
 
 
@@ -266,8 +268,8 @@ class _Test:
     @staticmethod
     def predicted(path, threshold, limit):
         """Return the pairs that are predicted."""
-        above = path[: np.searchsorted(-path.p, -threshold)]
-        return above[above.place <= limit]
+        above = path.take(slice(np.searchsorted(-path.p, -threshold)))
+        return above.take(above.place <= limit)
 
     def passes(self, predicted, limit):
         """Say whether the precision of these predictions is proven."""

@@ -51,7 +51,7 @@ def config(tmp_path):
 def in_process(monkeypatch):
     """Run notebooks in this process instead of a kernel each, which takes a second."""
 
-    def attempt(notebook, *, output, parameters, on_cell):
+    def attempt(notebook, *, output, parameters, on_cell, interrupted):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("{}")
         namespace = dict(parameters)
@@ -442,6 +442,29 @@ def test_after_a_failure_no_other_notebook_begins(config, write_notebook, in_pro
 
 
 # --- interruptions ---
+
+
+def test_a_kernel_that_starts_after_the_interruption_is_ended_too(
+    config, write_notebook, monkeypatch, capsys
+):
+    asked, ended, wait = [], [], module.wait
+
+    def interrupted_wait(runs, timeout):
+        asked.append(timeout)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        return wait(runs, timeout)
+
+    def attempt(notebook, *, interrupted, **_):
+        while len(ended) < 2:  # the first time there was no kernel yet
+            time.sleep(0.01)
+        return ("interrupted" if interrupted.is_set() else "failed"), f"{notebook.name} ended"
+
+    monkeypatch.setattr(module, "wait", interrupted_wait)
+    monkeypatch.setattr(module, "attempt", attempt)
+    monkeypatch.setattr(module, "end_kernels", lambda: ended.append(None))
+    assert run(config, write_notebook("01_first", "1")) == 130
+    assert "01_first.ipynb ended" in capsys.readouterr().err
 
 
 @pytest.mark.slow

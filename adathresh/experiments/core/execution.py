@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import signal
-import threading
 import weakref
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from adathresh.utils.files import DISK_ERRORS, whole_file
 from adathresh.utils.suggest import did_you_mean
 
 _managers: weakref.WeakSet["_ThisInterpreter"] = weakref.WeakSet()
-_interrupted = threading.Event()
 
 
 def find_notebooks(notebooks_dir=None):
@@ -77,8 +75,11 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
     )
 
 
-def attempt(notebook, *, output, parameters, on_cell):
-    """Run one notebook; return "done", "failed" or "interrupted", and what went wrong where, or None."""
+def attempt(notebook, *, output, parameters, on_cell, interrupted):
+    """Run one notebook; return "done", "failed" or "interrupted", and what went wrong where, or None.
+
+    ``interrupted`` is an event that is set before :func:`end_kernels` is called.
+    """
     n_executed = itertools.count(1)
 
     def count(**hook):
@@ -92,7 +93,7 @@ def attempt(notebook, *, output, parameters, on_cell):
         return "failed", f"{notebook.name} failed in cell In [{error.exec_count}]: {reason}"
     except DeadKernelError:
         cell = next(n_executed)
-        if _interrupted.is_set():
+        if interrupted.is_set():
             return "interrupted", f"{notebook.name} was interrupted in cell In [{cell}]"
         return "failed", f"{notebook.name} failed in cell In [{cell}]: Python was ended; out of memory?"
     except OSError as error:
@@ -102,9 +103,8 @@ def attempt(notebook, *, output, parameters, on_cell):
     return "done", None
 
 
-def interrupt_all():
-    """End the kernels of all notebooks that run; each ends as interrupted."""
-    _interrupted.set()
+def end_kernels():
+    """End the kernels of all notebooks that run."""
     for manager in list(_managers):
         if manager.provisioner is not None and manager.provisioner.has_process:
             with contextlib.suppress(ProcessLookupError):

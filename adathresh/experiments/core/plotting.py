@@ -6,6 +6,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 
+from adathresh.experiments.core.sentences import signed
 from adathresh.metrics import FREQUENCY_EDGES
 
 # Okabe and Ito's colours, distinguishable with every common colour-vision deficiency; black is kept for text.
@@ -358,7 +359,7 @@ def _draw_terms(axes, explanation):
         bars.append(("margin over the threshold", explanation.fused_threshold, ends[-1], COLORS[2]))
         axes.axvline(explanation.fused_threshold, color="black", linestyle="--", linewidth=1.2, zorder=3)
         axes.annotate(
-            f"threshold {_signed(explanation.fused_threshold)}",
+            f"threshold {signed(explanation.fused_threshold, 2)}",
             (explanation.fused_threshold, 1),
             (0, 3),
             xycoords=("data", "axes fraction"),
@@ -368,7 +369,7 @@ def _draw_terms(axes, explanation):
     for position, (_, start, end, color) in enumerate(bars):
         axes.barh(position, end - start, left=start, height=0.6, color=color)
         axes.annotate(
-            _signed(end - start),
+            signed(end - start, 2),
             (max(start, end), position),
             (4, 0),
             textcoords="offset points",
@@ -400,11 +401,6 @@ def _draw_neighbors(axes, neighbors):
     axes.grid(False, axis="y")
     axes.set(xlabel="weight among the neighbours", ylabel="nearest training rows")
     axes.legend(loc="lower right")
-
-
-def _signed(value):
-    """Write a number with its sign."""
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def _label(metric):

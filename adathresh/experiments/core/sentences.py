@@ -10,14 +10,14 @@ def mean_differences(frame, by):
     return frame.groupby(by, sort=False)[_DIFFERENCE].mean()
 
 
-def signed(value):
+def signed(value, digits=4):
     """Write a difference with its sign.
 
     >>> from adathresh.experiments.core.sentences import signed
     >>> signed(-0.0142)
     '−0.0142'
     """
-    return f"{value:+.4f}".replace("-", "−")
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def with_interval(row, *, named=False):

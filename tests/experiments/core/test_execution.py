@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from threading import Event
 
 import nbformat
 import papermill
@@ -12,6 +13,10 @@ import pytest
 
 from adathresh.experiments.core import execution
 from adathresh.experiments.core.execution import attempt, count_cells, find_notebooks, run_notebook
+
+
+def ignore(**_):
+    """Take no notice of a cell that was executed."""
 
 
 def test_find_notebooks_in_order_and_nothing_else(tmp_path):
@@ -103,10 +108,19 @@ def test_the_kernel_is_the_running_interpreter_whatever_kernels_the_user_has(
 def test_an_attempt_says_how_it_ended(tmp_path, write_notebook, cell, status, reason):
     notebook = write_notebook("01_first", "print('kept')", cell, "print('after')")
     output = Path(tmp_path / "new folder" / "x.ipynb")
-    found = attempt(notebook, output=output, parameters={"seeds": 2}, on_cell=lambda **_: None)
+    found = attempt(notebook, output=output, parameters={"seeds": 2}, on_cell=ignore, interrupted=Event())
     assert found == (status, reason)
     assert "kept" in output.read_text()
     assert ("after\\n" in output.read_text()) == (status == "done")
+
+
+@pytest.mark.slow
+def test_a_kernel_that_ends_after_an_interruption_is_no_failure(tmp_path, write_notebook):
+    notebook, interrupted = write_notebook("01_first", "import os; os._exit(9)"), Event()
+    interrupted.set()
+    options = {"parameters": {"seeds": 2}, "on_cell": ignore, "interrupted": interrupted}
+    found = attempt(notebook, output=tmp_path / "x.ipynb", **options)
+    assert found == ("interrupted", "01_first.ipynb was interrupted in cell In [4]")
 
 
 @pytest.mark.slow
@@ -121,7 +135,8 @@ def test_a_full_disk_leaves_the_notebook_as_it_was_after_the_last_cell(tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    status, reason = attempt(notebook, output=output, parameters={"seeds": 2}, on_cell=lambda **_: None)
+    options = {"parameters": {"seeds": 2}, "on_cell": ignore, "interrupted": Event()}
+    status, reason = attempt(notebook, output=output, **options)
     assert status == "failed"
     assert reason.startswith("01_first.ipynb could not be written in cell In [")
     assert reason.endswith(f"No space left on device: '{output}'")
