@@ -575,8 +575,6 @@ def plot_cost(tables):
     use_style()
     figure, axes = plt.subplots(figsize=(7.2, 4.8))
     for number, (name, table) in enumerate(tables.items()):
-        if "ours_slope" not in table:  # a table of earlier columns
-            continue
         label, color = name, f"C{number}"
         for _, lines in table.dropna(subset="ours_slope").groupby("benchmark", sort=False):
             axes.loglog(lines["n_samples"], lines["ours_seconds"], "o-", color=color, label=label)
