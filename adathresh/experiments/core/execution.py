@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import weakref
 from pathlib import Path
 
@@ -150,6 +151,14 @@ class _ThisInterpreter(AsyncKernelManager):
     def __init__(self, **kwargs):
         super().__init__(kernel_spec_manager=_ThisKernelSpec(), **kwargs)
         _managers.add(self)
+
+    async def start_kernel(self, **kwargs):
+        """Start the kernel without this process's stderr.
+
+        Cells write to the notebook. What is left is noise: a kernel that is asked to end may close a socket
+        before its last message, and print a traceback.
+        """
+        await super().start_kernel(**kwargs, stderr=subprocess.DEVNULL)
 
 
 def _check_parameters(notebook, parameters):

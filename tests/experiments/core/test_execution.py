@@ -115,6 +115,16 @@ def test_an_attempt_says_how_it_ended(tmp_path, write_notebook, cell, status, re
 
 
 @pytest.mark.slow
+def test_what_a_kernel_says_beside_its_cells_is_not_heard(tmp_path, write_notebook, capfd):
+    said = "import os, sys\nprint('to the notebook', file=sys.stderr)\n"
+    said += "os.write(sys.__stderr__.fileno(), b'noise')"
+    output = tmp_path / "x.ipynb"
+    run_notebook(write_notebook("01_first", said), output=output, parameters={})
+    assert "to the notebook" in output.read_text()
+    assert "noise" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_kernel_that_ends_after_an_interruption_is_no_failure(tmp_path, write_notebook):
     notebook, interrupted = write_notebook("01_first", "import os; os._exit(9)"), Event()
     interrupted.set()
