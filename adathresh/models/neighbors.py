@@ -20,7 +20,7 @@ class NeighborShares(TopScoresClassifier):
     temperature : float, default=0.1
         Softmax temperature.
     n_jobs : int, optional
-        Threads for sparse X, in joblib's counting; None means 1.
+        Threads, in joblib's counting, beside those of BLAS; None means 1.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -86,7 +86,7 @@ class MLkNN(TopScoresClassifier):
     smoothing : float, default=1.0
         What is added to every count; greater than 0.
     n_jobs : int, optional
-        Threads for sparse X, in joblib's counting; None means 1.
+        Threads, in joblib's counting, beside those of BLAS; None means 1.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 

@@ -1,16 +1,15 @@
 """The local signal: which labels the nearest training rows carry."""
 
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted, validate_data
-from sparse_dot_topn import sp_matmul_topn
 
+from adathresh.signals._nearest import first_of, search
 from adathresh.utils.parameters import (
     check_parameters,
     check_value,
@@ -21,26 +20,8 @@ from adathresh.utils.parameters import (
     verbosity,
     whole,
 )
-from adathresh.utils.progress import tqdm
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels, check_unmasked
-
-# Entries of a (chunk x training rows) block of similarities; bounds the working memory of one chunk.
-_BLOCK_ENTRIES = 2**25
-# Where all rows may tie, so many entries are worked on at once: they take some hundred bytes each.
-_TIED_ENTRIES = 2**22
-# Similarities this close are equal, and this close to 0 are none: more than what is lost where features are
-# stored in float32, and far more than float64 loses in the search.
-_TIE = 1e-6
-# How many rows beyond n_neighbors are found at once, so that few rows with more ties are searched again.
-_SPARE = 64
-
-
-class _Found(NamedTuple):
-    """Neighbours of some rows: a row that ties for the last places has a part of them."""
-
-    similarity: sp.csr_array  # (n_rows, n_training_samples), indices sorted: some methods of CSR sort them
-    part: np.ndarray  # (n_stored,), 1 but for ties
 
 
 class NeighborLabels(BaseEstimator):
@@ -58,7 +39,9 @@ class NeighborLabels(BaseEstimator):
     nor on the container. However many rows tie, memory stays bounded, but time grows with the ties.
 
     The fitted object keeps the training rows once, scaled to length 1, in float64 (sparse ones transposed,
-    for quick answers to single rows: 12 bytes for each stored feature), and their labels.
+    for quick answers to single rows: 12 bytes for each stored feature), and their labels. A search among
+    sparse rows also makes a dense matrix, of 8 bytes for each training row and each feature that a tenth of
+    the training rows have.
 
     Parameters
     ----------
@@ -69,7 +52,7 @@ class NeighborLabels(BaseEstimator):
     temperature : float, default=0.1
         Softmax temperature; lower values trust the nearest neighbours more.
     n_jobs : int, optional
-        Threads for sparse X, in joblib's counting; None means 1.
+        Threads, in joblib's counting, beside those of BLAS; None means 1.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -165,7 +148,7 @@ class NeighborLabels(BaseEstimator):
             Shares in [0, 1], float32.
         """
         self.fit(X, Y, groups=groups)
-        return self._shares(self._search(*self._training_rows()))
+        return self._shares(*self._training_rows())
 
     def transform(self, X: MatrixLike) -> sp.csr_array:
         """Return the label shares of new rows.
@@ -180,7 +163,7 @@ class NeighborLabels(BaseEstimator):
         scipy.sparse.csr_array of shape (n_samples, n_labels)
             Shares in [0, 1], float32.
         """
-        return self._shares(self._search(self._new_rows(X), None))
+        return self._shares(self._new_rows(X), None)
 
     def kneighbors(self, X: MatrixLike | None = None) -> sp.csr_array:
         """Find the nearest training rows; of rows that tie for the last places, the first ones.
@@ -196,7 +179,7 @@ class NeighborLabels(BaseEstimator):
             Cosine similarities in (0, 1], at most ``n_neighbors`` a row.
         """
         rows, groups = self._training_rows() if X is None else (self._new_rows(X), None)
-        kept = [_first_of(found, self._limit()) for found in self._search(rows, groups)]
+        kept = self._search(rows, groups, lambda found: first_of(found, self._limit()))
         return sp.csr_array(sp.vstack(kept, format="csr"))
 
     def nearest(self, x: MatrixLike, label: int) -> tuple[tuple[int, float, bool], ...]:
@@ -225,7 +208,7 @@ class NeighborLabels(BaseEstimator):
         if row.shape[0] != 1:
             raise ValueError(f"x must be one row; got {row.shape[0]}.")
         check_value("label", label, whole(0, n_labels - 1))
-        (found,) = self._search(row, None)
+        (found,) = self._search(row, None, lambda found: found)
         order = np.argsort(-found.similarity.data, kind="stable")
         weights, rows = self._weights(found).data[order], found.similarity.indices[order]
         carried = self._labels[rows, np.full(len(rows), label)]
@@ -249,75 +232,17 @@ class NeighborLabels(BaseEstimator):
         rows = self._transposed.T
         return rows.tocsr() if sp.issparse(rows) else rows, self._groups
 
-    def _search(self, queries, groups):
-        """Find the neighbours of rows, a block of rows at a time."""
-        if sp.issparse(self._transposed):
-            block_of = self._sparse_blocks(sp.csr_matrix(queries), groups)
-        else:
-            block_of = self._dense_blocks(queries.toarray() if sp.issparse(queries) else queries, groups)
-        size = max(1, _BLOCK_ENTRIES // max(1, self._transposed.shape[1]))
-        starts = range(0, queries.shape[0], size)
-        for start in tqdm(starts, desc="neighbours", unit="block", disable=not self.verbose, leave=False):
-            for found in block_of(slice(start, start + size)):
-                yield _parts_of(found, self._limit())
-
-    def _pieces(self, n_rows):
-        """Part the rows of a block so that a piece stays small even where all training rows tie."""
-        size = max(1, _TIED_ENTRIES // max(1, self._transposed.shape[1]))
-        return [range(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
-
-    def _sparse_blocks(self, queries, groups):
-        """Return a generator of the neighbours of a slice of sparse rows, with all that tie."""
-        transposed = self._transposed
-        if groups is not None:
-            # One extra feature a group, +2 in the query and -2 in the training row: within a group the
-            # product is at most 1 - 4 < 0, and the search drops what is not positive.
-            twos = np.full(len(groups), 2, transposed.dtype)
-            marks = sp.csr_matrix((twos, groups, np.arange(len(groups) + 1)))
-            queries = sp.hstack([queries, marks], format="csr")
-            transposed = sp.vstack([transposed, -marks.T.tocsr()], format="csr")
-        limit, n_threads = self._limit(), effective_n_jobs(self.n_jobs)
-
-        def block(rows):
-            some = queries[rows]
-            if some.shape[0] == 1:  # sp_matmul_topn copies the training rows' indices at each call
-                yield _nearest_of(some @ transposed, limit)
-                return
-            found = sp.csr_array(
-                sp_matmul_topn(some, transposed, top_n=limit + _SPARE, threshold=_TIE, n_threads=n_threads)
-            )
-            # Rows tie beyond those found where the least of as many as were asked for still ties.
-            full = np.flatnonzero(np.diff(found.indptr) == limit + _SPARE)
-            stored = found.indptr[full][:, None] + np.arange(limit + _SPARE)
-            values = -np.partition(-found.data[stored], limit - 1, axis=1)
-            more = set(full[values[:, limit:].min(axis=1, initial=np.inf) >= values[:, limit - 1] - _TIE])
-            if not more:
-                yield found
-                return
-            for piece in self._pieces(found.shape[0]):
-                kept = [
-                    _nearest_of(some[[row]] @ transposed, limit) if row in more else found[[row]]
-                    for row in piece
-                ]
-                yield sp.csr_array(sp.vstack(kept, format="csr"))
-
-        return block
-
-    def _dense_blocks(self, queries, groups):
-        """Return a generator of the neighbours of a slice of dense rows, with all that tie."""
-        limit = self._limit()
-
-        def block(rows):
-            similarity = queries[rows] @ self._transposed
-            if groups is not None:
-                similarity[groups[rows][:, None] == groups[None, :]] = 0
-            last = np.sort(similarity, axis=1)[:, [-limit]]  # np.partition is slow where many are equal
-            similarity[similarity < np.maximum(last - _TIE, 0)] = 0
-            similarity[similarity <= _TIE] = 0
-            for piece in self._pieces(similarity.shape[0]):
-                yield sp.csr_array(similarity[piece.start : piece.stop])
-
-        return block
+    def _search(self, queries, groups, finish):
+        """Find the nearest rows, and turn them into what is wanted of them, piece by piece."""
+        return search(
+            queries,
+            self._transposed,
+            self._limit(),
+            finish,
+            groups=groups,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
 
     def _limit(self):
         """Return the number of neighbours to look for."""
@@ -333,55 +258,16 @@ class NeighborLabels(BaseEstimator):
         weights.data /= np.repeat(sums, np.diff(weights.indptr))
         return weights
 
-    def _shares(self, blocks):
-        """Turn neighbours into weighted label shares, block by block, since ties may be many."""
-        shares = [sp.csr_array(self._weights(found) @ self._labels, dtype=np.float32) for found in blocks]
-        shares = sp.csr_array(sp.vstack(shares, format="csr"))
+    def _shares(self, queries, groups):
+        """Turn the nearest rows into weighted label shares, piece by piece, since ties may be many."""
+
+        def shares_of(found):
+            return sp.csr_array(self._weights(found) @ self._labels, dtype=np.float32)
+
+        shares = sp.csr_array(sp.vstack(self._search(queries, groups, shares_of), format="csr"))
         np.minimum(shares.data, 1, out=shares.data)  # rounding may pass 1 by an ulp
         shares.sort_indices()
         return shares
-
-
-def _nearest_of(products, limit):
-    """Drop the entries of one sparse row that are neither among the largest nor tie with them."""
-    values = products.data
-    last = np.partition(values, -limit)[-limit] if len(values) > limit else 0
-    kept = (values >= last - _TIE) & (values > _TIE)
-    return sp.csr_array((values[kept], products.indices[kept], [0, kept.sum()]), shape=products.shape)
-
-
-def _parts_of(similarity, limit):
-    """Share the last places out among the neighbours that tie for them.
-
-    The neighbours within ``_TIE`` of the limit-th tie; what is farther is dropped, what is nearer counts 1.
-    """
-    similarity.sort_indices()
-    n_rows, counts = similarity.shape[0], np.diff(similarity.indptr)
-    rows = np.repeat(np.arange(n_rows), counts)
-    last, full = np.full(n_rows, -np.inf), np.flatnonzero(counts >= limit)
-    falling = similarity.data[np.lexsort((-similarity.data, rows))]
-    last[full] = falling[similarity.indptr[full] + limit - 1]
-    distance = similarity.data - last[rows]
-    ahead, kept = distance > _TIE, distance >= -_TIE
-    n_ahead, n_kept = (np.bincount(rows[some], minlength=n_rows) for some in (ahead, kept))
-    part = np.where(ahead, 1.0, ((limit - n_ahead) / np.maximum(n_kept - n_ahead, 1))[rows])
-    return _Found(_entries_of(similarity, kept), part[kept])
-
-
-def _first_of(found, limit):
-    """Keep as many neighbours as were asked for: of those that tie, the first training rows."""
-    similarity, ties = found.similarity, found.part < 1
-    rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
-    places = limit - np.bincount(rows[~ties], minlength=similarity.shape[0])
-    taken = np.concatenate([[0], np.cumsum(ties)])
-    taken = taken[1:] - taken[similarity.indptr[rows]]  # by the row's ties up to this one
-    return _entries_of(similarity, ~ties | (taken <= places[rows]))
-
-
-def _entries_of(matrix, kept):
-    """Keep some of the stored entries."""
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    return sp.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 
 def row_softmax(similarity: sp.csr_array, temperature: float) -> sp.csr_array:

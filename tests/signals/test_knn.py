@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from adathresh import NeighborLabels
 from adathresh.posthoc.crossfit import draw_folds
+from adathresh.signals._nearest import _least_similarity
 from adathresh.signals.knn import group_codes, row_softmax
 
 WEIGHTS = ["softmax", "similarity"]
@@ -147,10 +148,10 @@ def shares_with_ties_by_loop(X, Y, queries, k, weights, left_out):
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-@pytest.mark.parametrize("spare", [1, 64])  # rows searched again, and none
-def test_rows_that_tie_share_the_last_places(weights, container, spare, monkeypatch):
-    monkeypatch.setattr("adathresh.signals.knn._SPARE", spare)
-    monkeypatch.setattr("adathresh.signals.knn._TIED_ENTRIES", 7 * 120)  # pieces of 7 rows: the last has 1
+def test_rows_that_tie_share_the_last_places(weights, container, monkeypatch):
+    monkeypatch.setattr(
+        "adathresh.signals._nearest._TIED_ENTRIES", 7 * 120
+    )  # pieces of 7 rows: the last has 1
     X, Y = tied_data(0)
     groups = np.arange(len(X)) // 2
     knn = NeighborLabels(5, weights=weights)
@@ -192,7 +193,7 @@ def test_neither_order_nor_container_nor_blocks_change_shares_where_rows_tie(wei
     check(sp.csr_array)
     check(sp.csr_array, n_jobs=2)
     for block in (13 * len(X), 1):  # of 13 rows, of one row
-        monkeypatch.setattr("adathresh.signals.knn._BLOCK_ENTRIES", block)
+        monkeypatch.setattr("adathresh.signals._nearest._BLOCK_ENTRIES", block)
         check(np.asarray)
         check(sp.csr_array)
 
@@ -275,11 +276,40 @@ def test_blocks_change_nothing(container, monkeypatch):
     X, Y = make_data()
     whole = NeighborLabels(5).fit_transform(container(X), Y).toarray()
     monkeypatch.setattr(
-        "adathresh.signals.knn._BLOCK_ENTRIES", 7 * len(X)
+        "adathresh.signals._nearest._BLOCK_ENTRIES", 7 * len(X)
     )  # blocks of 7 rows: the last has 5
     np.testing.assert_allclose(NeighborLabels(5).fit_transform(container(X), Y).toarray(), whole, atol=1e-7)
-    monkeypatch.setattr("adathresh.signals.knn._BLOCK_ENTRIES", 1)
+    monkeypatch.setattr("adathresh.signals._nearest._BLOCK_ENTRIES", 1)
     np.testing.assert_allclose(NeighborLabels(5).fit_transform(container(X), Y).toarray(), whole, atol=1e-7)
+
+
+def zipf_rows(n_samples=600, n_features=200):
+    """Rows of a few common and many rare features, as words are."""
+    rng = np.random.default_rng(0)
+    kept = rng.random((n_samples, n_features)) < 1 / np.arange(1, n_features + 1)
+    return rng.random((n_samples, n_features)) * kept
+
+
+@pytest.mark.parametrize("products", [1, 1000, 2**20])  # pieces of one row, of several, all at once
+@pytest.mark.parametrize("few_rows", [0, 1000])  # with common features apart, and without
+def test_common_and_rare_features_add_up(few_rows, products, monkeypatch):
+    monkeypatch.setattr("adathresh.signals._nearest._PRODUCTS", products)
+    monkeypatch.setattr("adathresh.signals._nearest._FEW_ROWS", few_rows)
+    X, Y = zipf_rows(), np.ones((600, 1), int)
+    expected = NeighborLabels(7).fit(X, Y).kneighbors().toarray()
+    for n_jobs in (None, 2):
+        found = NeighborLabels(7, n_jobs=n_jobs).fit(sp.csr_array(X), Y).kneighbors()
+        np.testing.assert_allclose(found.toarray(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 40, 599, 600])
+def test_the_bound_of_the_nearest_is_below_them_and_close(limit):
+    similarity = np.random.default_rng(0).random((50, 600))
+    similarity[:10].sort(axis=1)
+    last = np.sort(similarity, axis=1)[:, -limit]
+    least = _least_similarity(similarity, limit)
+    assert (least <= last).all()
+    assert ((similarity >= least[:, None]).sum(axis=1) <= 2 * limit)[10:].all()
 
 
 def test_threads_change_nothing():
