@@ -26,6 +26,8 @@ _MAX_STEPS = 254
 _ENOUGH_TO_STOP = 50
 # Signals whose steps, a byte each, fit into one number, by which equal pairs are found.
 _BYTES_A_WORD = 8
+# So few signals make few enough numbers for a table of them.
+_BYTES_A_TABLE = 3
 # Prior variances of a label's own intercept and slope: labels of one frequency mostly differ by less than 0.5
 # in logit, and by less than 0.2 in how steep their scores are.
 _INTERCEPT_VARIANCE, _SLOPE_VARIANCE = 0.2, 0.04
@@ -33,6 +35,7 @@ _INTERCEPT_VARIANCE, _SLOPE_VARIANCE = 0.2, 0.04
 _PIVOT = -4.0
 _LARGEST_SLOPE = 0.5
 _NEWTON_STEPS = 12
+_NEWTON_TOLERANCE = 1e-7
 
 
 class LinearFusion:
@@ -278,12 +281,29 @@ class BoostedFusion:
 
     def _evaluate(self, codes):
         """Evaluate the trees, once for all pairs that are on the same steps."""
-        if codes.shape[1] > _BYTES_A_WORD:
+        n_signals = codes.shape[1]
+        if n_signals > _BYTES_A_WORD:
             return self._trees.predict(codes)
-        words = np.zeros((len(codes), _BYTES_A_WORD), dtype=np.uint8)
-        words[:, : codes.shape[1]] = codes
-        _, first, place = np.unique(words.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
+        if n_signals <= _BYTES_A_TABLE:
+            first, place = _distinct_by_table(codes)
+        else:
+            words = np.zeros((len(codes), _BYTES_A_WORD), dtype=np.uint8)
+            words[:, :n_signals] = codes
+            _, first, place = np.unique(words.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
         return self._trees.predict(codes[first])[place]
+
+
+def _distinct_by_table(codes):
+    """Return the positions of distinct rows of bytes, and which of them each row equals; without sorting."""
+    number = np.zeros(len(codes), dtype=np.int32)
+    for column in codes.T:
+        number = 256 * number + column
+    positions = np.arange(len(codes), dtype=np.int32)
+    table = np.zeros(256 ** codes.shape[1], dtype=np.int32)
+    table[number] = positions  # of rows with one number, any of them
+    like = table[number]
+    is_distinct = like == positions
+    return np.flatnonzero(is_distinct), (np.cumsum(is_distinct) - 1)[like]
 
 
 class AverageFusion:
@@ -458,9 +478,11 @@ class LabelEffects:
             step = np.clip((a * by_slope - b * by_intercept) / (a * c - b * b), -0.3, 0.3)
             slope = np.clip(self.slope_ + step, -_LARGEST_SLOPE, _LARGEST_SLOPE)
             # what is best with the slope that was taken, which may have been stopped short
-            step = (by_intercept - b * (slope - self.slope_)) / a
-            self.intercept_ += np.clip(step, -1, 1)
-            self.slope_ = slope
+            step = np.clip((by_intercept - b * (slope - self.slope_)) / a, -1, 1)
+            moved = max(np.abs(step).max(initial=0), np.abs(slope - self.slope_).max(initial=0))
+            self.intercept_, self.slope_ = self.intercept_ + step, slope
+            if moved < _NEWTON_TOLERANCE:
+                break
         return self
 
     def apply(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

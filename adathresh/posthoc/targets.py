@@ -249,8 +249,7 @@ class _Path:
         """
         starts = [_NOTHING]
         if weight and len(self.p):
-            uncovered = self.totals.sum() - self.covered.sum()
-            starts.append(_Path(np.zeros_like(self.labels), self.p, 1, uncovered).best_micro())
+            starts.append(self.best_micro())
         f1_at, reached, found = self.expected_f1_at(scale), -np.inf, (np.zeros(0, dtype=int), _NOTHING)
         for micro in starts:
             for _ in range(_MICRO_ROUNDS):
@@ -271,8 +270,11 @@ class _Path:
         return thresholds
 
     def best_micro(self):
-        """Return the greatest micro-F1 of a path that takes all labels for one."""
-        return self.micro_at(self._first_best(self.quotients))
+        """Return the greatest micro-F1 that one threshold for all labels reaches, and its denominator."""
+        true = np.cumsum(np.sort(self.p)[::-1].astype(np.longdouble)).astype(np.float64)
+        both = np.arange(1, len(true) + 1) + self.totals.sum()
+        best = np.argmax(true / both)
+        return _Micro(2 * true[best] / both[best], both[best])
 
     def expected_f1_at(self, scale):
         """Return a function from positions of pairs to the expected F1 if all down to them is predicted.

@@ -41,7 +41,13 @@ from adathresh.utils.parameters import (
     whole,
 )
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_labels, container_of, like_input, row_major_positions
+from adathresh.utils.validation import (
+    are_among,
+    check_labels,
+    container_of,
+    like_input,
+    row_major_positions,
+)
 
 _FUSIONS = {"auto": AverageFusion, "boosted": BoostedFusion, "linear": LinearFusion}
 # Pairs that the pooled model is fitted on; beyond that, negatives are drawn and weighted.
@@ -791,7 +797,7 @@ def _of_rows(pairs, mask):
 
 def _truth(pairs, Y):
     """Say which pairs are true."""
-    return np.isin(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
+    return are_among(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
 
 
 def _without(matrix, labels):

@@ -362,17 +362,38 @@ def candidate_pairs(Y: sp.csr_array, scores: np.ndarray | sp.csr_array) -> Candi
     n_samples, n_labels = scores.shape
     positives = row_major_positions(Y)
     if isinstance(scores, np.ndarray):
-        found = positives
         labels, values = np.tile(np.arange(n_labels, dtype=np.int32), n_samples), scores.ravel()
+        positions = np.arange(scores.size)
     else:
-        positions = row_major_positions(scores)
-        found = np.searchsorted(positions, positives)
-        inside = found < len(positions)
-        found = found[inside][positions[found[inside]] == positives[inside]]
-        labels, values = scores.indices, scores.data
-    truth = np.zeros(len(values), dtype=bool)
-    truth[found] = True
-    return CandidatePairs(labels, values, truth)
+        labels, values, positions = scores.indices, scores.data, row_major_positions(scores)
+    return CandidatePairs(labels, values, are_among(positions, positives))
+
+
+def are_among(positions: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Say which of some rising numbers are among others; quick where the others are few.
+
+    Parameters
+    ----------
+    positions : numpy.ndarray of int, shape (n,)
+        Strictly rising.
+    others : numpy.ndarray of int, shape (m,)
+        In any order.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n,)
+        Whether each position is among the others.
+
+    Examples
+    --------
+    >>> are_among(np.array([1, 4, 7]), np.array([7, 0, 9, 4]))
+    array([False,  True,  True])
+    """
+    among = np.zeros(len(positions), dtype=bool)
+    found = np.searchsorted(positions, others)
+    inside = found < len(positions)
+    among[found[inside][positions[found[inside]] == others[inside]]] = True
+    return among
 
 
 def row_major_positions(matrix: sp.csr_array) -> np.ndarray:
