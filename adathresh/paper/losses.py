@@ -50,10 +50,7 @@ def threshold_bce(
     0.2201
     """
     _check(logits, thresholds, targets, reduction, pos_weight=pos_weight)
-    weight = None if pos_weight is None else logits.new_tensor(float(pos_weight))
-    return F.binary_cross_entropy_with_logits(
-        logits - thresholds, targets, pos_weight=weight, reduction=reduction
-    )
+    return _cross_entropy(logits - thresholds, targets, pos_weight, reduction)
 
 
 def threshold_margin(
@@ -99,8 +96,7 @@ def threshold_margin(
     0.5
     """
     _check(logits, thresholds, targets, reduction, margin=margin)
-    loss = F.relu(margin - (2 * targets - 1) * (logits - thresholds))
-    return loss if reduction == "none" else getattr(loss, reduction)()
+    return _hinge(logits - thresholds, targets, margin, reduction)
 
 
 def adaptive_threshold_loss(
@@ -151,13 +147,13 @@ def adaptive_threshold_loss(
     >>> round(adaptive_threshold_loss(z, theta, y, margin=2.0).item(), 4)
     0.2701
     """
-    _check(logits, thresholds, targets, reduction, margin_weight=margin_weight)
-    loss = threshold_bce(logits, thresholds, targets, pos_weight=pos_weight, reduction=reduction)
+    settings = {"margin_weight": margin_weight, "margin": margin, "pos_weight": pos_weight}
+    _check(logits, thresholds, targets, reduction, **settings)
+    distance = logits - thresholds
+    loss = _cross_entropy(distance, targets, pos_weight, reduction)
     if not margin_weight:
         return loss
-    return loss + margin_weight * threshold_margin(
-        logits, thresholds, targets, margin=margin, reduction=reduction
-    )
+    return loss + margin_weight * _hinge(distance, targets, margin, reduction)
 
 
 class ThresholdBCELoss(nn.Module):
@@ -309,6 +305,18 @@ class AdaptiveThresholdLoss(nn.Module):
             pos_weight=self.pos_weight,
             reduction=self.reduction,
         )
+
+
+def _cross_entropy(distance, targets, pos_weight, reduction):
+    """Take the cross-entropy of z − θ."""
+    weight = None if pos_weight is None else distance.new_tensor(float(pos_weight))
+    return F.binary_cross_entropy_with_logits(distance, targets, pos_weight=weight, reduction=reduction)
+
+
+def _hinge(distance, targets, margin, reduction):
+    """Take the hinge of z − θ."""
+    loss = F.relu(margin - (2 * targets - 1) * distance)
+    return loss if reduction == "none" else getattr(loss, reduction)()
 
 
 def _check_settings(reduction, **settings):
