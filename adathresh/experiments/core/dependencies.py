@@ -30,13 +30,13 @@ def source_digests(module):
 @cache
 def _read(name, path, changed):
     """Return the digest of a module and the modules it imports; ``changed`` is when its file last did."""
-    source = path.read_bytes()
-    return hashlib.sha256(_program(source).encode()).hexdigest(), tuple(_imports(name, source))
+    tree = ast.parse(path.read_bytes())
+    imports = tuple(_imports(name, tree))
+    return hashlib.sha256(_program(tree).encode()).hexdigest(), imports
 
 
-def _program(source):
-    """Return what a source does: its syntax without comments, layout and docstrings."""
-    tree = ast.parse(source)
+def _program(tree):
+    """Return what a source does: its syntax without comments, layout and docstrings, which are taken off."""
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
@@ -54,10 +54,10 @@ def _file(name):
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
-def _imports(name, source):
+def _imports(name, tree):
     """Name the modules of this package that a source imports anywhere in its text."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
