@@ -83,6 +83,21 @@ def test_labels_of_test_rows_change_no_label_set(config, ds, found, empty_cache)
         assert (again.label_sets[rule] != label_sets).nnz == 0, rule
 
 
+def test_labels_without_fitting_or_test_rows_can_be_left_out(config, ds, found):
+    fitted = np.vstack([ds.train.Y.toarray(), ds.validation.Y.toarray()]).any(axis=0)
+    kept = fitted & ds.test.Y.toarray().any(axis=0)
+    assert 0 < kept.sum() < len(kept)
+    rows = study.trained_and_tested_rows(ds, found)
+    assert [row["rule"] for row in rows] == [row["rule"] for entry in found for row in entry.rows]
+    for row in rows[:: len(rows) // 4]:
+        predicted = found[row["seed"]].label_sets[row["rule"]].toarray()[:, kept]
+        truth = ds.test.Y.toarray()[:, kept]
+        both = predicted.sum(axis=0) + truth.sum(axis=0)
+        assert row["macro_f1"] == pytest.approx(np.mean(2 * (predicted * truth).sum(axis=0) / both))
+        assert row["micro_f1"] == pytest.approx(2 * (predicted * truth).sum() / both.sum())
+        assert row["n_labels"] == kept.sum()
+
+
 def test_ours_is_compared_with_every_rule_over_all_seeds(config, ds, found):
     table = study.compared_rows(config, ds, found)
     for ours in ("adaptive", "adaptive + label texts"):
