@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import platform
 import re
 import shutil
@@ -15,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
+from joblib import cpu_count
 from tqdm import tqdm
 
 from adathresh import __version__
@@ -34,6 +36,12 @@ EXECUTED = "executed.ipynb"
 
 DIFFERENT = 3
 """The exit status of a run that ended but did not come out as published."""
+
+_AFTER_THE_LONGEST = ("06_leakage", "07_your_own_model")
+"""What begins after notebook 08 where several run at once: begun last, the longest would run alone."""
+
+_CORES = ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS")
+"""Variables that say on how many cores a process may compute."""
 
 
 def reproduce(
@@ -60,7 +68,8 @@ def reproduce(
     print(f"{len(notebooks)} notebook(s), data set {config.dataset}, profile {config.profile}, into {folder}")
 
     record = _RunRecord(config, folder, continues=only is not None)
-    with tqdm(total=n_cells, unit="cell", smoothing=0, disable=not progress) as bar, _ticking(bar):
+    bar = tqdm(total=n_cells, unit="cell", smoothing=0, disable=not progress)
+    with bar, _ticking(bar), _share_of_cores(notebooks_at_once):
         ended = _run_all(notebooks, folder, parameters, record, bar, notebooks_at_once)
     print(_summary(ended, folder))
     broken = [end for end in ended if end.failure]
@@ -122,18 +131,39 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
         note(running.remove, notebook)
         return ended
 
+    begun = sorted(notebooks, key=lambda notebook: at_once > 1 and notebook.stem in _AFTER_THE_LONGEST)
     with ThreadPoolExecutor(at_once) as pool:
-        runs = [pool.submit(run, notebook) for notebook in notebooks]
+        runs = {notebook: pool.submit(run, notebook) for notebook in begun}
         try:
-            while wait(runs, timeout=1).not_done:  # one endless wait would not be interrupted on Windows
+            while wait(
+                runs.values(), timeout=1
+            ).not_done:  # one endless wait would not be interrupted on Windows
                 pass
         except KeyboardInterrupt:
             no_more.set()
             interrupted.set()
-            while wait(runs, timeout=0).not_done:  # again and again: a kernel may only be about to start
+            while wait(
+                runs.values(), timeout=0
+            ).not_done:  # again and again: a kernel may only be about to start
                 end_kernels()
                 time.sleep(0.2)
-        return [ended for ended in (one.result() for one in runs) if ended]
+        return [ended for ended in (runs[notebook].result() for notebook in notebooks) if ended]
+
+
+@contextmanager
+def _share_of_cores(at_once):
+    """Give each of the notebooks that run at once its share of the cores: kernels inherit the variables.
+
+    What a user has set stays.
+    """
+    share = str(max(1, cpu_count() // at_once))
+    ours = [name for name in _CORES if at_once > 1 and name not in os.environ]
+    os.environ.update(dict.fromkeys(ours, share))
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
 
 
 class _RunRecord:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -426,6 +427,41 @@ def test_notebooks_at_once_overlap_and_come_out_in_order(
     printed = capsys.readouterr().out
     assert printed.index("01_first  ") < printed.index("02_second  ")
     assert list(record(config)["notebooks"]) == ["01_first", "02_second"]
+
+
+@pytest.mark.parametrize(("at_once", "order"), [(1, ["01", "06", "07", "08"]), (2, ["01", "08", "06", "07"])])
+def test_the_longest_notebook_does_not_run_alone(config, write_notebook, monkeypatch, at_once, order, capsys):
+    begun = []
+
+    def attempt(notebook, **_):
+        begun.append(notebook.stem[:2])
+        return "done", None
+
+    monkeypatch.setattr(module, "attempt", attempt)
+    monkeypatch.setattr(module, "ThreadPoolExecutor", lambda n: ThreadPoolExecutor(1))  # two would race
+    for name in ("01_data", "06_leakage", "07_your_own_model"):
+        write_notebook(name, "1")
+    run(config, write_notebook("08_decision_rules", "1"), notebooks_at_once=at_once)
+    assert begun == order
+    printed = capsys.readouterr().out  # in their own order
+    assert printed.index("06_leakage") < printed.index("07_your_own_model") < printed.index("08_decision")
+
+
+@pytest.mark.parametrize(("at_once", "cores", "share"), [(1, 4, None), (2, 5, "2"), (4, 2, "1")])
+def test_each_notebook_has_its_share_of_the_cores(config, write_notebook, monkeypatch, at_once, cores, share):
+    seen = []
+
+    def attempt(notebook, **_):
+        seen.append((os.environ.get("LOKY_MAX_CPU_COUNT"), os.environ["OMP_NUM_THREADS"]))
+        return "done", None
+
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # what a user has set stays
+    monkeypatch.setattr(module, "cpu_count", lambda: cores)
+    monkeypatch.setattr(module, "attempt", attempt)
+    run(config, write_notebook("01_first", "1"), notebooks_at_once=at_once)
+    assert seen == [(share, "3")]
+    assert "LOKY_MAX_CPU_COUNT" not in os.environ
 
 
 def test_after_a_failure_no_other_notebook_begins(config, write_notebook, in_process, capsys, tmp_path):

@@ -5,11 +5,12 @@ import threading
 import time
 import warnings
 
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 N_PROCESSES = 2
-"""Processes that train and judge side by side, each on its share of the cores, which takes less time than one
-after the other on all of them; the results differ by rounding, as between other numbers of threads."""
+"""Processes that train and judge side by side where there are so many cores, each on its share of them, which
+takes less time than one after the other on all of them; the results differ by rounding, as between other
+numbers of threads."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """How often a process looks whether the one that started it is still there."""
@@ -20,13 +21,14 @@ _watched: set[int] = set()
 def side_by_side(jobs):
     """Do jobs (``joblib.delayed``) in :data:`N_PROCESSES` processes and return their results in order.
 
-    The jobs are taken with a lock held: what makes them must not use processes itself. The processes end soon
-    after this one, even if it is killed (on Windows, only if it is not).
+    With one core, or $LOKY_MAX_CPU_COUNT = 1, the jobs are done here, one after the other. The jobs are taken
+    with a lock held: what makes them must not use processes itself. The processes end soon after this one,
+    even if it is killed (on Windows, only if it is not).
     """
     with warnings.catch_warnings():
         # joblib replaces a process whose memory has grown, as by torch and a corpus; every job is done
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
-        return Parallel(N_PROCESSES)(delayed(_do)(os.getpid(), *job) for job in jobs)
+        return Parallel(min(N_PROCESSES, cpu_count()))(delayed(_do)(os.getpid(), *job) for job in jobs)
 
 
 def _do(parent, function, args, kwargs):

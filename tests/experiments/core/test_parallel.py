@@ -25,6 +25,12 @@ def test_jobs_run_in_other_processes_with_their_arguments():
     assert process != os.getpid()
 
 
+def test_with_one_core_jobs_run_here_one_after_the_other(monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    with parallel_config(backend="loky"):
+        assert parallel.side_by_side(delayed(os.getpid)() for _ in range(2)) == [os.getpid()] * 2
+
+
 def test_only_the_note_on_a_replaced_process_is_silenced(monkeypatch):
     def noisy(n_processes):
         warnings.warn("A worker stopped while some jobs were given to the executor.", stacklevel=2)
