@@ -1,6 +1,7 @@
-"""What several tests build their data with."""
+"""What several tests build their data with, and read pages with."""
 
 import dataclasses
+from html.parser import HTMLParser
 
 from adathresh.datasets import Dataset, Split
 
@@ -29,3 +30,28 @@ def replaced(ds, **fields):
         else:
             ds = dataclasses.replace(ds, **{name: value})
     return ds
+
+
+class HTMLTable(HTMLParser):
+    """The caption, the lines of cells and the sides of one HTML table, as a browser reads them."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.caption, self.lines, self.sides, self.tags = "", [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "tr":
+            self.lines.append([])
+            self.sides.append([])
+        elif tag in ("td", "th"):
+            self.lines[-1].append("")
+            self.sides[-1].append(dict(attributes)["style"].removeprefix("text-align: "))
+
+    def handle_data(self, data):
+        if self.tags[-1] == "caption" and data.strip():
+            self.caption = data
+        elif self.tags[-1] in ("td", "th") and data.strip():
+            self.lines[-1][-1] += data

@@ -9,8 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from adathresh.signals.label_knowledge import LabelKnowledge
+from adathresh.utils.display import Table
 
 SPLITS = ("train", "dev", "test")  # as files and tables call them
+_BESIDES = ("texts", "titles", "groups")  # what a split may have besides features and labels
 
 
 class LabelledRows(NamedTuple):
@@ -31,8 +33,8 @@ class LabelledRows(NamedTuple):
 
     Examples
     --------
-    >>> LabelledRows(None, sp.csr_array([[0.0, 1.0]]), texts=["one row"]).Y.nnz
-    1
+    >>> LabelledRows(None, sp.csr_array([[0.0, 1.0]]), texts=["one row"])
+    LabelledRows(1 row, 2 labels, 1.0 labels a row; texts)
     """
 
     X: sp.csr_array | None
@@ -43,8 +45,11 @@ class LabelledRows(NamedTuple):
     feature_names: list[str] | None = None
     parents: list[tuple[int, ...]] | None = None
 
+    def __repr__(self) -> str:
+        return _in_a_line(self, ("texts", "titles", "label_names", "feature_names", "parents"))
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Split:
     """The rows of one split.
 
@@ -63,8 +68,8 @@ class Split:
 
     Examples
     --------
-    >>> Split(X=sp.csr_array([[1.0, 2.0]]), Y=sp.csr_array([[0.0, 1.0]]), texts=["one row"]).Y.nnz
-    1
+    >>> Split(X=sp.csr_array([[1.0, 2.0]]), Y=sp.csr_array([[0.0, 1.0]]), texts=["one row"])
+    Split(1 row, 2 features, 2 labels, 1.0 labels a row; texts)
     """
 
     X: sp.csr_array
@@ -72,6 +77,9 @@ class Split:
     texts: list[str] | None = None
     titles: list[str] | None = None
     groups: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return _in_a_line(self, _BESIDES)
 
     def take(self, rows: np.ndarray) -> "Split":
         """Return some of the rows.
@@ -161,6 +169,39 @@ class Dataset:
             f"{self.train.X.shape[1]} features, {self.train.Y.shape[1]} labels, "
             f"fingerprint {self.fingerprint[:12]})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table, a line for each split."""
+        columns = [("split", ""), ("rows", "d"), ("labels a row", ".1f"), ("with", "")]
+        lines = [
+            (split, rows.Y.shape[0], _labels_a_row(rows), ", ".join(_present(rows, _BESIDES)))
+            for split, rows in self.splits.items()
+        ]
+        caption = (
+            f"{self.name}: {self.train.X.shape[1]} features, {self.train.Y.shape[1]} labels, "
+            f"validation {self.validation_source}, fingerprint {self.fingerprint[:12]}"
+        )
+        return Table(columns, lines, caption)._repr_html_()
+
+
+def _in_a_line(rows, besides):
+    """Describe some rows by their numbers, and by what they have besides features and labels."""
+    n_rows, n_labels = rows.Y.shape
+    sizes = [f"{n_rows} row{'' if n_rows == 1 else 's'}"]
+    sizes += [] if rows.X is None else [f"{rows.X.shape[1]} features"]
+    sizes += [f"{n_labels} labels", f"{_labels_a_row(rows):.1f} labels a row"]
+    present = _present(rows, besides)
+    return f"{type(rows).__name__}({', '.join(sizes)}{'; ' if present else ''}{', '.join(present)})"
+
+
+def _labels_a_row(rows):
+    """Return the mean number of labels of a row; NaN without rows."""
+    return rows.Y.nnz / rows.Y.shape[0] if rows.Y.shape[0] else float("nan")
+
+
+def _present(rows, besides):
+    """Name what is known of some rows, of the attributes that they may have."""
+    return [name.replace("_", " ") for name in besides if getattr(rows, name) is not None]
 
 
 def fingerprint(splits: Mapping[str, Split]) -> str:

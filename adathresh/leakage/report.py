@@ -1,9 +1,10 @@
 """The result of an audit: one finding for each check, and the report that shows them all."""
 
 import dataclasses
-import html
 
 import numpy as np
+
+from adathresh.utils.display import Table
 
 FOUND, CLEAN, NOT_CHECKED = "found", "clean", "not checked"
 """Possible results of a check."""
@@ -103,12 +104,9 @@ class LeakageReport:
         return "\n".join(lines)
 
     def _repr_html_(self):
-        cells = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row.values()) + "</tr>"
-            for row in self.table()
-        )
-        names = "".join(f"<th>{name}</th>" for name in ("check", "status", "rows", "message"))
-        return f"<p>Leakage audit: {self._headline()}</p><table><tr>{names}</tr>{cells}</table>"
+        columns = [("check", ""), ("status", ""), ("rows", "d"), ("message", "")]
+        lines = [list(line.values()) for line in self.table()]
+        return Table(columns, lines, f"Leakage audit: {self._headline()}")._repr_html_()
 
     def table(self) -> list[dict]:
         """Return the findings as the lines of a table.

@@ -13,6 +13,7 @@ never a candidate. Nothing sparse is densified.
 - :mod:`~adathresh.metrics.comparison`: intervals of the difference between methods
 - :mod:`~adathresh.metrics.drift`: whether incoming rows are scored as earlier ones were
 - :mod:`~adathresh.metrics.frequency_bins`: the bins of training frequency
+- :mod:`~adathresh.metrics.tables`: evaluations and comparisons as tables to read
 """
 
 from adathresh.metrics.auroc import binned_macro_auroc, macro_auroc, macro_auroc_interval, paired_macro_auroc
@@ -37,6 +38,7 @@ from adathresh.metrics.f1 import (
 from adathresh.metrics.frequency_bins import FREQUENCY_BINS, FREQUENCY_EDGES, bins_of
 from adathresh.metrics.ranking import precision_at_k, psp_at_k, top_k
 from adathresh.metrics.report import coverage_at_precision, evaluate
+from adathresh.metrics.tables import comparison_table, evaluation_table
 
 __all__ = [
     "FREQUENCY_BINS",
@@ -48,9 +50,11 @@ __all__ = [
     "binned_macro_f1",
     "bins_of",
     "brier_score",
+    "comparison_table",
     "coverage",
     "coverage_at_precision",
     "evaluate",
+    "evaluation_table",
     "expected_calibration_error",
     "log_loss",
     "macro_auroc",

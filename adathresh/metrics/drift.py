@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
+from adathresh.utils.display import Table
 from adathresh.utils.parameters import check_value, number
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels, check_scores
@@ -92,7 +93,20 @@ class ScoreDrift:
             f"(distance {shift.distance:.2g}, p = {shift.p_value:.1g})"
             for name, shift in self.shifts.items()
         ]
-        return "\n".join([f"drift: {', '.join(self.moved)}" if self.moved else "no drift", *lines])
+        return "\n".join([self._headline(), *lines])
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table."""
+        columns = [("statistic", ""), ("mean", ".3g"), ("now", ".3g"), ("distance", ".2g"), ("p", ".1g")]
+        lines = [
+            (name, shift.reference_mean, shift.new_mean, shift.distance, shift.p_value)
+            for name, shift in self.shifts.items()
+        ]
+        return Table(columns, lines, self._headline())._repr_html_()
+
+    def _headline(self):
+        """Return the result in one line."""
+        return f"drift: {', '.join(self.moved)}" if self.moved else "no drift"
 
 
 def score_drift(

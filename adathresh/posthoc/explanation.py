@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial
 
+from adathresh.utils.display import Table
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -60,19 +62,27 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return the sum, a term a line."""
+        return "\n".join([self._headline(), *(f"  {value:+8.2f}  {term}" for term, value in self._terms())])
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table."""
+        return Table([("term", ""), ("value", "+.2f")], self._terms(), self._headline())._repr_html_()
+
+    def _headline(self):
+        """Return the decision in one line."""
         name = f" ({self.label_name})" if self.label_name else ""
         verdict = "predicted" if self.predicted else "not predicted"
-        terms = {
-            f"base score (probability {self.score:.3g})": self.base_term,
-            "rarity, and the label's own correction": self.rarity_term,
-            "neighbours": self.neighbor_term,
-            "label text": self.text_term,
-            "threshold": -self.fused_threshold,
-        }
-        lines = [f"  {value:+8.2f}  {name}" for name, value in terms.items()]
-        return "\n".join(
-            [f"label {self.label}{name} is {verdict}: margin {self.margin:+.2f}, in fused logits", *lines]
-        )
+        return f"label {self.label}{name} is {verdict}: margin {self.margin:+.2f}, in fused logits"
+
+    def _terms(self):
+        """Return what is added up to the margin: words and value of each term."""
+        return [
+            (f"base score (probability {self.score:.3g})", self.base_term),
+            ("rarity, and the label's own correction", self.rarity_term),
+            ("neighbours", self.neighbor_term),
+            ("label text", self.text_term),
+            ("threshold", -self.fused_threshold),
+        ]
 
 
 def shapley_value(player: str, players: Sequence[str], value: Callable[[frozenset[str]], float]) -> float:

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from helpers import HTMLTable
 
 from adathresh import NeighborLabels
 from adathresh.leakage import audit
+from adathresh.leakage.report import FOUND, Finding, LeakageReport
 
 CHECKS = ["repeated prediction", "test labels", "batch", "equal features", "similar features", "equal text"]
 CHECKS += ["equal words", "similar text", "groups", "own neighbours", "in-sample scores"]
@@ -52,8 +54,17 @@ def test_report_can_be_read_by_people_and_programs(data):
         "rows": 3,
         "message": "3 of 60 test rows equal a training row",
     }
-    page = report._repr_html_()
-    assert page.count("<tr>") == 1 + len(CHECKS)
-    assert "<td>equal features</td><td>found</td><td>3</td>" in page
+    shown = HTMLTable(report._repr_html_())
+    assert shown.caption == lines[0]
+    assert shown.lines == [list(report.table()[0])] + [
+        [str(value) for value in line.values()] for line in report.table()
+    ]
+    assert shown.sides[1] == ["left", "left", "right", "left"]
     with pytest.raises(KeyError, match="'text' is none of repeated prediction, test labels"):
         report["text"]
+
+
+def test_what_was_found_in_the_data_is_no_markup():
+    report = LeakageReport((Finding("equal text", FOUND, "a <script>"),))
+    assert "<script>" not in report._repr_html_()
+    assert HTMLTable(report._repr_html_()).lines[1] == ["equal text", "found", "0", "a <script>"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from helpers import HTMLTable
 from scipy.stats import binom, ks_2samp
 
 from adathresh.metrics import score_drift
@@ -36,6 +37,13 @@ def test_drift_is_noticed_and_named():
     assert str(drift).startswith(
         "drift: highest score, sum of scores, labels a row\n  highest score: mean 0."
     )
+    headline, *lines = str(drift).splitlines()
+    shown = HTMLTable(drift._repr_html_())
+    assert shown.caption == headline
+    assert [
+        f"  {name}: mean {before}, now {now} (distance {distance}, p = {p})"
+        for name, before, now, distance, p in shown.lines[1:]
+    ] == lines
     # other labels of the same scores
     more = score_drift(before, before, label_sets=(labels, np.ones_like(labels)))
     assert more.moved == ("labels a row",)
