@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 from scipy.special import expit
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
@@ -174,10 +175,12 @@ class LinearOneVsRest(TopScoresClassifier):
         )
         # A worker of another pool starts none of its own: there would be more processes than cores.
         n_jobs = 1 if multiprocessing.parent_process() else self.n_jobs
+        # Threads would share the one random state of LIBLINEAR; a cluster has processes of its own.
+        chosen, _ = get_active_backend(prefer="processes")
+        backend = "loky" if getattr(chosen, "uses_threads", False) else None
         fitted = []
         with tqdm(total=self.n_labels_, desc="linear", unit="label", disable=not self.verbose) as bar:
-            # Threads, which joblib takes inside a worker, would share the one random state of LIBLINEAR.
-            for part in Parallel(n_jobs, backend="loky", return_as="generator")(tasks):
+            for part in Parallel(n_jobs, backend=backend, return_as="generator")(tasks):
                 fitted.append(part)
                 bar.update(len(part[1]))
         # by columns, so that its transpose, which scores rows, is by rows

@@ -6,7 +6,7 @@ feature by feature, and both add up in one dense block of similarities. All of i
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -43,12 +43,14 @@ def search(
     transposed: np.ndarray | sp.csr_matrix,
     limit: int,
     finish: Callable,
-    *,
+    *arguments: Any,
     groups: np.ndarray | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> list:
     """Find the nearest rows by cosine similarity, and turn them into what is wanted of them, piece by piece.
+
+    Blocks of queries are tasks of joblib: threads, or what ``joblib.parallel_config`` says, a cluster too.
 
     Parameters
     ----------
@@ -59,7 +61,9 @@ def search(
     limit : int
         Number of nearest rows, at most ``n_rows``. Those within 1e-6 of the last one are found too.
     finish : callable
-        Takes a :class:`Found` of some queries in order; what it returns is collected.
+        Takes a :class:`Found` of some queries in order, and the arguments; what it returns is collected.
+    *arguments
+        What else ``finish`` needs; a cluster sends large ones to each worker once.
     groups : numpy.ndarray of shape (n_rows,), optional
         The queries are the rows themselves, and rows of one group, coded 0, 1, …, do not find each other.
     n_jobs : int, optional
@@ -73,56 +77,52 @@ def search(
         What ``finish`` returned, in the order of the queries.
     """
     n_queries, n_rows = queries.shape[0], transposed.shape[1]
+    features, common = None, None
     if isinstance(transposed, np.ndarray):
-        similarity_of = _dense_similarity(queries, transposed)
+        queries = queries if isinstance(queries, np.ndarray) else queries.toarray()
     else:
-        similarity_of = _sparse_similarity(sp.csr_matrix(queries), transposed)
-
-    members = None if groups is None else _members(groups)
-
-    def finished(some):
-        similarity = similarity_of(some)
-        if members is not None:
-            own = members[groups[some]]
-            similarity[np.repeat(np.arange(own.shape[0]), np.diff(own.indptr)), own.indices] = 0
-        least = _least_similarity(similarity, limit)
-        size = max(1, _TIED_ENTRIES // n_rows)
-        pieces = [slice(start, start + size) for start in range(0, len(similarity), size)]
-        return [finish(_share_places(_stored(similarity[piece], least[piece]), limit)) for piece in pieces]
-
+        queries = sp.csr_matrix(queries)
+        if n_queries >= _FEW_ROWS:
+            features = np.flatnonzero(np.diff(transposed.indptr) >= max(1, _COMMON * n_rows))
+            common = transposed[features].toarray()
+    members: Any = None if groups is None else _members(groups)
     size = max(1, _BLOCK_ENTRIES // n_rows)
     blocks = [slice(start, start + size) for start in range(0, n_queries, size)]
-    done = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-        delayed(finished)(some) for some in blocks
+    same = transposed, features, common, limit, finish, *arguments
+    tasks = (
+        delayed(_search_block)(queries[some], None if groups is None else members[groups[some]], *same)
+        for some in blocks
     )
+    done = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(tasks)
     bar = tqdm(done, total=len(blocks), desc="neighbours", unit="block", disable=not verbose, leave=False)
     return [piece for pieces in bar for piece in pieces]
 
 
-def _dense_similarity(queries, transposed):
-    """Return a function of a slice of the queries that makes their block of similarities."""
-    dense = queries.toarray() if sp.issparse(queries) else queries
-    return lambda some: dense[some] @ transposed
+def _search_block(queries, left_out, transposed, features, common, limit, finish, *arguments):
+    """Find the nearest rows of a block of queries, and finish them piece by piece."""
+    similarity = _similarity(queries, transposed, features, common)
+    if left_out is not None:
+        similarity[np.repeat(np.arange(len(similarity)), np.diff(left_out.indptr)), left_out.indices] = 0
+    least = _least_similarity(similarity, limit)
+    size = max(1, _TIED_ENTRIES // similarity.shape[1])
+    pieces = [slice(start, start + size) for start in range(0, len(similarity), size)]
+    found = (_share_places(_stored(similarity[piece], least[piece]), limit) for piece in pieces)
+    return [finish(of_piece, *arguments) for of_piece in found]
 
 
-def _sparse_similarity(queries, transposed):
-    """Return a function of a slice of the queries that makes their block of similarities."""
-    if queries.shape[0] < _FEW_ROWS:
-        return lambda some: (queries[some] @ transposed).toarray()
-    is_common = np.diff(transposed.indptr) >= max(1, _COMMON * transposed.shape[1])
-    common = transposed[np.flatnonzero(is_common)].toarray()
-    of_common = queries[:, np.flatnonzero(is_common)]
-    of_others = stored_where(queries, ~is_common[queries.indices])
-
-    def similarity_of(some):
-        products = _products(of_others[some], transposed)
-        if not len(common):
-            return products
-        # BLAS counts by columns, so that everything is transposed: products += of_common[some] @ common
-        dgemm(1.0, common.T, of_common[some].toarray().T, beta=1.0, c=products.T, overwrite_c=True)
-        return products
-
-    return similarity_of
+def _similarity(queries, transposed, features, common):
+    """Return the block of similarities; ``common`` holds the rows' common features as a dense matrix."""
+    if isinstance(transposed, np.ndarray):
+        return queries @ transposed
+    if common is None:
+        return (queries @ transposed).toarray()
+    is_rare = np.ones(transposed.shape[0], dtype=bool)
+    is_rare[features] = False
+    products = _products(stored_where(queries, is_rare[queries.indices]), transposed)
+    if len(features):
+        # BLAS counts by columns, so that everything is transposed: products += queries[:, features] @ common
+        dgemm(1.0, common.T, queries[:, features].toarray().T, beta=1.0, c=products.T, overwrite_c=True)
+    return products
 
 
 def _products(queries, transposed):

@@ -179,7 +179,7 @@ class NeighborLabels(BaseEstimator):
             Cosine similarities in (0, 1], at most ``n_neighbors`` a row.
         """
         rows, groups = self._training_rows() if X is None else (self._new_rows(X), None)
-        kept = self._search(rows, groups, lambda found: first_of(found, self._limit()))
+        kept = self._search(rows, groups, first_of, self._limit())
         return sp.csr_array(sp.vstack(kept, format="csr"))
 
     def nearest(self, x: MatrixLike, label: int) -> tuple[tuple[int, float, bool], ...]:
@@ -208,9 +208,10 @@ class NeighborLabels(BaseEstimator):
         if row.shape[0] != 1:
             raise ValueError(f"x must be one row; got {row.shape[0]}.")
         check_value("label", label, whole(0, n_labels - 1))
-        (found,) = self._search(row, None, lambda found: found)
+        (found,) = self._search(row, None, _unchanged)
         order = np.argsort(-found.similarity.data, kind="stable")
-        weights, rows = self._weights(found).data[order], found.similarity.indices[order]
+        weights = _weights(found, self.weights, self.temperature).data[order]
+        rows = found.similarity.indices[order]
         carried = self._labels[rows, np.full(len(rows), label)]
         named = zip(rows, weights, carried, strict=True)
         return tuple((int(row), float(weight), bool(carries)) for row, weight, carries in named)
@@ -232,42 +233,43 @@ class NeighborLabels(BaseEstimator):
         rows = self._transposed.T
         return rows.tocsr() if sp.issparse(rows) else rows, self._groups
 
-    def _search(self, queries, groups, finish):
+    def _search(self, queries, groups, finish, *arguments):
         """Find the nearest rows, and turn them into what is wanted of them, piece by piece."""
-        return search(
-            queries,
-            self._transposed,
-            self._limit(),
-            finish,
-            groups=groups,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
+        options = {"groups": groups, "n_jobs": self.n_jobs, "verbose": self.verbose}
+        return search(queries, self._transposed, self._limit(), finish, *arguments, **options)
 
     def _limit(self):
         """Return the number of neighbours to look for."""
         return min(self.n_neighbors, self._transposed.shape[1])
 
-    def _weights(self, found):
-        """Return the weights of neighbours; they sum to 1 in every row that has any."""
-        similarity = found.similarity
-        weights = row_softmax(similarity, self.temperature) if self.weights == "softmax" else similarity
-        weights = weights.astype(np.float64)
-        weights.data *= found.part
-        sums = np.asarray(weights.sum(axis=1)).ravel()
-        weights.data /= np.repeat(sums, np.diff(weights.indptr))
-        return weights
-
     def _shares(self, queries, groups):
         """Turn the nearest rows into weighted label shares, piece by piece, since ties may be many."""
-
-        def shares_of(found):
-            return sp.csr_array(self._weights(found) @ self._labels, dtype=np.float32)
-
-        shares = sp.csr_array(sp.vstack(self._search(queries, groups, shares_of), format="csr"))
+        found = self._search(queries, groups, _label_shares, self._labels, self.weights, self.temperature)
+        shares = sp.csr_array(sp.vstack(found, format="csr"))
         np.minimum(shares.data, 1, out=shares.data)  # rounding may pass 1 by an ulp
         shares.sort_indices()
         return shares
+
+
+def _unchanged(found):
+    """Return the nearest rows as they are."""
+    return found
+
+
+def _label_shares(found, labels, weights, temperature):
+    """Return the label shares of some rows."""
+    return sp.csr_array(_weights(found, weights, temperature) @ labels, dtype=np.float32)
+
+
+def _weights(found, weights, temperature):
+    """Return the weights of the nearest rows; they sum to 1 in every row that has any."""
+    similarity = found.similarity
+    result = row_softmax(similarity, temperature) if weights == "softmax" else similarity
+    result = result.astype(np.float64)
+    result.data *= found.part
+    sums = np.asarray(result.sum(axis=1)).ravel()
+    result.data /= np.repeat(sums, np.diff(result.indptr))
+    return result
 
 
 def row_softmax(similarity: sp.csr_array, temperature: float) -> sp.csr_array:
