@@ -91,6 +91,8 @@ _FUNCTIONS = {"_first_words": "adathresh.models.words"}
 # Attributes that hold trees grown by scikit-learn. Those are read by code that trusts their numbers, and are
 # private to a release, so that they are kept as arrays of ours.
 _TREES = {"MetaLabeler": "learner_", "ThresholdRegression": "learner_"}
+# Parameters that hold the caller's code, which a file does not.
+_LEFT_OUT = {"AdaptiveThresholdNetwork": "loss", "ScoreFunction": "function"}
 # What scikit-learn's one-vs-rest makes of a label without training rows: it holds one number.
 _HARMLESS = {"sklearn.multiclass._ConstantPredictor"}
 # Attributes of AdaptiveThreshold from which retarget chooses thresholds.
@@ -115,7 +117,8 @@ def save(fitted: Any, path: PathLike, *, retargetable: bool = True) -> int:
         A fitted object of this package: a rule, classifier, network, signal, base model, rival rule or
         calibrator, or :class:`adathresh.LabelKnowledge`. Models of other packages that it holds must be such
         as skops can write; those of scikit-learn are. The function of a
-        :class:`adathresh.models.ScoreFunction` is left out, and is given back to what is loaded.
+        :class:`adathresh.models.ScoreFunction` is left out, and is given back to what is loaded; so is a loss
+        that a network was trained with.
     path : str or path-like
         The file to write or to replace; ``.safetensors`` is the usual suffix.
     retargetable : bool, default=True
@@ -360,8 +363,8 @@ class _Writer:
             state = state | {_TREES[name]: BoostedTrees.from_sklearn(trees)}
         if name == "AdaptiveThreshold" and not self._retargetable:
             state = {key: item for key, item in state.items() if key not in _FOR_RETARGET}
-        if name == "ScoreFunction":  # a file holds no code
-            state = state | {"function": None}
+        if name in _LEFT_OUT:
+            state = state | {_LEFT_OUT[name]: None}
         return {"is": "object", "class": name, "state": self._fields(state, where)}
 
     def _vectorizer(self, vectorizer, where):

@@ -57,6 +57,7 @@ from adathresh.models import (
     MLkNN,
     NeighborShares,
 )
+from adathresh.paper.rival_losses import FocalLoss
 from adathresh.posthoc.label_texts import LabelTextSignals
 from adathresh.signals.phrases import PhraseMatcher
 from adathresh.utils.boosted_trees import BoostedTrees
@@ -346,6 +347,16 @@ def test_networks(tmp_path, options):
         same(getattr(network, answer)(sp.csr_array(X)), getattr(loaded, answer)(sp.csr_array(X)))
     assert loaded.explain(X[0], 1) == network.explain(X[0], 1)
     assert loaded.history_ == network.history_
+
+
+def test_a_network_is_saved_without_the_loss_that_trained_it(tmp_path):
+    options = {"hidden_layers": (8,), "max_epochs": 2, "random_state": 0}
+    network = AdaptiveThresholdNetwork(loss=FocalLoss(), **options).fit(X, Y)
+    network.save(tmp_path / "network.safetensors")
+    loaded = AdaptiveThresholdNetwork.load(tmp_path / "network.safetensors")
+    assert loaded.loss is None
+    assert isinstance(network.loss, FocalLoss)
+    same(network.predict_proba(X), loaded.predict_proba(X))
 
 
 def test_every_estimator_of_the_package_can_be_saved():

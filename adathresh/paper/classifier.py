@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from adathresh.paper.losses import AdaptiveThresholdLoss
 from adathresh.paper.network import MultiLabelNetwork, check_widths, use_one_thread_after_fork
@@ -80,8 +81,12 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         frequency.
     normalize_logits : bool, default=False
         Whether each row of logits is standardised (released code: yes). Needs two labels or more.
+    loss : torch.nn.Module, optional
+        Called as loss(logits, thresholds, targets), as the modules of ``adathresh.paper.rival_losses``; None
+        takes the paper's, :class:`adathresh.AdaptiveThresholdLoss`, with the three settings that follow. A
+        saved file leaves it out, as predictions do not need it.
     margin_weight : float, default=0.1
-        Weight of the margin term in the loss; 0 switches it off.
+        Weight of the margin term in the paper's loss; 0 switches it off.
     margin : float, default=0.1
         Distance from θ, in logits, from which on a pair costs no hinge.
     pos_weight : float, default=1.0
@@ -157,6 +162,12 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         init_std=number(least=0, below=_INFINITE),
         output_bias=either(one_of("prior"), number(above=-_INFINITE, below=_INFINITE)),
         normalize_logits=flag(),
+        loss=optional(
+            Allowed(
+                "a torch.nn.Module, called as loss(logits, thresholds, targets)",
+                lambda value: isinstance(value, nn.Module),
+            )
+        ),
         margin_weight=number(least=0, below=_INFINITE),
         margin=number(least=0, below=_INFINITE),
         pos_weight=number(above=0, below=_INFINITE),
@@ -181,6 +192,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         init_std: float = 0.0,
         output_bias: float | str = "prior",
         normalize_logits: bool = False,
+        loss: nn.Module | None = None,
         margin_weight: float = 0.1,
         margin: float = 0.1,
         pos_weight: float = 1.0,
@@ -206,6 +218,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         self.init_std = init_std
         self.output_bias = output_bias
         self.normalize_logits = normalize_logits
+        self.loss = loss
         self.margin_weight = margin_weight
         self.margin = margin
         self.pos_weight = pos_weight
@@ -302,9 +315,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         self.model_ = self._build(X.shape[1], seed)
         self.history_ = train(
             self.model_,
-            AdaptiveThresholdLoss(
-                margin_weight=self.margin_weight, margin=self.margin, pos_weight=self.pos_weight
-            ),
+            self._loss(),
             training,
             validation,
             plan=self._plan(seed),
@@ -577,6 +588,14 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
             generator=generator,
         )
         return ThresholdedNetwork(network, fusion)
+
+    def _loss(self):
+        """Return the loss to train with."""
+        if self.loss is not None:
+            return self.loss
+        return AdaptiveThresholdLoss(
+            margin_weight=self.margin_weight, margin=self.margin, pos_weight=self.pos_weight
+        )
 
     def _plan(self, seed):
         """Return the training plan."""

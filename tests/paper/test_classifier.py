@@ -1,6 +1,8 @@
 """The network classifier: scikit-learn's contract, no leakage, every switch, sparse rows, bad input."""
 
+import copy
 import os
+import pickle
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from adathresh.metrics import macro_f1
 from adathresh.paper import classifier as end_to_end
 from adathresh.paper.losses import AdaptiveThresholdLoss
 from adathresh.paper.network import SparseRows
+from adathresh.paper.rival_losses import DistributionBalancedLoss, FocalLoss, focal_loss
 
 SMALL = {"hidden_layers": (16,), "max_epochs": 3, "n_neighbors": 5, "batch_size": 32, "random_state": 0}
 
@@ -535,6 +538,8 @@ def test_held_out_rows_are_checked_like_the_others():
     ("parameters", "message"),
     [
         ({"device": "graphics card"}, "device must be 'auto', or a torch device, .*; got 'graphics card'"),
+        ({"loss": FocalLoss}, r"loss must be a torch\.nn\.Module, called as loss\(logits, .*got <class"),
+        ({"loss": focal_loss}, r"loss must be a torch\.nn\.Module, .*; got <function focal_loss"),
         ({"device": 1.5}, "device must be 'auto', or a torch device, .*; got 1.5"),
         ({"dropout": 1.0}, "dropout must be a finite number, at least 0 and less than 1; got 1.0"),
         ({"dropout": -0.1}, "dropout must be a finite number, at least 0"),
@@ -592,6 +597,23 @@ def test_prediction_refuses(method):
 def test_clone_keeps_every_parameter():
     clf = small(dropout=0.1, use_idf=False, checkpoint="x.safetensors")
     assert clone(clf).get_params() == clf.get_params()
+
+
+def test_another_loss_trains_in_place_of_the_papers(splits):
+    X, Y = make_data(n_samples=400)
+    loss = DistributionBalancedLoss(label_counts=Y[:300].sum(axis=0), n_samples=300)
+    clf = small(loss=loss, max_epochs=40, learning_rate=0.01).fit(X[:300], Y[:300])
+    assert splits["loss"] is loss
+    score = macro_f1(Y[300:], clf.predict(X[300:]))
+    assert score > macro_f1(Y[300:], np.ones((100, 4), int)) + 0.15
+
+
+def test_copies_keep_the_loss():
+    X, Y = make_data()
+    clf = small(loss=FocalLoss(gamma=1.5)).fit(X, Y)
+    for copied in (clone(clf), copy.deepcopy(clf), pickle.loads(pickle.dumps(clf))):
+        assert copied.loss.gamma == 1.5
+    np.testing.assert_array_equal(clone(clf).fit(X, Y).decision_function(X), clf.decision_function(X))
 
 
 def test_a_fit_that_diverges_names_the_epoch():
