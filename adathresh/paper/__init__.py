@@ -4,7 +4,10 @@
   leakage;
 - ``threshold_layer``: :class:`ThresholdFusion`, the threshold θ as a torch module;
 - ``losses``: the losses of logits against thresholds, as functions and as modules;
+- ``rival_losses``: other papers' losses in their place: focal, asymmetric, soft macro-F1,
+  distribution-balanced, hardest negative;
 - ``network``: the multilayer perceptron, on sparse rows;
+- ``output_code``: a short output layer of code bits, decoded to scores of all labels;
 - ``training``: epochs, early stopping on validation rows, checkpoints;
 - ``as_released``: for the audit only, the published protocol, which reads the labels that it predicts.
 """
