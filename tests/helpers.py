@@ -1,6 +1,7 @@
 """What several tests build their data with, and read pages with."""
 
 import dataclasses
+import re
 from html.parser import HTMLParser
 
 from adathresh.datasets import Dataset, Split
@@ -30,6 +31,11 @@ def replaced(ds, **fields):
         else:
             ds = dataclasses.replace(ds, **{name: value})
     return ds
+
+
+def examples(page):
+    """Return the Python blocks of a page in Markdown, one after the other."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
 
 
 class HTMLTable(HTMLParser):

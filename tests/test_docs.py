@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from helpers import examples
 
 from adathresh.experiments.core.rules import rival_rules
 from adathresh.metrics import evaluate
@@ -65,10 +66,6 @@ def glossary_terms(text):
     return [line for line in lines if line[0] != " "], "\n".join(line for line in lines if line[0] == " ")
 
 
-def examples(path):
-    return "\n".join(re.findall(r"^```python\n(.*?)^```$", read(path), flags=re.MULTILINE | re.DOTALL))
-
-
 def test_every_page_is_in_a_toctree():
     reached, waiting = set(), [DOCS / "index.md"]
     while waiting:
@@ -108,7 +105,7 @@ def test_every_metric_has_an_entry_in_the_glossary():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["data.md", "get_started.md", "your_model.md"])
 def test_examples_of_a_page_run(name):
-    code = examples(DOCS / name)
+    code = examples(read(DOCS / name))
     assert code
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(code, name, "exec"), {"__name__": "page"})
@@ -118,7 +115,7 @@ def test_examples_of_a_page_run(name):
 def function_of_the_page(name):
     """Define one function of the page about other models, as it stands there."""
     (source,) = re.findall(
-        rf"^(def {name}\(.*?)(?=^\S|\Z)", examples(DOCS / "your_model.md"), re.MULTILINE | re.DOTALL
+        rf"^(def {name}\(.*?)(?=^\S|\Z)", examples(read(DOCS / "your_model.md")), re.MULTILINE | re.DOTALL
     )
     space = {"np": np}
     exec(source, space)
