@@ -82,7 +82,7 @@ def focal_loss(
     _check(logits, thresholds, targets, reduction)
     loss = _focused(logits - thresholds, targets, gamma, gamma)
     if alpha is not None:
-        loss = loss * torch.where(targets == 1, alpha, 1 - alpha)
+        loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
     return _reduced(loss, reduction)
 
 
