@@ -162,7 +162,8 @@ def _action(place, run, packages, entities):
         facts.append(value("seconds", entry["seconds"], unitText="s"))
     done = entry.get("status", "done") == "done"
     given = [value(name, record[name]) for name in ("profile", "random_state")]
-    given.append(value("seeds", " ".join(map(str, record["seeds"]))))
+    if record["seeds"] is not None:  # early versions did not note them
+        given.append(value("seeds", " ".join(map(str, record["seeds"]))))
     return {
         "@id": f"#{place.name}",
         "@type": "CreateAction",

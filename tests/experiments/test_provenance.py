@@ -132,6 +132,13 @@ def test_what_a_run_did_not_record_is_left_out(folder, key, name):
     assert name not in facts(found, found[f"#{NOTEBOOK}"]["additionalProperty"])
 
 
+def test_a_record_without_seeds_names_none(folder):
+    path = folder / NOTEBOOK / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seeds": None}))
+    found = entities(crate(folder))
+    assert "seeds" not in {found[link["@id"]].get("name") for link in found[f"#{NOTEBOOK}"]["object"]}
+
+
 def test_a_run_without_a_commit_is_given_the_one_that_published_it(folder, monkeypatch):
     run = json.loads((folder / "run.json").read_text())
     del run["notebooks"][NOTEBOOK]["commit"]
@@ -176,9 +183,13 @@ def test_missing_and_new_files_are_problems(folder):
     assert f"{NOTEBOOK}/new.png is not what it describes" in new
 
 
-def test_the_published_crate_describes_the_published_results():
+@pytest.mark.parametrize("path", sorted((ROOT / "results").rglob(CRATE)), ids=lambda path: str(path.parent))
+def test_published_crates_describe_what_is_there(path):
+    assert crate_problems(path.parent) == []
+
+
+def test_the_published_crate_says_how_the_results_were_made():
     """But for the commit, which an unpacked archive does not know."""
-    assert crate_problems(PUBLISHED) == []
     run = json.loads((PUBLISHED / "run.json").read_text())
     found = entities(json.loads((PUBLISHED / CRATE).read_text()))
     actions = [found[link["@id"]] for link in found["./"]["mentions"]]
