@@ -96,7 +96,7 @@ _LEFT_OUT = {"AdaptiveThresholdNetwork": "loss", "ScoreFunction": "function"}
 # What scikit-learn's one-vs-rest makes of a label without training rows: it holds one number.
 _HARMLESS = {"sklearn.multiclass._ConstantPredictor"}
 # Attributes of AdaptiveThreshold from which retarget chooses thresholds.
-_FOR_RETARGET = {"fitted_probabilities_", "_held_rows"}
+_FOR_RETARGET = {"fitted_probabilities_", "_held_rows", "_row_weight"}
 _SPARSE = {kind.__name__: kind for kind in (sp.csr_array, sp.csr_matrix, sp.csc_array, sp.csc_matrix)}
 _NUMBERS = "biuf"  # kinds of arrays that safetensors holds
 _DESCRIPTION = "JSON description"  # no name of an attribute

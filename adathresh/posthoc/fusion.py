@@ -9,6 +9,7 @@ from functools import partial
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -58,7 +59,14 @@ class LinearFusion:
     """
 
     def fit(
-        self, pairs: Pairs, idf: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, random_state: int
+        self,
+        pairs: Pairs,
+        idf: np.ndarray,
+        truth: np.ndarray,
+        weight: np.ndarray,
+        *,
+        sample_weight: npt.ArrayLike = 1.0,
+        random_state: int,
     ) -> Self:
         """Fit the coefficients.
 
@@ -71,7 +79,9 @@ class LinearFusion:
         truth : numpy.ndarray of bool, shape (n_pairs,)
             Whether the label is true.
         weight : numpy.ndarray of shape (n_pairs,)
-            How many pairs each one stands for.
+            How many pairs each one stands for, where some were drawn.
+        sample_weight : array-like of shape (n_pairs,), default=1
+            Weight of each pair's row.
         random_state : int
             Not used: the fit is exact.
 
@@ -81,9 +91,9 @@ class LinearFusion:
             The fitted fusion.
         """
         terms = self._terms(pairs, idf)
-        # the standard deviation of equal numbers may come out as an ulp instead of 0
-        scale = {name: np.std(column) if np.ptp(column) else 1.0 for name, column in terms.items()}
+        scale = {name: _scale(column, sample_weight) for name, column in terms.items()}
         columns = np.column_stack([column / scale[name] for name, column in terms.items()])
+        weight = weight * np.asarray(sample_weight)
         model = LogisticRegression(C=100.0, max_iter=1000).fit(columns, truth, sample_weight=weight)
         self.coef_ = {name: float(w / scale[name]) for name, w in zip(terms, model.coef_[0], strict=True)}
         self.coef_["intercept"] = float(model.intercept_[0])
@@ -160,7 +170,8 @@ class BoostedFusion:
     """Gradient boosting on the same signals, rising in scores, shares and label texts.
 
     Every signal is divided into steps first, so that the fused logit changes at known values of the score
-    only and the threshold can be found exactly.
+    only and the threshold can be found exactly. Weights of rows count in the loss; the steps, the least
+    number of pairs in a leaf and the pairs that tell when to stop are counted without.
 
     Examples
     --------
@@ -172,7 +183,14 @@ class BoostedFusion:
     """
 
     def fit(
-        self, pairs: Pairs, idf: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, random_state: int
+        self,
+        pairs: Pairs,
+        idf: np.ndarray,
+        truth: np.ndarray,
+        weight: np.ndarray,
+        *,
+        sample_weight: npt.ArrayLike = 1.0,
+        random_state: int,
     ) -> Self:
         """Grow the trees; a tenth of the pairs, where they are enough, tells when to stop.
 
@@ -185,7 +203,9 @@ class BoostedFusion:
         truth : numpy.ndarray of bool, shape (n_pairs,)
             Whether the label is true.
         weight : numpy.ndarray of shape (n_pairs,)
-            How many pairs each one stands for.
+            How many pairs each one stands for, where some were drawn.
+        sample_weight : array-like of shape (n_pairs,), default=1
+            Weight of each pair's row.
         random_state : int
             Of the held-out tenth.
 
@@ -203,7 +223,7 @@ class BoostedFusion:
             monotonic_cst=rising,
             early_stopping=bool(min(truth.sum(), (~truth).sum()) >= _ENOUGH_TO_STOP),
             random_state=random_state,
-        ).fit(self._codes(signals), truth, sample_weight=weight)
+        ).fit(self._codes(signals), truth, sample_weight=weight * np.asarray(sample_weight))
         self._trees = BoostedTrees.from_sklearn(model)
         return self
 
@@ -322,7 +342,14 @@ class AverageFusion:
     """
 
     def fit(
-        self, pairs: Pairs, idf: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, random_state: int
+        self,
+        pairs: Pairs,
+        idf: np.ndarray,
+        truth: np.ndarray,
+        weight: np.ndarray,
+        *,
+        sample_weight: npt.ArrayLike = 1.0,
+        random_state: int,
     ) -> Self:
         """Fit both.
 
@@ -335,7 +362,9 @@ class AverageFusion:
         truth : numpy.ndarray of bool, shape (n_pairs,)
             Whether the label is true.
         weight : numpy.ndarray of shape (n_pairs,)
-            How many pairs each one stands for.
+            How many pairs each one stands for, where some were drawn.
+        sample_weight : array-like of shape (n_pairs,), default=1
+            Weight of each pair's row.
         random_state : int
             Of the boosting.
 
@@ -345,8 +374,8 @@ class AverageFusion:
             The fitted fusion.
         """
         data = pairs, idf, truth, weight
-        self.linear_ = LinearFusion().fit(*data, random_state=random_state)
-        self.boosted_ = BoostedFusion().fit(*data, random_state=random_state)
+        self.linear_ = LinearFusion().fit(*data, sample_weight=sample_weight, random_state=random_state)
+        self.boosted_ = BoostedFusion().fit(*data, sample_weight=sample_weight, random_state=random_state)
         return self
 
     def decide(self, pairs: Pairs, idf: np.ndarray) -> np.ndarray:
@@ -446,7 +475,15 @@ class LabelEffects:
     array([-0.2])
     """
 
-    def fit(self, logits: np.ndarray, labels: np.ndarray, truth: np.ndarray, n_labels: int) -> Self:
+    def fit(
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        truth: np.ndarray,
+        n_labels: int,
+        *,
+        sample_weight: npt.ArrayLike = 1.0,
+    ) -> Self:
         """Fit by Newton's method, all labels at once.
 
         Parameters
@@ -459,6 +496,8 @@ class LabelEffects:
             Whether the label is true.
         n_labels : int
             Number of labels.
+        sample_weight : array-like of shape (n_pairs,), default=1
+            Weight of each pair's row.
 
         Returns
         -------
@@ -466,11 +505,12 @@ class LabelEffects:
             The fitted correction.
         """
         sums = partial(np.bincount, labels, minlength=n_labels)  # of each label's pairs
+        weight = np.asarray(sample_weight)
         centred = logits - _PIVOT
         self.intercept_, self.slope_ = np.zeros(n_labels), np.zeros(n_labels)
         for _ in range(_NEWTON_STEPS):
             p = expit(self.apply(logits, labels))
-            error, spread = truth - p, p * (1 - p)
+            error, spread = weight * (truth - p), weight * p * (1 - p)
             by_intercept = sums(error) - self.intercept_ / _INTERCEPT_VARIANCE
             by_slope = sums(error * centred) - self.slope_ / _SLOPE_VARIANCE
             a, c = sums(spread) + 1 / _INTERCEPT_VARIANCE, sums(spread * centred**2) + 1 / _SLOPE_VARIANCE
@@ -518,6 +558,15 @@ class LabelEffects:
             Logits before the correction.
         """
         return (logits - self.intercept_[labels] + self.slope_[labels] * _PIVOT) / (1 + self.slope_[labels])
+
+
+def _scale(column, sample_weight):
+    """Return the standard deviation of a column, 1 where all its values are equal."""
+    if not np.ptp(column):  # which rounding could turn into an ulp
+        return 1.0
+    weights = np.broadcast_to(sample_weight, column.shape)
+    squares = np.square(column - np.average(column, weights=weights))
+    return np.sqrt(np.average(squares, weights=weights))
 
 
 def _signals(pairs, idf):

@@ -5,12 +5,12 @@ label is not fitted to its own few positives. Pairs are given as two arrays, lab
 that guarantee a precision, instead of expecting it, are those of ``guarantee``.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, rank, running_sum
+from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, running_sum
 from adathresh.utils.validation import falling_by_label
 
 TARGETS = (
@@ -39,7 +39,10 @@ _NEEDS_VALUE = {
     "precision": "the precision to reach, in (0, 1]",
     "label_precision": "the precision that every label is to reach, in (0, 1]",
     "budget": "the greatest number of labels a row, at least 1",
-    "cost": "the cost of a false positive, in units of that of a false negative, greater than 0",
+    "cost": (
+        "the cost of a false positive, one number or one for each label, in units of that of a false "
+        "negative, greater than 0"
+    ),
 }
 
 # Nodes of the integral over [0, 1] in expected_f1; beyond this expectation of positives the quotient of
@@ -51,23 +54,31 @@ _MICRO_ROUNDS = 20
 _TINY = 1e-12  # where a denominator may be 0
 
 
-def check_target(target: str, value: float | None, confidence: float | None = None) -> None:
+def check_target(
+    target: str,
+    value: npt.ArrayLike | None,
+    confidence: float | None = None,
+    *,
+    n_labels: int | None = None,
+) -> None:
     """Raise unless the target is known and has the value that it needs.
 
     Parameters
     ----------
     target : str
         One of :data:`TARGETS`.
-    value : float or None
-        The number that goes with it.
+    value : float, array-like of shape (n_labels,) or None
+        The number that goes with it; under "cost" also one for each label.
     confidence : float, optional
         The confidence of a guarantee.
+    n_labels : int, optional
+        Number of labels, where it is known.
 
     Raises
     ------
     ValueError
-        If the target is unknown, or its value missing, needless or out of range, or if it takes no
-        confidence.
+        If the target is unknown, or its value missing, needless or out of range, or not one for each label,
+        or if it takes no confidence.
 
     Examples
     --------
@@ -86,11 +97,15 @@ def check_target(target: str, value: float | None, confidence: float | None = No
         return
     if meaning is None:
         raise ValueError(f"target {target!r} takes no target_value; got {value!r}.")
+    if target == "cost":
+        _check_costs(value, n_labels)
+        return
+    number: Any = value
     wrong = (
-        (target in ("precision", "label_precision") and not 0 < value <= 1)
-        or (target == "budget" and not (value >= 1 and value % 1 == 0))
-        or (target == "cost" and not 0 < value < np.inf)
-        or (target == "macro_micro_f1" and not 0 <= value < np.inf)
+        np.ndim(number) > 0
+        or (target in ("precision", "label_precision") and not 0 < number <= 1)
+        or (target == "budget" and not (number >= 1 and number % 1 == 0))
+        or (target == "macro_micro_f1" and not 0 <= number < np.inf)
     )
     if wrong:
         raise ValueError(f"target_value of {target!r} must be {meaning}; got {value!r}.")
@@ -98,16 +113,31 @@ def check_target(target: str, value: float | None, confidence: float | None = No
         raise ValueError("No number of rows can guarantee a precision of 1; lower target_value.")
 
 
+def _check_costs(value, n_labels):
+    """Raise unless a cost, or each label's, is finite and greater than 0, and no label lacks its own."""
+    costs = np.asarray(value, dtype=np.float64)
+    wrong = np.flatnonzero(~((costs > 0) & (costs < np.inf)))
+    if len(wrong):
+        found = f"{costs[wrong[0]].item()!r} for label {wrong[0]}" if costs.ndim else repr(value)
+        raise ValueError(f"target_value of 'cost' must be {_NEEDS_VALUE['cost']}; got {found}.")
+    if costs.ndim and n_labels not in (None, len(costs)):
+        raise ValueError(
+            f"target_value of 'cost' holds {len(costs)} costs but Y has {n_labels} labels; give one number, "
+            "or one for each label."
+        )
+
+
 def label_thresholds(
     target: str,
-    value: float | None,
+    value: npt.ArrayLike | None,
     labels: np.ndarray,
     probability: np.ndarray,
     *,
     n_labels: int,
-    n_rows: int,
+    n_rows: float,
     evaluation_rows: float,
     uncovered: npt.ArrayLike = 0.0,
+    weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the threshold of every label that is best in expectation.
 
@@ -115,20 +145,22 @@ def label_thresholds(
     ----------
     target : str
         One of :data:`TARGETS` but "budget", which has no thresholds.
-    value : float or None
-        The number that goes with the target.
+    value : float, array-like of shape (n_labels,) or None
+        The number that goes with the target; under "cost" also one for each label.
     labels : numpy.ndarray of shape (n_pairs,)
         Label of each pair.
     probability : numpy.ndarray of shape (n_pairs,)
         Calibrated probability of each pair, in [0, 1].
     n_labels : int
         Number of labels.
-    n_rows : int
-        Number of rows that the pairs come from.
+    n_rows : float
+        Number of rows that the pairs come from; where they have weights, their sum.
     evaluation_rows : float
         Number of rows over which macro-F1 will be taken.
     uncovered : array-like of shape (n_labels,), default=0
         Expected positives of each label outside the pairs: no threshold finds them, but F1 counts them.
+    weight : numpy.ndarray of shape (n_pairs,), optional
+        Weight of each pair's row, 0 or more: as many pairs alike, between which no threshold is looked for.
 
     Returns
     -------
@@ -143,16 +175,20 @@ def label_thresholds(
     array([0.55])
     """
     if target == "cost" and value is not None:  # p·cost(false negative) > (1 − p)·cost(false positive)
-        return np.full(n_labels, value / (1 + value))
+        costs = np.asarray(value, dtype=np.float64)
+        return np.full(n_labels, costs / (1 + costs))
+    if weight is not None:
+        counts = weight > 0
+        labels, probability, weight = labels[counts], probability[counts], weight[counts]
     if target in ("micro_f1", "precision"):
-        path = _Path(np.zeros_like(labels), probability, 1, np.sum(uncovered))
+        path = _Path(np.zeros_like(labels), probability, 1, np.sum(uncovered), weight)
         threshold = path.micro_thresholds() if target == "micro_f1" else path.precision_thresholds(value)
         return np.full(n_labels, threshold[0])
-    path = _Path(labels, probability, n_labels, uncovered)
+    path = _Path(labels, probability, n_labels, uncovered, weight)
     if target == "label_precision":
         return path.precision_thresholds(value)
-    weight = MICRO_WEIGHT if target == "macro_f1" else 1.0 if value is None else value
-    return path.f1_thresholds(evaluation_rows / n_rows, weight)
+    micro_weight = MICRO_WEIGHT if target == "macro_f1" else 1.0 if value is None else value
+    return path.f1_thresholds(evaluation_rows / n_rows, micro_weight)
 
 
 def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
@@ -163,9 +199,9 @@ def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    positives : numpy.ndarray of int, shape (n_labels,)
-        Number of positives of each label.
-    covered : numpy.ndarray of int, shape (n_labels,)
+    positives : numpy.ndarray of shape (n_labels,)
+        Number of positives of each label, or the sum of their weights; sums below 1 share an estimate, too.
+    covered : numpy.ndarray of shape (n_labels,)
         How many of them are candidates.
 
     Returns
@@ -178,7 +214,7 @@ def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
     >>> uncovered_share(np.array([0, 1, 2, 3]), np.array([0, 1, 1, 1]))
     array([0. , 0. , 0.6, 0.6])
     """
-    digits = np.frexp(positives)[1]
+    digits = np.maximum(np.frexp(positives)[1], 0) + (positives > 0)
     of_digits = np.bincount(digits, weights=positives)
     missing = of_digits - np.bincount(digits, weights=covered)
     return np.divide(missing, of_digits, out=np.zeros_like(missing), where=of_digits > 0)[digits]
@@ -229,16 +265,22 @@ _NOTHING = _Micro(0.0, np.inf)  # with this denominator one more pair changes no
 class _Path:
     """Every possible threshold of every label: pairs ordered by label and falling probability."""
 
-    def __init__(self, labels, probability, n_labels, uncovered):
+    def __init__(self, labels, probability, n_labels, uncovered, weight):
         order = falling_by_label(labels, probability)
         self.labels, self.p = labels[order], probability[order].astype(np.float64)
         self.n_labels = n_labels
-        self.rank = rank(self.labels, n_labels)
-        self.covered = np.bincount(self.labels, weights=self.p, minlength=n_labels)
+        self.weight = np.ones(len(order)) if weight is None else weight[order]
+        expected = self.weight * self.p
+        self.covered = np.bincount(self.labels, weights=expected, minlength=n_labels)
         self.totals = self.covered + uncovered
+        # what is predicted down to each pair, and what of it is expected to be true
+        self.predicted, self.true = self._running_sum(self.weight), self._running_sum(expected)
+        self.quotients = 2 * self.true / (self.predicted + self.totals[self.labels])
+
+    def _running_sum(self, gains):
+        """Sum the gains of each label up to each pair."""
         # long double: the running sum crosses all labels, and small probabilities must survive in it
-        self.true = running_sum(self.labels, self.p.astype(np.longdouble), n_labels).astype(np.float64)
-        self.quotients = 2 * self.true / (self.rank + self.totals[self.labels])
+        return running_sum(self.labels, gains.astype(np.longdouble), self.n_labels).astype(np.float64)
 
     def f1_thresholds(self, scale, weight=0.0):
         """Find where macro-F1 expected on ``scale`` times the rows + ``weight`` micro-F1 is greatest.
@@ -265,14 +307,15 @@ class _Path:
     def micro_thresholds(self):
         """Return F*/2, where F* is the greatest quotient of expectations."""
         thresholds = np.full(self.n_labels, np.inf)
-        best = self._first_best(self.quotients)
+        best = _first_best(self.labels, self.quotients, self.n_labels)
         thresholds[self.labels[best]] = self.quotients[best] / 2
         return thresholds
 
     def best_micro(self):
         """Return the greatest micro-F1 that one threshold for all labels reaches, and its denominator."""
-        true = np.cumsum(np.sort(self.p)[::-1].astype(np.longdouble)).astype(np.float64)
-        both = np.arange(1, len(true) + 1) + self.totals.sum()
+        order = np.argsort(-self.p)
+        true = np.cumsum((self.weight * self.p)[order].astype(np.longdouble)).astype(np.float64)
+        both = np.cumsum(self.weight[order]) + self.totals.sum()
         best = np.argmax(true / both)
         return _Micro(2 * true[best] / both[best], both[best])
 
@@ -296,21 +339,19 @@ class _Path:
     def best_pairs(self, f1_at, weight, micro):
         """Return for each label the pair down to which it is best to predict, where predicting pays."""
         # what micro-F1 gains, in units of a label's F1
-        bonus = weight * self.n_labels * (2 * self.true - micro.f1 * self.rank) / micro.both
-        guess = self._first_best(self.quotients + bonus)
+        bonus = weight * self.n_labels * (2 * self.true - micro.f1 * self.predicted) / micro.both
+        guess = _first_best(self.labels, self.quotients + bonus, self.n_labels)
         least = np.zeros(self.n_labels)
         least[self.labels[guess]] = f1_at(guess) + bonus[guess]
         # u² ≤ u ≤ 1 bounds the integral: E ≤ ∫₀¹ 2a·exp((a + g)(u − 1)) du < 2a / (a + g). Where this is less
         # than what the guess reaches, no pair can be best, and most need no integral.
-        most = 2 * self.true / (self.rank + self.totals[self.labels] - self.true) + bonus
+        most = 2 * self.true / (self.predicted + self.totals[self.labels] - self.true) + bonus
         look = np.flatnonzero(most >= least[self.labels])
-        value = np.full(len(self.p), -np.inf)
-        value[look] = f1_at(look) + bonus[look]
-        return self._first_best(value)
+        return look[_first_best(self.labels[look], f1_at(look) + bonus[look], self.n_labels)]
 
     def micro_at(self, best):
         """Return micro-F1 and its denominator if every label is predicted down to its best pair."""
-        both = max(self.rank[best].sum() + self.totals.sum(), _TINY)
+        both = max(self.predicted[best].sum() + self.totals.sum(), _TINY)
         return _Micro(2 * self.true[best].sum() / both, both)
 
     def _thresholds_at(self, best, micro, scale, weight):
@@ -319,7 +360,7 @@ class _Path:
         A label of which no pair here is worth predicting has a threshold, too: a new row's may be above it.
         """
         true, predicted = np.zeros(self.n_labels), np.zeros(self.n_labels)
-        true[self.labels[best]], predicted[self.labels[best]] = self.true[best], self.rank[best]
+        true[self.labels[best]], predicted[self.labels[best]] = self.true[best], self.predicted[best]
         other = predicted + self.totals - 2 * true
         by_true, by_other = self._f1_derivatives(true * scale, other * scale, few=self._few(scale))
         # p more true ones change a label's expected F1 by p·∂E/∂a + (1 − 2p)·∂E/∂g, and micro-F1 by
@@ -332,7 +373,7 @@ class _Path:
     def precision_thresholds(self, precision):
         """Go as low as the mean probability of what is predicted allows."""
         lower = next_lower(self.labels, self.p)
-        enough = self.true >= precision * self.rank * (1 - 1e-12)
+        enough = self.true >= precision * self.predicted * (1 - 1e-12)
         last = np.flatnonzero(enough & (lower < self.p))  # a threshold cannot part equal probabilities
         last = last[closes_label(self.labels[last])]
         # half way to the next pair, so that rounding carries none across; just below where there is none
@@ -356,10 +397,11 @@ class _Path:
     def _expectations(self, at, scale):
         """Return the expected true positives and errors if all down to these pairs is predicted."""
         true, total = self.true[at], self.totals[self.labels[at]]
-        return true * scale, (self.rank[at] + total - 2 * true) * scale
+        return true * scale, (self.predicted[at] + total - 2 * true) * scale
 
-    def _first_best(self, value):
-        """Return the position of each label's first greatest value, where that is positive."""
-        greatest = label_max(self.labels, value, self.n_labels)[self.labels]
-        found = np.flatnonzero((value == greatest) & (value > 0))
-        return found[opens_label(self.labels[found])]
+
+def _first_best(labels, value, n_labels):
+    """Return the position of each label's first greatest value, where that is positive."""
+    greatest = label_max(labels, value, n_labels)[labels]
+    found = np.flatnonzero((value == greatest) & (value > 0))
+    return found[opens_label(labels[found])]

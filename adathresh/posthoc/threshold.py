@@ -32,18 +32,21 @@ from adathresh.signals.knn import group_codes
 from adathresh.utils.parameters import (
     check_parameters,
     check_value,
+    either,
     flag,
     number,
     one_of,
     optional,
     parameters,
     seed,
+    sequence_of,
     whole,
 )
 from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import (
     are_among,
     check_labels,
+    check_unmasked,
     container_of,
     like_input,
     row_major_positions,
@@ -119,10 +122,11 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         row, or the least "cost". Under "macro_f1", micro-F1 counts one fifth: the last little of macro-F1
         would cost much of it. A precision without ``confidence`` is what the fused probabilities let expect,
         not a guarantee: on new rows it is often less, as the quickstart notebook measures.
-    target_value : float, optional
+    target_value : float or array-like of shape (n_labels,), optional
         The weight of micro-F1 beside macro-F1 under "macro_micro_f1" (default 1; 0 is macro-F1 alone), the
-        precision, the number of labels a row, or the cost of a false positive in units of that of a false
-        negative.
+        precision, the number of labels a row, or the cost c of a false positive in units of that of a false
+        negative: one number, or one for each label, in the order of Y's columns. The threshold is c / (1 + c)
+        (Elkan 2001, "The foundations of cost-sensitive learning").
     confidence : float, optional
         For a guaranteed precision, in (0, 1): with at least this probability over the draw of the fitted
         rows, the right labels expected of a new row are at least ``target_value`` times the predicted ones.
@@ -136,8 +140,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
         ``coef_`` can be read; "auto" averages both, where there are pairs enough for trees.
     evaluation_rows : int, optional
-        Number of rows over which macro-F1 will be taken; None: as many as are fitted. The fewer rows, the
-        fewer positives of a rare label, and the lower its best threshold.
+        Number of rows over which macro-F1 will be taken; None: as many as are fitted, or the sum of their
+        weights. The fewer rows, the fewer positives of a rare label, and the lower its best threshold.
     transductive : bool, default=False
         Whether ``predict`` chooses the thresholds anew for the rows that it is given, as one batch.
     random_state : int, RandomState instance or None, default=None
@@ -153,7 +157,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         Threshold of each label on the fused probability; ``inf``: never predicted; NaN under a budget.
     fitted_probabilities_ : scipy.sparse.csr_array of shape (n_samples, n_labels)
         Fused probabilities of the candidate pairs of the fitted rows, from which thresholds are chosen;
-        without the rows that ``confidence`` keeps from the fusion.
+        without the rows that ``confidence`` keeps from the fusion, and those of weight 0.
     guaranteed_ : bool, numpy.ndarray of bool of shape (n_labels,), or None
         Whether the precision is guaranteed, under "label_precision" for each label; None without
         ``confidence``.
@@ -164,7 +168,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     coverage_ : float
         Share of the fitted rows' true pairs that are candidates: no threshold can predict the others.
     idf_ : LabelIDF
-        The global signal.
+        The global signal. Where rows have weights, it counts these, but for rows given as ``Y_train``.
     impossible_ : numpy.ndarray of int
         Labels that no training row carries and that have no label text: never predicted.
     n_labels_ : int
@@ -180,7 +184,9 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     """
 
     _parameters = parameters(  # check_target checks the target, and its value more closely
-        target_value=optional(number(finite=False)),
+        target_value=optional(
+            either(number(finite=False), sequence_of(number(finite=False), plural="numbers"))
+        ),
         confidence=optional(number(above=0, below=1)),
         fusion=one_of(*_FUSIONS),
         evaluation_rows=optional(whole(1)),
@@ -192,12 +198,14 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     guaranteed_: bool | np.ndarray | None = None
     row_limit_: int | None = None
     _held_rows: tuple | None = None
+    # and what one has that was fitted without
+    _row_weight: np.ndarray | None = None
 
     def __init__(
         self,
         target: str = "macro_f1",
         *,
-        target_value: float | None = None,
+        target_value: npt.ArrayLike | None = None,
         confidence: float | None = None,
         fusion: Literal["auto", "boosted", "linear"] = "auto",
         evaluation_rows: int | None = None,
@@ -222,6 +230,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         Y_train: MatrixLike | None = None,
         folds: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> Self:
         """Fit the fusion and the thresholds on held-out rows.
 
@@ -248,6 +257,10 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         groups : array-like of shape (n_samples,), optional
             Rows of one group depend on each other. Used only with ``confidence``: groups are kept from the
             fusion as wholes, and each counts as one row, by the mean over its rows.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row, 0 or more: a row of weight 2 counts as two rows alike, one of weight 0 as
+            none. Only trees still count pairs in their smallest leaves, their steps and what stops them, and
+            more than 400,000 pairs are drawn whatever they weigh. Not with ``confidence``.
 
         Returns
         -------
@@ -258,7 +271,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         ------
         ValueError
             If the scores are not finite probabilities, Y is not 0/1, the shapes differ, a parameter is out of
-            range, or the candidate pairs hold only positives or only negatives.
+            range, weights are negative, not finite, all 0 or given with ``confidence``, or the candidate
+            pairs hold only positives or only negatives.
 
         Warns
         -----
@@ -270,14 +284,14 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             If no threshold guarantees the precision, of all labels together or of some.
         """
         self._check_parameters()
-        self._fit_fused(scores, Y, local, affinity, Y_train, folds, groups)
+        self._fit_fused(scores, Y, local, affinity, Y_train, folds, groups, sample_weight)
         self._choose_thresholds()
         return self
 
     def retarget(
         self,
         target: str,
-        target_value: float | None = None,
+        target_value: npt.ArrayLike | None = None,
         *,
         confidence: float | None = None,
         evaluation_rows: int | None = None,
@@ -288,8 +302,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         ----------
         target : str
             The other target.
-        target_value : float, optional
-            Its value, where it takes one.
+        target_value : float or array-like of shape (n_labels,), optional
+            Its value, where it takes one, as in the class.
         confidence : float, optional
             As in the class. Only a rule that was fitted with a confidence has rows that its fusion has not
             seen. Of several guarantees that one rule gives, each holds alone.
@@ -299,8 +313,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         Returns
         -------
         AdaptiveThreshold
-            What ``fit`` would give for that target, with the same rows kept from the fusion, if any; it
-            shares the fusion with this one, which stays as it is.
+            What ``fit`` would give for that target, with the same weights and the same rows kept from the
+            fusion, if any; it shares the fusion with this one, which stays as it is.
 
         Raises
         ------
@@ -314,12 +328,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         >>> rule.retarget("cost", 4).label_thresholds_
         array([0.8])
         """
-        check_is_fitted(self, "label_thresholds_")
-        if not hasattr(self, "fitted_probabilities_"):
-            raise ValueError(
-                "This rule was saved with retargetable=False, so without what other thresholds are chosen "
-                "from; load a file that was saved with retargetable=True, or fit again."
-            )
+        self._check_probabilities()
         if confidence is not None and self._held_rows is None:
             raise ValueError(
                 "This rule was fitted without confidence, so that no rows were kept from the fusion, which a "
@@ -328,9 +337,80 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         other = copy.copy(self).set_params(target=target, target_value=target_value, confidence=confidence)
         if evaluation_rows is not None:
             other.set_params(evaluation_rows=evaluation_rows)
-        other._check_parameters()
+        other._check_parameters(n_labels=self.n_labels_)
         other._choose_thresholds()
         return other
+
+    def threshold_intervals(
+        self,
+        *,
+        confidence: float = 0.9,
+        n_draws: int = 200,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return bounds of each label's threshold, by resampling the fitted rows.
+
+        The fitted rows are drawn anew, with replacement, and the thresholds chosen from their fused
+        probabilities; the bounds are percentiles of what comes out (Efron and Tibshirani 1993, ch. 13).
+
+        They cover what depends on which rows the thresholds were chosen from. They do not cover how far the
+        probabilities may be off: fusion, corrections of the labels and the share of positives that are no
+        candidates stay as they are, which matters most where a label has few positives. Nor do they cover
+        another training of the base model, or new rows that are unlike the fitted ones. Rows that depend on
+        each other, such as those of one group, make them too narrow.
+
+        Parameters
+        ----------
+        confidence : float, default=0.9
+            Share of the draws whose thresholds lie within the bounds, in (0, 1).
+        n_draws : int, default=200
+            Number of draws, at least 1.
+        random_state : int, RandomState instance or None, default=None
+            Of the draws.
+
+        Returns
+        -------
+        lower, upper : numpy.ndarray of shape (n_labels,)
+            Bounds of ``label_thresholds_``; ``inf``: never predicted. Under "cost" both are the threshold,
+            which depends on no row.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, the target is "budget", whose labels have no thresholds, or the
+            rule was fitted with a confidence, or saved without what this needs.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_multilabel_classification
+        >>> _, Y = make_multilabel_classification(n_samples=200, random_state=0)
+        >>> scores = np.random.default_rng(0).normal(0.3 + 0.2 * Y, 0.2).clip(0, 1)
+        >>> rule = AdaptiveThreshold(fusion="linear").fit(scores, Y)
+        >>> lower, upper = rule.threshold_intervals(random_state=0)
+        >>> bool(((lower < rule.label_thresholds_) & (rule.label_thresholds_ < upper)).all())
+        True
+        """
+        self._check_probabilities()
+        self._refuse_changed_aim()
+        check_value("confidence", confidence, number(above=0, below=1))
+        check_value("n_draws", n_draws, whole(1))
+        check_value("random_state", random_state, seed())
+        if self.target == "budget":
+            raise ValueError("Under a budget labels have no thresholds, and so no intervals of them.")
+        if self.confidence is not None:
+            raise ValueError(
+                "Guaranteed thresholds are chosen by tests on rows kept from the fusion, not from the fitted "
+                "ones; retarget() without confidence gives a rule that has intervals."
+            )
+        rng, n_rows = check_random_state(random_state), self.fitted_probabilities_.shape[0]
+        weight = np.ones(n_rows) if self._row_weight is None else self._row_weight
+        drawn = np.empty((n_draws, self.n_labels_))
+        for thresholds in drawn:
+            times = np.bincount(rng.randint(n_rows, size=n_rows), minlength=n_rows)
+            thresholds[:] = self._best_fitted_thresholds(weight * times)
+        outside = (1 - confidence) / 2  # on either side; inf allows no interpolation
+        lower = np.quantile(drawn, outside, axis=0, method="lower")
+        return lower, np.quantile(drawn, 1 - outside, axis=0, method="higher")
 
     def decide(
         self,
@@ -527,10 +607,19 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             predicted=bool(pair.logits[0, 0] > threshold),
         )
 
-    def _check_parameters(self):
-        """Raise for parameters out of range."""
+    def _check_probabilities(self):
+        """Raise unless the rule is fitted and has what thresholds are chosen from."""
+        check_is_fitted(self, "label_thresholds_")
+        if not hasattr(self, "fitted_probabilities_"):
+            raise ValueError(
+                "This rule was saved with retargetable=False, so without what other thresholds are chosen "
+                "from; load a file that was saved with retargetable=True, or fit again."
+            )
+
+    def _check_parameters(self, n_labels=None):
+        """Raise for parameters out of range, or not one for each label where their number is known."""
         check_parameters(self)
-        check_target(self.target, self.target_value, self.confidence)
+        check_target(self.target, self.target_value, self.confidence, n_labels=n_labels)
         self._refuse_transductive_guarantee()
 
     def _refuse_transductive_guarantee(self):
@@ -541,10 +630,38 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
                 "transductive=False or confidence=None."
             )
 
-    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds, groups):
+    def _checked_weight(self, sample_weight, n_samples):
+        """Return the weight of each row, or None where none is given."""
+        if sample_weight is None:
+            return None
+        if self.confidence is not None:
+            raise ValueError(
+                "sample_weight cannot be given with confidence: a guarantee counts rows that are drawn like "
+                "new ones, each of them once. Leave sample_weight out, or set confidence=None."
+            )
+        check_unmasked(sample_weight, name="sample_weight")
+        weight = np.asarray(sample_weight)
+        if weight.shape != (n_samples,):
+            raise ValueError(
+                f"sample_weight must have shape ({n_samples},), one entry a row; got {weight.shape}."
+            )
+        if weight.dtype.kind not in "biuf":
+            raise ValueError(f"sample_weight must be real numbers; got values of type {weight.dtype}.")
+        wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+        if len(wrong):
+            raise ValueError(
+                f"sample_weight must be finite and at least 0; found {weight[wrong[0]]} in row {wrong[0]}."
+            )
+        if not weight.any():
+            raise ValueError("sample_weight is zero in every row; at least one must count.")
+        return weight.astype(np.float64)
+
+    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds, groups, sample_weight):
         """Fit everything but the thresholds."""
         Y = check_labels(Y)
         self.n_labels_ = Y.shape[1]
+        self._check_parameters(n_labels=self.n_labels_)
+        weight = self._checked_weight(sample_weight, Y.shape[0])
         if Y_train is not None and folds is not None:
             raise ValueError(
                 "Give Y_train (a model trained on other rows) or folds (cross-fitted), not both."
@@ -554,13 +671,18 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             name: 0 if columns is None else columns.shape[1]
             for name, columns in (("local", pairs.share), ("affinity", pairs.affinity))
         }
-        held = None
+        held = kept = None
         if self.confidence is not None:
             units, apart = self._draw_held(Y.shape[0], groups)
-            held = _of_rows(pairs, apart), Y[apart], units[apart]
-            pairs, Y = _of_rows(pairs, ~apart), Y[~apart]
-            folds = None if folds is None else group_codes(folds, len(apart), name="folds")[~apart]
-        self.lowest_logits_ = _lowest_logits(pairs)
+            held, kept = (_of_rows(pairs, apart), Y[apart], units[apart]), ~apart
+        elif weight is not None:
+            kept = weight > 0
+            weight = weight[kept]
+        if kept is not None:
+            pairs, Y = _of_rows(pairs, kept), Y[kept]
+            folds = None if folds is None else group_codes(folds, len(kept), name="folds")[kept]
+        self._row_weight = weight
+        self.lowest_logits_ = _lowest_logits(pairs, weight)
         pairs, truth = self._raised(pairs), _truth(pairs, Y)
         if truth.all() or not truth.any():
             raise ValueError(
@@ -569,14 +691,19 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             )
         if Y_train is None:
             _warn_if_in_sample(pairs, truth, Y)
-        self._count_uncovered(pairs, truth, Y)
-        labels_seen = Y if Y_train is None else check_labels(Y_train, name="Y_train", n_labels=Y.shape[1])
-        self.idf_ = LabelIDF().fit(labels_seen)
+        pair_weight = np.ones(len(truth)) if weight is None else weight[pairs.rows]
+        self._count_uncovered(pairs, truth, Y, pair_weight)
+        if Y_train is None:
+            self.idf_ = _rarity(Y, weight)
+        else:
+            self.idf_ = LabelIDF().fit(check_labels(Y_train, name="Y_train", n_labels=self.n_labels_))
         self._find_impossible(known=Y_train is not None or folds is not None)
-        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds)
-        self._fit_fusion(pairs, idf, truth)
+        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds, weight)
+        self._fit_fusion(pairs, idf, truth, pair_weight)
         raw = self.fusion_.decide(pairs, idf)
-        self.effects_ = LabelEffects().fit(raw, pairs.labels, truth, self.n_labels_)
+        self.effects_ = LabelEffects().fit(
+            raw, pairs.labels, truth, self.n_labels_, sample_weight=pair_weight
+        )
         self.fitted_probabilities_ = pairs.matrix(expit(self.effects_.apply(raw, pairs.labels)))
         self._held_rows = None if held is None else self._fused_held(*held)
 
@@ -595,12 +722,12 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         """Raise the lowest scores, and those that are not there, to where the scored pairs begin."""
         return pairs._replace(logits=np.maximum(pairs.logits, self.lowest_logits_))
 
-    def _count_uncovered(self, pairs, truth, Y):
+    def _count_uncovered(self, pairs, truth, Y, pair_weight):
         """Count the positives that are no candidates, and estimate how many a row will have."""
-        positives = np.bincount(Y.indices, minlength=self.n_labels_)
-        covered = np.bincount(pairs.labels[truth], minlength=self.n_labels_)
+        positives = _positives(Y, self._row_weight)
+        covered = np.bincount(pairs.labels[truth], weights=pair_weight[truth], minlength=self.n_labels_)
         self.coverage_ = float(covered.sum() / positives.sum())
-        self._uncovered_a_row = positives * uncovered_share(positives, covered) / Y.shape[0]
+        self._uncovered_a_row = positives * uncovered_share(positives, covered) / self._n_fitted(Y.shape[0])
         if self.coverage_ < _LOW_COVERAGE:
             warnings.warn(
                 f"Only {self.coverage_:.0%} of the true pairs have a score, a neighbour share or a text "
@@ -618,15 +745,19 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         """Return the rarity of each pair's label."""
         return self.idf_.idf_[pairs.labels]
 
-    def _fit_fusion(self, pairs, idf, truth):
+    def _n_fitted(self, n_rows):
+        """Return how many rows the fitted ones count as."""
+        return n_rows if self._row_weight is None else self._row_weight.sum()
+
+    def _fit_fusion(self, pairs, idf, truth, pair_weight):
         """Fit the pooled model, on drawn pairs where there are very many."""
         rng = check_random_state(self.random_state)
         keep, weight = _draw(truth, rng)
         data = pairs.take(keep), idf[keep], truth[keep], weight[keep]
         seed = rng.randint(2**31 - 1)
-        few = min(truth.sum(), (~truth).sum()) < _FEW_PAIRS
+        few = min(pair_weight[truth].sum(), pair_weight[~truth].sum()) < _FEW_PAIRS
         kind = LinearFusion if few and self.fusion == "auto" else _FUSIONS[self.fusion]
-        self.fusion_ = kind().fit(*data, random_state=seed)
+        self.fusion_ = kind().fit(*data, sample_weight=pair_weight[keep], random_state=seed)
 
     def _fused(self, pairs):
         """Return the fused, corrected logits."""
@@ -657,10 +788,14 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         if self.confidence is not None:
             self._guarantee()
         else:
-            probabilities = self.fitted_probabilities_
-            rows = self.evaluation_rows or probabilities.shape[0]
-            self.label_thresholds_ = self._best_label_thresholds(probabilities, evaluation_rows=rows)
-        self._chosen_for = self._aim()
+            self.label_thresholds_ = self._best_fitted_thresholds(self._row_weight)
+        self._chosen_for = copy.deepcopy(self._aim())
+
+    def _best_fitted_thresholds(self, row_weight):
+        """Return the thresholds that are best on the fitted rows, with these weights."""
+        probabilities = self.fitted_probabilities_
+        rows = self.evaluation_rows or self._n_fitted(probabilities.shape[0])
+        return self._best_label_thresholds(probabilities, evaluation_rows=rows, row_weight=row_weight)
 
     def _guarantee(self):
         """Choose the lowest thresholds that guarantee the precision, ``inf`` where none does."""
@@ -711,11 +846,20 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         aim = self.target, self.target_value, self.evaluation_rows
         return aim if self.confidence is None else (*aim, self.confidence)
 
-    def _best_label_thresholds(self, probabilities, *, evaluation_rows):
+    def _refuse_changed_aim(self):
+        """Raise where the thresholds are no longer those that the parameters ask for."""
+        now, then = self._aim(), self._chosen_for
+        if len(now) != len(then) or not all(map(np.array_equal, now, then)):
+            raise ValueError(
+                "target, target_value, confidence or evaluation_rows was changed after fit; fit again, or "
+                "use retarget(), which returns a rule for another target at once."
+            )
+
+    def _best_label_thresholds(self, probabilities, *, evaluation_rows, row_weight=None):
         """Return the threshold of every label that is best for the target in expectation."""
         if self.target == "budget":
             return np.full(self.n_labels_, np.nan)
-        n_rows = probabilities.shape[0]
+        n_rows = probabilities.shape[0] if row_weight is None else row_weight.sum()
         thresholds = label_thresholds(
             self.target,
             self.target_value,
@@ -725,6 +869,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             n_rows=n_rows,
             evaluation_rows=evaluation_rows,
             uncovered=self._uncovered_a_row * n_rows,
+            weight=None if row_weight is None else np.repeat(row_weight, np.diff(probabilities.indptr)),
         )
         thresholds[self.impossible_] = np.inf
         return thresholds
@@ -760,11 +905,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     def _checked_pairs(self, scores, local, affinity):
         """Return the candidate pairs of rows to be predicted."""
         check_is_fitted(self, "label_thresholds_")
-        if self._aim() != self._chosen_for:
-            raise ValueError(
-                "target, target_value, confidence or evaluation_rows was changed after fit; fit again, or "
-                "use retarget(), which returns a rule for another target at once."
-            )
+        self._refuse_changed_aim()
         self._refuse_transductive_guarantee()
         given = {"local": local, "affinity": affinity}
         sources = {"local": "NeighborLabels.transform(X)", "affinity": "LabelAffinity.transform(X)"}
@@ -818,22 +959,50 @@ def _draw(truth, rng):
     return keep, weight
 
 
-def _lowest_logits(pairs):
+def _lowest_logits(pairs, weight):
     """Return the logit that counts as the lowest of each base model."""
     lowest = []
     for column in pairs.logits.T:
-        scored = column[np.isfinite(column)]
-        lowest.append(np.quantile(scored, _LOWEST_QUANTILE, method="lower") if len(scored) else LOWEST_LOGIT)
+        scored = np.isfinite(column)
+        weights = None if weight is None else weight[pairs.rows[scored]]
+        lowest.append(_lower_quantile(column[scored], weights) if scored.any() else LOWEST_LOGIT)
     return np.array(lowest)
 
 
-def _fold_idf(pairs, Y, folds):
+def _lower_quantile(values, weights):
+    """Return the value below which the lowest share lies; one of weight 2 stands there twice."""
+    if weights is None:
+        return np.quantile(values, _LOWEST_QUANTILE, method="lower")
+    order = np.argsort(values)
+    places = np.cumsum(weights[order])  # of each value's last
+    return values[order[np.searchsorted(places, _LOWEST_QUANTILE * (places[-1] - 1), side="right")]]
+
+
+def _positives(Y, weight):
+    """Count the rows of each label, or sum their weights."""
+    weights = None if weight is None else np.repeat(weight, np.diff(Y.indptr))
+    return np.bincount(Y.indices, weights=weights, minlength=Y.shape[1])
+
+
+def _rarity(Y, weight):
+    """Return how rare labels are in rows that may have weights."""
+    rarity = LabelIDF().fit(Y)
+    if weight is not None:
+        rarity.n_samples_, rarity.frequency_ = weight.sum(), _positives(Y, weight)
+        rarity.idf_ = np.log(rarity.n_samples_ / (rarity.frequency_ + rarity.epsilon))
+    return rarity
+
+
+def _fold_idf(pairs, Y, folds, weight):
     """Return the rarity of each pair's label among the rows of all other folds."""
     codes = group_codes(folds, Y.shape[0], name="folds")
     if codes.max(initial=0) == 0:
         raise ValueError("folds names one fold only; cross-fitted scores need at least two.")
-    idf = np.stack([LabelIDF().fit(Y[codes != fold]).idf_ for fold in range(codes.max() + 1)])
-    return idf[codes[pairs.rows], pairs.labels]
+    idf = []
+    for fold in range(codes.max() + 1):
+        others = codes != fold
+        idf.append(_rarity(Y[others], None if weight is None else weight[others]).idf_)
+    return np.stack(idf)[codes[pairs.rows], pairs.labels]
 
 
 def _budget_thresholds(pairs, fused, budget):

@@ -87,6 +87,30 @@ def test_weights_count_pairs():
     np.testing.assert_allclose(list(a.coef_.values()), list(b.coef_.values()), rtol=0.02, atol=0.02)
 
 
+def test_a_row_of_weight_two_is_two_rows_to_the_linear_fusion():
+    pairs, idf, truth, drawn = make_pairs(n=500)
+    times = np.random.default_rng(0).integers(1, 4, 500)
+    again = np.repeat(np.arange(500), times)
+    found = LinearFusion().fit(pairs, idf, truth, drawn, sample_weight=times, random_state=0)
+    expected = fitted(LinearFusion, pairs.take(again), idf[again], truth[again], drawn[again])
+    assert found.coef_ == pytest.approx(expected.coef_, rel=1e-6)
+    # columns are scaled by the weights of rows, not by how many pairs a drawn one stands for
+    other = fitted(LinearFusion, pairs, idf, truth, drawn * times)
+    assert np.abs(other.decide(pairs, idf) - expected.decide(pairs, idf)).max() > 1e-6
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+def test_weights_of_rows_say_how_often_a_label_is_true(kind):
+    """The sum of the probabilities is that of the weights of what is true, which three times as many are."""
+    pairs, idf, truth, drawn = make_pairs(n=2000)
+    weight = np.where(truth, 3.0, 1.0) * drawn
+    fusion = kind().fit(pairs, idf, truth, drawn, sample_weight=np.where(truth, 3.0, 1.0), random_state=0)
+    expected = (weight * truth).sum()
+    assert (weight * expit(fusion.decide(pairs, idf))).sum() == pytest.approx(expected, rel=0.02)
+    without = fitted(kind, pairs, idf, truth, drawn)
+    assert (weight * expit(without.decide(pairs, idf))).sum() < 0.8 * expected
+
+
 @pytest.mark.parametrize("kind", FUSIONS)
 @pytest.mark.parametrize("rarity", [0.0, 2.0, np.log(300 / 138)])
 def test_labels_that_are_all_equally_rare(kind, rarity):
@@ -331,6 +355,16 @@ def test_label_effects_maximise_the_penalised_likelihood(n, intercept, slope):
     )
     np.testing.assert_allclose([effects.intercept_[0], effects.slope_[0]], best.x, atol=1e-3)
     assert loss([effects.intercept_[0], effects.slope_[0]], g, truth) <= best.fun + 1e-4
+
+
+def test_a_row_of_weight_two_is_two_rows_to_the_label_effects():
+    rng = np.random.default_rng(0)
+    g, labels, times = rng.normal(-3, 2, 900), rng.integers(0, 3, 900), rng.integers(0, 4, 900)
+    truth, again = rng.random(900) < expit(1.2 * g + labels), np.repeat(np.arange(900), times)
+    found = LabelEffects().fit(g, labels, truth, 3, sample_weight=times)
+    expected = LabelEffects().fit(g[again], labels[again], truth[again], 3)
+    np.testing.assert_allclose(found.intercept_, expected.intercept_, rtol=1e-9)
+    np.testing.assert_allclose(found.slope_, expected.slope_, rtol=1e-9)
 
 
 def test_labels_are_corrected_apart_and_the_rarer_the_less():

@@ -322,6 +322,72 @@ def test_uncovered_share_against_a_loop():
     assert uncovered_share(np.zeros(3, dtype=int), np.zeros(3, dtype=int)).tolist() == [0, 0, 0]
 
 
+# Weights of rows
+
+
+def weighted(target, value, matrix, times, evaluation_rows=None, uncovered=0.0):
+    """The thresholds where every row has a weight."""
+    sizes = {"n_labels": matrix.shape[1], "n_rows": times.sum(), "uncovered": uncovered}
+    weight = np.repeat(times, np.diff(matrix.indptr))
+    rows = evaluation_rows or times.sum()
+    return label_thresholds(
+        target, value, matrix.indices, matrix.data, **sizes, evaluation_rows=rows, weight=weight
+    )
+
+
+@pytest.mark.parametrize(("target", "value"), [case for case in WITH_CUTS if "macro" not in case[0]])
+def test_a_row_of_weight_two_is_two_rows(target, value):
+    matrix, times = make_probabilities(6), np.random.default_rng(0).integers(0, 4, 200)
+    uncovered = np.arange(6) / 3
+    repeated = matrix[np.repeat(np.arange(200), times)]
+    found = weighted(target, value, matrix, times, uncovered=uncovered)
+    np.testing.assert_allclose(found, thresholds_of(target, value, repeated, uncovered=uncovered), rtol=1e-9)
+    if target != "cost":
+        assert (found != thresholds_of(target, value, matrix, uncovered=uncovered)).any()
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0, 1e6])
+@pytest.mark.parametrize("seed", range(5))
+def test_macro_threshold_of_weights_against_every_set_that_parts_no_copies(seed, scale):
+    rng = np.random.default_rng(seed)
+    p, times, u = np.sort(rng.random(30) ** 4)[::-1], rng.integers(0, 4, 30) / 2, 0.7
+    true, m, total = np.cumsum(times * p), np.cumsum(times), (times * p).sum() + u
+    if scale > 1000:
+        f1, best = 2 * true / (m + total), np.argmax(2 * true / (m + total))
+        expected = f1[best] / 2
+    else:
+        f1, by_true, by_other = expected_f1(scale * true, scale * (m + total - 2 * true))
+        best = np.argmax(f1)
+        expected = -by_other[best] / (by_true[best] - 2 * by_other[best])
+    found = weighted("macro_micro_f1", 0, sp.csr_array(p[:, None]), times, scale * times.sum(), uncovered=u)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("target", "value"), WITH_CUTS)
+def test_rows_of_weight_two_on_as_many_rows_are_rows_on_twice_as_many(target, value):
+    matrix, uncovered = make_probabilities(7), np.array([0, 3.0, 0.1, 1, 0, 2])
+    found = weighted(target, value, matrix, np.full(200, 2.0), uncovered=2 * uncovered)
+    expected = thresholds_of(target, value, matrix, evaluation_rows=400, uncovered=uncovered)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("target", "value"), WITH_CUTS)
+def test_a_row_without_weight_is_none(target, value):
+    matrix, kept = make_probabilities(8), np.random.default_rng(0).random(200) < 0.6
+    found = weighted(target, value, matrix, kept.astype(float))
+    np.testing.assert_array_equal(found, thresholds_of(target, value, matrix[kept]))
+    np.testing.assert_array_equal(
+        weighted(target, value, matrix, np.ones(200)), thresholds_of(target, value, matrix)
+    )
+
+
+def test_weights_below_one_share_an_estimate_of_the_uncovered():
+    positives = np.array([0, 0.1, 0.4, 0.9, 1.0, 1.9, 2.0])
+    covered = np.array([0, 0.1, 0.1, 0.5, 0.5, 1.9, 0])
+    expected = [0, 0.5, 0.5, 0.5, 0.5 / 2.9, 0.5 / 2.9, 1]
+    np.testing.assert_allclose(uncovered_share(positives, covered), expected)
+
+
 def check_precision(p, threshold, value):
     """What exceeds the threshold is as precise as asked, and one more run of equal pairs would not be."""
     p = np.sort(p)[::-1]
@@ -372,6 +438,14 @@ def test_cost_thresholds_where_either_error_costs_as_much():
     assert one_label("cost", p / (1 - p) * 0.999, [p]) < p < one_label("cost", p / (1 - p) * 1.001, [p])
 
 
+@pytest.mark.parametrize("costs", [[0.25, 4, 1], (0.25, 4.0, 1), np.array([0.25, 4, 1])])
+def test_a_cost_for_each_label(costs):
+    found = label_thresholds(
+        "cost", costs, np.array([0]), np.array([0.5]), n_labels=3, n_rows=1, evaluation_rows=1
+    )
+    assert found.tolist() == [0.2, 0.8, 0.5]
+
+
 @pytest.mark.parametrize(("target", "value"), WITH_CUTS)
 def test_order_does_not_matter(target, value):
     matrix = make_probabilities(3)
@@ -419,7 +493,9 @@ def test_equal_probabilities_are_predicted_together(target):
 @pytest.mark.parametrize("target", TARGETS)
 def test_check_target_accepts(target):
     value = {"precision": 1, "label_precision": 0.5, "budget": 3, "cost": 0.1}.get(target)
-    check_target(target, value)
+    check_target(target, value, n_labels=3)
+    if target == "cost":
+        check_target(target, np.array([0.1, 1, 7]), n_labels=3)
 
 
 @pytest.mark.parametrize(
@@ -447,8 +523,16 @@ def test_check_target_accepts(target):
         ("cost", -1, "got -1"),
         ("cost", np.inf, "got inf"),
         ("cost", np.nan, "got nan"),
+        ("cost", [1, 2, 0], "one for each label, in units .* greater than 0; got 0.0 for label 2"),
+        ("cost", np.array([1, np.inf, np.nan]), "got inf for label 1"),
+        ("cost", [1, 2], "holds 2 costs but Y has 3 labels; give one number, or one for each label"),
+        ("cost", [1.0], "holds 1 costs but Y has 3 labels"),
+        ("precision", [0.5, 0.6, 0.7], r"must be the precision to reach.*; got \[0.5"),
+        ("budget", np.array([1, 2, 3]), "must be the greatest number of labels a row.*; got array"),
+        ("macro_micro_f1", [1, 1, 1], "must be the weight of micro-F1"),
+        ("macro_f1", [1, 1, 1], "takes no target_value"),
     ],
 )
 def test_check_target_refuses(target, value, message):
     with pytest.raises(ValueError, match=message):
-        check_target(target, value)
+        check_target(target, value, n_labels=3)

@@ -18,7 +18,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import normalize
 
-from adathresh import AdaptiveThreshold, NeighborLabels
+from adathresh import AdaptiveThreshold, NeighborLabels, load, save
 from adathresh.calibration import IsotonicCalibration
 from adathresh.datasets import make_longtail
 from adathresh.metrics import brier_score, expected_calibration_error, macro_f1, micro_f1, top_k
@@ -290,7 +290,7 @@ def test_pairs_that_only_neighbours_bring_in_cost_nothing(fusion, seed, monkeypa
     without, ours = macro({}, {}), macro({"local": local}, {"local": new_local})
     assert ours > without - 0.005
     # had an absent score lain far below all others, the linear fusion would have been bent
-    monkeypatch.setattr("adathresh.posthoc.threshold._lowest_logits", lambda pairs: logit([1e-6]))
+    monkeypatch.setattr("adathresh.posthoc.threshold._lowest_logits", lambda pairs, weight: logit([1e-6]))
     far_below = macro({"local": local}, {"local": new_local})
     assert far_below < ours - (0.05 if fusion == "linear" else 0.001)
 
@@ -609,7 +609,8 @@ def assert_alike(found, expected, scores, **signals):
     """Two rules have the same parameters, thresholds, predictions and margins."""
     assert found.get_params() == expected.get_params()
     np.testing.assert_array_equal(found.label_thresholds_, expected.label_thresholds_)
-    np.testing.assert_array_equal(found.predict(scores, **signals), expected.predict(scores, **signals))
+    a, b = (array(rule.predict(scores, **signals)) for rule in (found, expected))
+    np.testing.assert_array_equal(a, b)
     for method in ("margins", "thresholds"):
         a, b = (getattr(rule, method)(scores, **signals) for rule in (found, expected))
         np.testing.assert_array_equal(a.toarray(), b.toarray())
@@ -766,6 +767,324 @@ def test_drawn_pairs_give_almost_the_same_model(monkeypatch):
     assert (a != b).any()
     assert np.abs(a - b).mean() < 0.01
     assert a.mean() == pytest.approx(b.mean(), rel=0.03)  # drawn pairs count for those left out
+
+
+# Weights of rows
+
+
+def make_weighted(seed=0):
+    """Rows of weight 0 to 3, some of whose positives are no candidates, and each as often as it weighs."""
+    scores, Y, local = make_data(seed)
+    data = {"scores": top_scores(scores), "Y": Y, "local": local, "folds": np.arange(300) % 3}
+    times = np.random.default_rng(seed).integers(0, 4, 300)
+    return data, times, {name: values[np.repeat(np.arange(300), times)] for name, values in data.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_row_of_weight_two_is_two_rows(seed):
+    data, times, repeated = make_weighted(seed)
+    found, expected = linear().fit(**data, sample_weight=times), linear().fit(**repeated)
+    assert found.fusion_.coef_ == pytest.approx(expected.fusion_.coef_, rel=1e-6)
+    for part in ("intercept_", "slope_"):
+        a, b = (getattr(rule.effects_, part) for rule in (found, expected))
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    for name in ("lowest_logits_", "_uncovered_a_row", "coverage_"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
+    np.testing.assert_allclose(found.idf_.idf_, expected.idf_.idf_, rtol=1e-12)
+    for target, value in TARGETS:
+        a, b = (rule.retarget(target, value).label_thresholds_ for rule in (found, expected))
+        # the best for F1 may lie between two rows alike, which no threshold parts
+        np.testing.assert_allclose(a, b, atol=2e-3 if target.startswith("macro") else 1e-6)
+    without = linear().fit(**data)
+    assert np.abs(without.label_thresholds_ - expected.label_thresholds_).max() > 0.01
+
+
+def test_weights_far_from_one_another_reach_every_part():
+    """What is rare in the rows is common in their weights."""
+    data, _, _ = make_weighted()
+    rare = data["Y"][:, 7] == 1
+    weight = np.where(rare, 50.0, 0.5)
+    rule = linear().fit(**data, sample_weight=weight)
+    assert np.argmin(rule.idf_.idf_) == 7
+    p = rule.fitted_probabilities_.toarray()[:, 7]
+    assert (weight * p).sum() == pytest.approx((weight * (p > 0))[rare].sum(), rel=0.25)
+    assert (linear().fit(**data).fitted_probabilities_.toarray()[:, 7] * weight).sum() < (
+        weight * p
+    ).sum() / 3
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_weights_of_one_change_nothing(fusion):
+    data, _, _ = make_weighted()
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0)
+    found, expected = clone(rule).fit(**data, sample_weight=[1] * 300), rule.fit(**data)
+    p, q = found.fitted_probabilities_, expected.fitted_probabilities_
+    np.testing.assert_array_equal(p.toarray(), q.toarray())
+    for target, value in TARGETS:
+        a, b = (one.retarget(target, value).label_thresholds_ for one in (found, expected))
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_row_of_weight_zero_is_left_out(fusion):
+    data, _, _ = make_weighted()
+    kept = np.random.default_rng(1).random(300) < 0.8
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0)
+    found = clone(rule).fit(**data, sample_weight=kept)
+    rule.fit(**{name: values[kept] for name, values in data.items()})
+    p, q = found.fitted_probabilities_, rule.fitted_probabilities_
+    np.testing.assert_array_equal(p.toarray(), q.toarray())
+    np.testing.assert_array_equal(found.label_thresholds_, rule.label_thresholds_)
+    assert p.shape == (kept.sum(), 8)
+
+
+def test_auto_counts_true_and_false_pairs_by_weight():
+    rng = np.random.default_rng(0)
+    scores, Y = rng.random((100, 5)), np.zeros((100, 5), dtype=int)
+    Y[:75, 0] = 1
+    for weight, kind in ((1.9, LinearFusion), (2.0, AverageFusion)):
+        rule = AdaptiveThreshold(random_state=0).fit(scores, Y, sample_weight=np.full(100, weight))
+        assert type(rule.fusion_) is kind
+
+
+def test_drawn_pairs_have_their_rows_weights(monkeypatch):
+    scores, Y, local = make_data(n_samples=3000)
+    weight = np.where(Y[:, 0] == 1, 5.0, 1.0)
+    whole = linear().fit(scores, Y, local=local, sample_weight=weight)
+    monkeypatch.setattr("adathresh.posthoc.threshold._MAX_PAIRS", 10_000)
+    drawn = linear(random_state=0).fit(scores, Y, local=local, sample_weight=weight)
+    without = linear(random_state=0).fit(scores, Y, local=local)
+    a, b, c = (
+        rule.fusion_.decide(raised_pairs(scores, local), np.ones(24_000)) for rule in (whole, drawn, without)
+    )
+    assert np.abs(expit(a) - expit(b)).mean() < 0.01 < np.abs(expit(a) - expit(c)).mean()
+
+
+def test_rarity_from_training_rows_knows_no_weights():
+    data, times, _ = make_weighted()
+    trained = make_data(seed=5, n_samples=700)[1]
+    data["Y_train"] = trained
+    del data["folds"]
+    rule = linear().fit(**data, sample_weight=times)
+    np.testing.assert_allclose(rule.idf_.idf_, np.log(700 / (trained.sum(axis=0) + 1)))
+
+
+@pytest.mark.parametrize("evaluation_rows", [None, 40])
+def test_retarget_keeps_the_weights(evaluation_rows):
+    data, times, _ = make_weighted()
+    options = {"evaluation_rows": evaluation_rows}
+    rule = linear(**options).fit(**data, sample_weight=times)
+    for target, value in TARGETS:
+        expected = linear(target=target, target_value=value, **options).fit(**data, sample_weight=times)
+        assert_alike(rule.retarget(target, value), expected, data["scores"], local=data["local"])
+    again = rule.fit(**data).retarget("micro_f1")  # and another fit has its own
+    assert_alike(again, linear(target="micro_f1", **options).fit(**data), data["scores"], local=data["local"])
+
+
+def test_weights_are_saved_where_thresholds_can_be_chosen_anew(tmp_path):
+    data, times, _ = make_weighted()
+    rule = linear().fit(**data, sample_weight=times)
+    rule.save(tmp_path / "whole")
+    assert_alike(
+        AdaptiveThreshold.load(tmp_path / "whole").retarget("micro_f1"),
+        rule.retarget("micro_f1"),
+        data["scores"],
+        local=data["local"],
+    )
+    save(rule, tmp_path / "small", retargetable=False)
+    small = load(tmp_path / "small")
+    assert_alike(small, rule, data["scores"], local=data["local"])
+    assert small._row_weight is None
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ones(299), r"sample_weight must have shape \(300,\), one entry a row; got \(299,\)"),
+        (np.ones((300, 1)), r"one entry a row; got \(300, 1\)"),
+        (2.0, r"one entry a row; got \(\)"),
+        (["heavy"] * 300, "sample_weight must be real numbers"),
+        (np.where(np.arange(300) == 7, np.nan, 1), "finite and at least 0; found nan in row 7"),
+        (np.where(np.arange(300) == 7, np.inf, 1), "finite and at least 0; found inf in row 7"),
+        (np.where(np.arange(300) == 7, -1, 1), "finite and at least 0; found -1 in row 7"),
+        (np.zeros(300), "sample_weight is zero in every row"),
+        (np.ma.masked_array(np.ones(300), mask=np.arange(300) == 0), "sample_weight is a masked array"),
+    ],
+)
+def test_weights_that_cannot_be(weight, message):
+    scores, Y, _ = make_data()
+    with pytest.raises(ValueError, match=message):
+        linear().fit(scores, Y, sample_weight=weight)
+
+
+def test_a_guarantee_takes_no_weights():
+    scores, Y = make_sharp()
+    with pytest.raises(
+        ValueError, match="sample_weight cannot be given with confidence: a guarantee counts rows"
+    ):
+        guaranteed().fit(scores, Y, sample_weight=np.ones(len(Y)))
+    with pytest.raises(ValueError, match="fitted without confidence"):
+        linear().fit(scores, Y, sample_weight=np.ones(len(Y))).retarget("precision", 0.8, confidence=0.9)
+
+
+def test_weights_that_leave_one_class():
+    scores, Y, _ = make_data()
+    with pytest.raises(ValueError, match="hold only one class"):
+        linear().fit(scores, Y, sample_weight=Y.sum(axis=1) == 0)
+
+
+# A cost for each label
+
+
+COSTS = np.array([0.5, 1, 2, 4, 8, 16, 32, 64])
+
+
+def test_each_label_has_the_threshold_of_its_cost():
+    scores, Y, local = make_data()
+    rule = linear(target="cost", target_value=COSTS).fit(scores, Y, local=local)
+    np.testing.assert_allclose(rule.label_thresholds_, COSTS / (1 + COSTS))
+    decision = rule.decide(scores, local=local)
+    for label, cost in enumerate(COSTS):
+        alone = rule.retarget("cost", cost).decide(scores, local=local)
+        for part in ("label_sets", "margins", "thresholds"):
+            found, expected = (array(getattr(one, part))[:, label] for one in (decision, alone))
+            np.testing.assert_array_equal(found, expected)
+    assert_alike(linear().fit(scores, Y, local=local).retarget("cost", COSTS), rule, scores, local=local)
+
+
+def test_costs_are_checked_against_the_labels():
+    scores, Y, _ = make_data()
+    message = "target_value of 'cost' holds 7 costs but Y has 8 labels"
+    with pytest.raises(ValueError, match=message):
+        linear(target="cost", target_value=COSTS[1:]).fit(scores, Y)
+    rule = linear().fit(scores, Y)
+    with pytest.raises(ValueError, match=message):
+        rule.retarget("cost", list(COSTS[1:]))
+    for wrong in (COSTS[None], COSTS[:, None], "16", [[1], [2]], ["1"] * 8):
+        with pytest.raises(
+            ValueError, match="target_value must be a number, or a sequence of numbers, or None"
+        ):
+            linear(target="cost", target_value=wrong).fit(scores, Y)
+    impossible = linear(target="cost", target_value=COSTS).fit(
+        scores, Y * (np.arange(8) != 3), Y_train=Y * (np.arange(8) != 3)
+    )
+    assert np.flatnonzero(np.isinf(impossible.label_thresholds_)).tolist() == [3]
+
+
+@pytest.mark.parametrize("costs", [COSTS, list(map(float, COSTS)), tuple(map(int, 2 * COSTS))])
+def test_costs_are_copied_saved_and_compared(costs, tmp_path):
+    scores, Y, _ = make_data()
+    rule = clone(linear(target="cost", target_value=costs)).fit(scores, Y)
+    assert type(rule.get_params()["target_value"]) is type(costs)
+    expected = rule.predict(scores)
+    rule.save(tmp_path / "rule")
+    loaded = AdaptiveThreshold.load(tmp_path / "rule")
+    np.testing.assert_array_equal(loaded.predict(scores), expected)
+    np.testing.assert_array_equal(loaded.target_value, costs)
+    loaded.set_params(target_value=np.array(costs))  # the same
+    np.testing.assert_array_equal(loaded.predict(scores), expected)
+    for changed in (COSTS + 1, 3.0, None):
+        with pytest.raises(ValueError, match="was changed after fit"):
+            copy.copy(rule).set_params(target_value=changed).predict(scores)
+
+
+def test_costs_that_are_changed_in_place_are_noticed():
+    scores, Y, _ = make_data()
+    costs = COSTS.copy()
+    rule = linear(target="cost", target_value=costs).fit(scores, Y)
+    costs[0] = 5
+    with pytest.raises(ValueError, match="was changed after fit"):
+        rule.predict(scores)
+
+
+# How sure a threshold is
+
+
+@pytest.mark.parametrize(
+    ("target", "value"), [("micro_f1", None), ("label_precision", 0.7), ("macro_f1", None)]
+)
+def test_intervals_are_quantiles_over_rows_drawn_anew(target, value):
+    data, _, _ = make_weighted()
+    rule = linear(target=target, target_value=value).fit(**data)
+    lower, upper = rule.threshold_intervals(confidence=0.8, n_draws=30, random_state=3)
+    rng, p = np.random.RandomState(3), rule.fitted_probabilities_
+    drawn = []
+    for _ in range(30):
+        again = p[np.sort(rng.randint(300, size=300))]
+        sizes = {
+            "n_labels": 8,
+            "n_rows": 300,
+            "evaluation_rows": 300,
+            "uncovered": 300 * rule._uncovered_a_row,
+        }
+        drawn.append(label_thresholds(target, value, again.indices, again.data, **sizes))
+    low, *_, high = np.sort(drawn, axis=0)[2:28]  # 29 steps from the first to the last, 2.9 at either end
+    # the best for F1 may lie between two rows alike, which no threshold parts
+    tolerance = 2e-3 if target == "macro_f1" else 1e-9
+    np.testing.assert_allclose(lower, low, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(upper, high, rtol=0, atol=tolerance)
+    predicted = np.isfinite(upper)
+    assert predicted.sum() > 4
+    assert (lower < rule.label_thresholds_)[predicted].all()
+    assert (rule.label_thresholds_ < upper)[predicted].all()
+
+
+def test_more_rows_make_a_threshold_surer():
+    width = []
+    for n_samples in (200, 3200):
+        scores, Y, _ = make_data(n_samples=n_samples)
+        lower, upper = (
+            linear(evaluation_rows=200).fit(scores, Y).threshold_intervals(n_draws=50, random_state=0)
+        )
+        width.append(upper - lower)
+    assert (width[1] < width[0] / 2).all()  # a quarter, if widths fall with the root
+
+
+def test_intervals_know_the_weights():
+    """One row weighs as much as all others, so that thresholds hang on how often it is drawn."""
+    scores, Y, _ = make_data()
+    weight = np.ones(300)
+    weight[0] = 300
+    heavy = linear(target="micro_f1").fit(scores, Y, sample_weight=weight)
+    light = linear(target="micro_f1").fit(scores, Y)
+    widths = [
+        np.diff(rule.threshold_intervals(n_draws=50, random_state=0), axis=0).max() for rule in (heavy, light)
+    ]
+    assert widths[0] > 3 * widths[1]
+
+
+def test_intervals_of_labels_that_are_never_predicted_and_of_costs():
+    scores, Y, _ = make_data()
+    Y[:, 3] = 0
+    rule = linear().fit(scores, Y, Y_train=Y)
+    lower, upper = rule.threshold_intervals(n_draws=5)
+    assert np.flatnonzero(np.isinf(lower)).tolist() == np.flatnonzero(np.isinf(upper)).tolist() == [3]
+    lower, upper = rule.retarget("cost", COSTS).threshold_intervals(n_draws=5)
+    np.testing.assert_array_equal(lower, rule.retarget("cost", COSTS).label_thresholds_)
+    np.testing.assert_array_equal(lower, upper)
+
+
+def test_intervals_refuse(tmp_path):
+    scores, Y = make_sharp()
+    with pytest.raises(NotFittedError):
+        linear().threshold_intervals()
+    rule = linear().fit(scores, Y)
+    for options, message in (
+        ({"confidence": 1}, "confidence must be a finite number, greater than 0 and less than 1; got 1"),
+        ({"n_draws": 0}, "n_draws must be a whole number, at least 1; got 0"),
+        ({"random_state": -1}, "random_state must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rule.threshold_intervals(**options)
+    with pytest.raises(ValueError, match="Under a budget labels have no thresholds"):
+        rule.retarget("budget", 2).threshold_intervals()
+    with pytest.raises(ValueError, match=r"Guaranteed thresholds are chosen by tests.*retarget\(\) without"):
+        guaranteed().fit(scores, Y).threshold_intervals()
+    with pytest.raises(ValueError, match="was changed after fit"):
+        copy.copy(rule).set_params(target="micro_f1").threshold_intervals()
+    save(rule, tmp_path / "small", retargetable=False)
+    with pytest.raises(ValueError, match="saved with retargetable=False"):
+        load(tmp_path / "small").threshold_intervals()
 
 
 # How rare a label was for the model
