@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import _safe_indexing, check_array, check_random_state
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from adathresh.models.function import ScoreFunction
 from adathresh.models.prototypes import LabelPrototypes
@@ -25,7 +27,7 @@ from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.label_texts import LabelTextSignals
 from adathresh.posthoc.threshold import AdaptiveThreshold, InSampleScoresWarning
 from adathresh.saving import SaveMixin
-from adathresh.signals.knn import NeighborLabels
+from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity
 from adathresh.utils.label_names import (
@@ -210,6 +212,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         groups: npt.ArrayLike | None = None,
         label_features: MatrixLike | Sequence[str] | LabelKnowledge | None = None,
         label_names: Sequence[str] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> Self:
         """Fit base model, signals and thresholds.
 
@@ -233,6 +236,12 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             A name for each label, all different, which are only used to read Y and to return names. Needed
             where Y holds names and a base model is frozen: the names in the order of the columns of its
             scores.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row, 0 or more, by which the rule counts it (:meth:`AdaptiveThreshold.fit`). It is
+            passed on to base models whose ``fit`` takes ``sample_weight`` (or requests it, where metadata
+            routing of scikit-learn is enabled); the others are fitted without. Folds, neighbours and what
+            label texts say count each row once. A row of weight 0 is left out of everything. Not with a
+            ``confidence`` of the rule.
 
         Returns
         -------
@@ -241,6 +250,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
         Warns
         -----
+        UserWarning
+            If there are weights, and a base model is fitted without, as its ``fit`` takes none.
         InSampleScoresWarning
             If the scores of a frozen model are implausibly good for rows that it was not trained on. This
             takes 100 rows with labels, or 20 labels with one row each, and shows the worst cases only: that
@@ -262,6 +273,15 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         label_features = self._checked_label_features(label_features)
         if names is None and isinstance(label_features, LabelKnowledge):
             names = label_features.names
+        rule._check_parameters(n_labels=self.n_labels_)
+        weight = rule._checked_weight(sample_weight, n_samples)
+        if weight is not None and not weight.all():
+            kept = weight > 0
+            rows = self._checked(_safe_indexing(rows.data, kept), reset=True)
+            labels, weight = labels[kept], weight[kept]
+            groups = None if groups is None else group_codes(groups, n_samples)[kept]
+            n_samples = len(weight)
+        weights = _weights_of(models, weight)
         self.label_names_ = names
         if self._container != "vector" and identify_labels(self.label_names_ or [""]):
             self.classes_ = np.array(self.label_names_, dtype=object)
@@ -275,17 +295,22 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         local = self.neighbors_.fit_transform(rows.features, labels, groups=groups if all_frozen else folds)
         affinity = self._fit_affinity(label_features, rows, labels, folds)
-        held_out = self._held_out_scores(models, rows, target, labels, folds)
+        held_out = self._held_out_scores(models, rows, target, labels, folds, weights)
         if rule.random_state is None:
             rule.set_params(random_state=rng.randint(2**31))
         signals = {"local": local, "affinity": affinity}
-        self.rule_ = rule.fit(held_out, labels, **signals, folds=None if all_frozen else folds, groups=groups)
-        fitted = [m if _is_frozen(m) else clone(m).fit(rows.data, target) for m in models]
+        if not all_frozen:
+            signals["folds"] = folds
+        self.rule_ = rule.fit(held_out, labels, **signals, groups=groups, sample_weight=weight)
+        fitted = [
+            model if _is_frozen(model) else clone(model).fit(rows.data, target, **given)
+            for model, given in zip(models, weights, strict=True)
+        ]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
 
     def retarget(
-        self, target: str, target_value: float | None = None, *, confidence: float | None = None
+        self, target: str, target_value: npt.ArrayLike | None = None, *, confidence: float | None = None
     ) -> Self:
         """Return a classifier for another target, in the time that choosing thresholds takes.
 
@@ -293,8 +318,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         ----------
         target : str
             The other target, as of :class:`adathresh.AdaptiveThreshold`.
-        target_value : float, optional
-            Its value, where it takes one.
+        target_value : float or array-like of shape (n_labels,), optional
+            Its value, where it takes one; under "cost" also one for each label.
         confidence : float, optional
             Of a guaranteed precision; only where the rule was fitted with one.
 
@@ -567,7 +592,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             return like_input(labels, "dense").ravel()
         return like_input(labels, "dense" if dense else self._container)
 
-    def _held_out_scores(self, models, rows, target, labels, folds):
+    def _held_out_scores(self, models, rows, target, labels, folds, weights):
         """Return the scores of the training rows: of frozen models as they are, of others out of fold."""
         # those of frozen models first, since they may be wrong
         known = {
@@ -579,7 +604,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         return [
             known[number]
             if number in known
-            else out_of_fold_scores(model, rows.data, target, folds, **options)
+            else out_of_fold_scores(model, rows.data, target, folds, **weights[number], **options)
             for number, model in enumerate(models)
         ]
 
@@ -692,6 +717,29 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 def _is_frozen(model: Any) -> bool:
     """Say whether a base model is trained already, and is not to be fitted."""
     return isinstance(model, FrozenEstimator | ScoreFunction)
+
+
+def _weights_of(models, weight):
+    """Return what the fit of each base model is given of the weights; name those that take none."""
+    if weight is None:
+        return [{} for _ in models]
+    trained = [model for model in models if not _is_frozen(model)]
+    without = [type(model).__name__ for model in trained if not _takes_weights(model)]
+    if without:
+        warnings.warn(
+            f"The fit of {' and '.join(without)} takes no sample_weight; only the rule counts rows by their "
+            "weights. Base models that take weights, such as MultiOutputClassifier, are fitted with them.",
+            stacklevel=3,
+        )
+    return [{} if _is_frozen(m) or not _takes_weights(m) else {"sample_weight": weight} for m in models]
+
+
+def _takes_weights(model: Any) -> bool:
+    """Say whether the fit of a base model takes weights of rows."""
+    if has_fit_parameter(model, "sample_weight"):
+        return True
+    routed = get_config()["enable_metadata_routing"]
+    return routed and bool(get_routing_for_object(model).consumes("fit", ["sample_weight"]))
 
 
 def _warn_if_in_sample(scores, labels, name):

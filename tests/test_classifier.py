@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.special import expit, logit
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
@@ -57,7 +58,14 @@ def one_thread():
 
 # A label is predicted above its own threshold, not where it is likelier than not; scikit-learn's few pairs
 # see a difference with some folds, not with these.
-@parametrize_with_checks([AdaptiveThresholdClassifier(ONE_VS_REST, random_state=3)])
+@pytest.mark.filterwarnings("ignore:The fit of OneVsRestClassifier takes no sample_weight")
+@parametrize_with_checks(
+    [AdaptiveThresholdClassifier(ONE_VS_REST, random_state=3)],
+    expected_failed_checks=lambda _: {
+        f"check_sample_weight_equivalence_on_{kind}_data": "cv is a number of folds, in which rows count once"
+        for kind in ("dense", "sparse")
+    },
+)
 def test_scikit_learns_contract(estimator, check):
     check(estimator)
 
@@ -423,6 +431,22 @@ def test_a_search_over_targets(rule):
     assert search.best_estimator_.rule.target == search.best_params_["rule__target"]
 
 
+def test_a_cost_for_each_label_is_searched_aimed_at_and_saved(tmp_path):
+    X, Y = make_data()
+    costs = [np.array([0.1, 1, 1, 9]), np.array([9.0, 1, 1, 0.1])]
+    clf = make_classifier(frozen(), rule=clone(LINEAR).set_params(target="cost", target_value=2))
+    search = GridSearchCV(clf, {"rule__target_value": costs}, scoring="f1_macro", cv=2).fit(X, Y)
+    assert all(p["rule__target_value"] is c for p, c in zip(search.cv_results_["params"], costs, strict=True))
+    best = search.best_estimator_
+    np.testing.assert_array_equal(best.rule.target_value, search.best_params_["rule__target_value"])
+    other = best.retarget("cost", costs[0])
+    np.testing.assert_allclose(other.rule_.label_thresholds_, costs[0] / (1 + costs[0]))
+    np.testing.assert_array_equal(clone(other).fit(X, Y).predict(X), other.predict(X))
+    other.save(tmp_path / "clf")
+    loaded = AdaptiveThresholdClassifier.load(tmp_path / "clf", trusted=[f"{__name__}.TrainedOnce"])
+    np.testing.assert_array_equal(loaded.predict(X), other.predict(X))
+
+
 def test_parameters_of_the_rule_can_be_set_where_there_is_none():
     clf = make_classifier().set_params(rule__target="budget", rule__target_value=2, cv=5)
     assert (clf.rule.target, clf.rule.target_value, clf.cv) == ("budget", 2, 5)
@@ -514,6 +538,21 @@ FEATURES = np.eye(4, 10)
             {"label_features": LabelKnowledge(list("abcd"))},
             ValueError,
             "label_features holds names, but X",
+        ),
+        (
+            {"rule": AdaptiveThreshold("cost", target_value=[1, 2, 3])},
+            {},
+            ValueError,
+            "holds 3 costs but Y has 4",
+        ),
+        ({}, {"sample_weight": np.ones(149)}, ValueError, r"sample_weight must have shape \(150,\)"),
+        ({}, {"sample_weight": -np.ones(150)}, ValueError, "at least 0; found -1.0 in row 0"),
+        ({}, {"sample_weight": np.zeros(150)}, ValueError, "sample_weight is zero in every row"),
+        (
+            {"rule": AdaptiveThreshold("precision", target_value=0.9, confidence=0.9)},
+            {"sample_weight": np.ones(150)},
+            ValueError,
+            "sample_weight cannot be given with confidence",
         ),
         ({}, {"label_features": set("abcd")}, ValueError, "label_features is a set, whose order"),
         ({}, {"label_features": dict.fromkeys("abcd")}, ValueError, "label_features is a dict, whose order"),
@@ -1358,3 +1397,103 @@ def test_a_classifier_of_names_is_copied_aimed_and_saved(tmp_path):
     assert loaded.predict_labels(texts) == clf.predict_labels(texts)
     assert loaded.classes_.tolist() == clf.classes_.tolist()
     assert max(map(len, clf.retarget("budget", 1).predict_labels(texts))) == 1
+
+
+# Weights of rows
+
+
+class Weighted(ClassifierMixin, BaseEstimator):
+    """Logistic regressions that keep the weights they were fitted with."""
+
+    fitted = ()  # shared by the clones
+
+    def fit(self, X, Y, sample_weight=None):
+        Weighted.fitted = (*Weighted.fitted, sample_weight)
+        model = MultiOutputClassifier(LogisticRegression())
+        self.model_, self.classes_ = model.fit(X, Y, sample_weight=sample_weight), np.arange(Y.shape[1])
+        return self
+
+    def predict_proba(self, X):
+        return np.column_stack([p[:, 1] for p in self.model_.predict_proba(X)])
+
+
+def test_base_models_and_the_rule_are_given_the_weights():
+    X, Y = make_data()
+    weight, folds = (
+        np.random.default_rng(0).uniform(0.1, 4, 150),
+        draw_folds(150, 3, random_state=np.random.RandomState(0).randint(2**31)),
+    )
+    Weighted.fitted = ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = make_classifier([Weighted(), frozen()], rule=LINEAR).fit(X, Y, sample_weight=weight)
+    expected = [weight[folds != fold] for fold in range(3)] + [weight]
+    assert len(Weighted.fitted) == 4
+    for found, of_fold in zip(Weighted.fitted, expected, strict=True):
+        np.testing.assert_array_equal(found, of_fold)
+    scores = np.empty(Y.shape)
+    for fold in range(3):
+        others = folds != fold
+        model = Weighted().fit(X[others], Y[others], sample_weight=weight[others])
+        scores[~others] = model.predict_proba(X[~others])
+    local = NeighborLabels(10).fit_transform(X, Y, groups=folds)
+    rule, scores = clone(LINEAR), [scores, TRAINED.predict_proba(X)]
+    same_rule(clf.rule_, rule.fit(scores, Y, local=local, folds=folds, sample_weight=weight))
+    same_rule(clf.retarget("micro_f1").rule_, rule.retarget("micro_f1"))
+
+
+def test_a_base_model_that_takes_no_weights_is_named(log):
+    X, Y = make_data()
+    weight = np.where(Y[:, 3] == 1, 5.0, 1.0)
+    clf = make_classifier([ONE_VS_REST, Weighted(), Recorder(), frozen()], rule=LINEAR)
+    with pytest.warns(
+        UserWarning, match="The fit of OneVsRestClassifier and Recorder takes no sample_weight"
+    ) as found:
+        clf.fit(X, Y, sample_weight=weight)
+    assert len(found) == 1
+    assert found[0].filename == __file__
+    assert clf.rule_.idf_.frequency_[3] == 5 * Y[:, 3].sum()
+
+
+def test_weights_are_passed_on_where_they_are_requested():
+    X, Y = make_data()
+    weight = np.random.default_rng(0).integers(1, 5, 150)
+    with config_context(enable_metadata_routing=True), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        base = OneVsRestClassifier(LogisticRegression().set_fit_request(sample_weight=True))
+        clf = make_classifier(base, rule=LINEAR).fit(X, Y, sample_weight=weight)
+        expected = clone(base).fit(X, Y, sample_weight=weight)
+    np.testing.assert_array_equal(clf.estimator_.predict_proba(X), expected.predict_proba(X))
+    assert (
+        np.abs(clf.estimator_.predict_proba(X) - clone(ONE_VS_REST).fit(X, Y).predict_proba(X)).max() > 0.01
+    )
+
+
+def as_texts(X):
+    """Words for the features that are not 0."""
+    return [" ".join(f"word{column}" for column in np.flatnonzero(row[:-1])) + " all" for row in X]
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array, pd.DataFrame, as_texts])
+def test_a_row_of_weight_zero_is_left_out_of_everything(form):
+    X, Y = make_data()
+    groups, weight = np.arange(150) // 3, np.random.default_rng(0).integers(0, 3, 150)
+    kept = weight > 0
+    base = NeighborShares(5) if form is not as_texts else make_pipeline(TfidfVectorizer(), NeighborShares(5))
+    clf = make_classifier(base, rule=LINEAR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = clone(clf).fit(form(X), Y, groups=groups, sample_weight=weight)
+        clf.fit(form(X[kept]), Y[kept], groups=groups[kept], sample_weight=weight[kept])
+    same_rule(found.rule_, clf.rule_)
+    new = form(make_data(seed=1)[0])
+    np.testing.assert_array_equal(found.decision_function(new), clf.decision_function(new))
+
+
+def test_a_label_of_rows_without_weight_stays_known():
+    X, Y = make_data()
+    tags = [["rare"] if row == 0 else ["common"] if labels[0] else [] for row, labels in enumerate(Y)]
+    forest = RandomForestClassifier(5, random_state=0)
+    clf = make_classifier(forest, rule=LINEAR).fit(X, tags, sample_weight=np.arange(150) > 0)
+    assert list(clf.classes_) == ["common", "rare"]
+    assert clf.rule_.impossible_.tolist() == [1]

@@ -90,6 +90,7 @@ def out_of_fold_scores(
     folds: np.ndarray,
     *,
     n_labels: int,
+    sample_weight: np.ndarray | None = None,
     verbose: bool = False,
 ) -> np.ndarray | sp.csr_array:
     """Score every row by a copy of the estimator that was fitted on the other folds.
@@ -106,6 +107,8 @@ def out_of_fold_scores(
         Fold of each row.
     n_labels : int
         Number of labels.
+    sample_weight : numpy.ndarray of shape (n_samples,), optional
+        Weights of the rows, for an estimator whose ``fit`` takes them.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -131,7 +134,8 @@ def out_of_fold_scores(
     for fold in tqdm(np.unique(folds), desc=name, disable=not verbose, leave=False):
         held_out = folds == fold
         with _silent_on_constant_labels():
-            fitted = clone(estimator).fit(_safe_indexing(X, ~held_out), Y[~held_out])
+            options = {} if sample_weight is None else {"sample_weight": sample_weight[~held_out]}
+            fitted = clone(estimator).fit(_safe_indexing(X, ~held_out), Y[~held_out], **options)
         parts.append(base_scores(fitted, _safe_indexing(X, held_out), n_labels=n_labels))
     stacked = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.vstack(parts)
     return stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")]
