@@ -16,6 +16,7 @@ from adathresh.experiments.core.claims import as_table, claims_differ
 from adathresh.experiments.core.config import RunConfig, repository_root
 from adathresh.experiments.core.costs import COSTS
 from adathresh.experiments.core.plotting import use_style
+from adathresh.metrics.tables import METRIC_NAMES
 from adathresh.utils.files import whole_file
 
 DECIMALS = 6  # finer differences between two machines are rounding, not results
@@ -208,18 +209,19 @@ def summarize(rows, *, by=("method", "base", "rule", "mode"), metrics=None, digi
     """Average the repetitions of each row, for display: ``mean ± standard deviation``, or the single value.
 
     One row for each combination of the columns ``by``, in order of appearance. ``metrics`` None: every
-    numeric column except ``seed``.
+    numeric column except ``seed``. Columns are called as in the glossary.
 
     >>> from adathresh.experiments.core.results import summarize
     >>> rows = [{"rule": "fixed", "macro_f1": 0.1}, {"rule": "fixed", "macro_f1": 0.3}]
-    >>> summarize(rows, by=["rule"]).loc[0, "macro_f1"]
+    >>> summarize(rows, by=["rule"]).loc[0, "macro-F1"]
     '0.200 ± 0.141'
     """
     frame, by = pd.DataFrame(rows), list(by)
     if metrics is None:
         metrics = [name for name in frame.select_dtypes("number").columns if name not in (*by, "seed")]
     groups = frame.groupby(by, sort=False, dropna=False)[list(metrics)]
-    return groups.agg(lambda values: _mean_and_deviation(values, digits)).reset_index()
+    means = groups.agg(lambda values: _mean_and_deviation(values, digits)).reset_index()
+    return means.rename(columns=lambda name: METRIC_NAMES.get(name, name.replace("_", " ")))
 
 
 def _mean_and_deviation(values, digits):

@@ -354,7 +354,12 @@ def test_summaries_average_over_seeds_and_keep_the_order():
     shown = summarize(rows, by=["rule"], digits=2)
     assert shown.to_dict("list") == {
         "rule": ["z", "a"],
-        "macro_f1": ["0.20 ± 0.14", "0.25"],
-        "micro_f1": ["0.50 ± 0.00", "0.12"],
+        "macro-F1": ["0.20 ± 0.14", "0.25"],
+        "micro-F1": ["0.50 ± 0.00", "0.12"],
     }
-    assert list(summarize(rows, by=["rule"], metrics=["micro_f1"])) == ["rule", "micro_f1"]
+    assert list(summarize(rows, by=["rule"], metrics=["micro_f1"])) == ["rule", "micro-F1"]
+
+
+def test_summaries_name_what_is_no_metric_in_words():
+    rows = [{"batch_size": 8, "n_labels": 3}]
+    assert list(summarize(rows, by=["batch_size"])) == ["batch size", "n labels"]
