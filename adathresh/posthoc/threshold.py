@@ -46,7 +46,7 @@ from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import (
     are_among,
     check_labels,
-    check_unmasked,
+    check_sample_weight,
     container_of,
     like_input,
     row_major_positions,
@@ -639,22 +639,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
                 "sample_weight cannot be given with confidence: a guarantee counts rows that are drawn like "
                 "new ones, each of them once. Leave sample_weight out, or set confidence=None."
             )
-        check_unmasked(sample_weight, name="sample_weight")
-        weight = np.asarray(sample_weight)
-        if weight.shape != (n_samples,):
-            raise ValueError(
-                f"sample_weight must have shape ({n_samples},), one entry a row; got {weight.shape}."
-            )
-        if weight.dtype.kind not in "biuf":
-            raise ValueError(f"sample_weight must be real numbers; got values of type {weight.dtype}.")
-        wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
-        if len(wrong):
-            raise ValueError(
-                f"sample_weight must be finite and at least 0; found {weight[wrong[0]]} in row {wrong[0]}."
-            )
-        if not weight.any():
-            raise ValueError("sample_weight is zero in every row; at least one must count.")
-        return weight.astype(np.float64)
+        return check_sample_weight(sample_weight, n_samples)
 
     def _fit_fused(self, scores, Y, local, affinity, Y_train, folds, groups, sample_weight):
         """Fit everything but the thresholds."""
@@ -694,7 +679,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         pair_weight = np.ones(len(truth)) if weight is None else weight[pairs.rows]
         self._count_uncovered(pairs, truth, Y, pair_weight)
         if Y_train is None:
-            self.idf_ = _rarity(Y, weight)
+            self.idf_ = LabelIDF().fit(Y, sample_weight=weight)
         else:
             self.idf_ = LabelIDF().fit(check_labels(Y_train, name="Y_train", n_labels=self.n_labels_))
         self._find_impossible(known=Y_train is not None or folds is not None)
@@ -984,15 +969,6 @@ def _positives(Y, weight):
     return np.bincount(Y.indices, weights=weights, minlength=Y.shape[1])
 
 
-def _rarity(Y, weight):
-    """Return how rare labels are in rows that may have weights."""
-    rarity = LabelIDF().fit(Y)
-    if weight is not None:
-        rarity.n_samples_, rarity.frequency_ = weight.sum(), _positives(Y, weight)
-        rarity.idf_ = np.log(rarity.n_samples_ / (rarity.frequency_ + rarity.epsilon))
-    return rarity
-
-
 def _fold_idf(pairs, Y, folds, weight):
     """Return the rarity of each pair's label among the rows of all other folds."""
     codes = group_codes(folds, Y.shape[0], name="folds")
@@ -1001,7 +977,8 @@ def _fold_idf(pairs, Y, folds, weight):
     idf = []
     for fold in range(codes.max() + 1):
         others = codes != fold
-        idf.append(_rarity(Y[others], None if weight is None else weight[others]).idf_)
+        of_others = None if weight is None else weight[others]
+        idf.append(LabelIDF().fit(Y[others], sample_weight=of_others).idf_)
     return np.stack(idf)[codes[pairs.rows], pairs.labels]
 
 

@@ -3,12 +3,13 @@
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from adathresh.utils.parameters import check_parameters, number, parameters
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_labels
+from adathresh.utils.validation import check_labels, check_sample_weight
 
 
 class LabelIDF(BaseEstimator):
@@ -29,14 +30,15 @@ class LabelIDF(BaseEstimator):
     idf_ : numpy.ndarray of shape (n_labels,)
         IDF of each label, float64.
     frequency_ : numpy.ndarray of shape (n_labels,)
-        Number of training rows that carry each label.
-    n_samples_ : int
-        Number of training rows.
+        Number of training rows that carry each label, or the sum of their weights.
+    n_samples_ : int or float
+        Number of training rows, or the sum of their weights.
 
     Raises
     ------
     ValueError
-        In ``fit``, if epsilon is not positive or Y is not a non-empty 0/1 matrix.
+        In ``fit``, if epsilon is not positive, Y is not a non-empty 0/1 matrix, or weights are not one number
+        of 0 or more for each row, not all of them 0.
 
     Examples
     --------
@@ -49,13 +51,15 @@ class LabelIDF(BaseEstimator):
     def __init__(self, *, epsilon: float = 1.0):
         self.epsilon = epsilon
 
-    def fit(self, Y: MatrixLike) -> Self:
+    def fit(self, Y: MatrixLike, *, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Count the labels of the training rows.
 
         Parameters
         ----------
         Y : array-like or sparse of shape (n_samples, n_labels)
             Training labels, 0 or 1.
+        sample_weight : array-like of shape (n_samples,), optional
+            How many rows each row counts as, 0 or more; None: 1.
 
         Returns
         -------
@@ -66,8 +70,11 @@ class LabelIDF(BaseEstimator):
         Y = check_labels(Y)
         if Y.shape[0] == 0:
             raise ValueError("Y has no rows: a label frequency needs at least one training row.")
-        self.n_samples_ = Y.shape[0]
-        self.frequency_ = np.bincount(Y.indices, minlength=Y.shape[1])
+        self.n_samples_, weights = Y.shape[0], None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, Y.shape[0])
+            self.n_samples_, weights = float(weight.sum()), np.repeat(weight, np.diff(Y.indptr))
+        self.frequency_ = np.bincount(Y.indices, weights=weights, minlength=Y.shape[1])
         self.idf_ = np.log(self.n_samples_ / (self.frequency_ + self.epsilon))
         return self
 

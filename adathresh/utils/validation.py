@@ -5,6 +5,7 @@ from numbers import Real
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from adathresh.utils.types import Matrix, MatrixLike
@@ -138,6 +139,49 @@ def check_unmasked(values: Any, *, name: str) -> None:
             f"{name} is a masked array with masked entries, whose mask would be ignored; fill them "
             f"({name}.filled(value)) or leave their rows out."
         )
+
+
+def check_sample_weight(sample_weight: npt.ArrayLike, n_samples: int) -> np.ndarray:
+    """Check the weight of every row.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,)
+        Weights, 0 or more.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_samples,)
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If there is not one number for each row, one of them is negative, NaN or infinite, or all are 0.
+
+    Examples
+    --------
+    >>> check_sample_weight([2, 1], 2)
+    array([2., 1.])
+    """
+    check_unmasked(sample_weight, name="sample_weight")
+    weight = np.asarray(sample_weight)
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_samples},), one entry a row; got {weight.shape}."
+        )
+    if weight.dtype.kind not in "biuf":
+        raise ValueError(f"sample_weight must be real numbers; got values of type {weight.dtype}.")
+    wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(wrong):
+        raise ValueError(
+            f"sample_weight must be finite and at least 0; found {weight[wrong[0]]} in row {wrong[0]}."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero in every row; at least one must count.")
+    return weight.astype(np.float64)
 
 
 def check_scores(

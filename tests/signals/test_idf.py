@@ -61,3 +61,17 @@ def test_bad_labels():
         LabelIDF().fit([[0, 2]])
     with pytest.raises(NotFittedError):
         LabelIDF().unseen_  # noqa: B018
+
+
+def test_a_row_of_weight_two_is_two_rows_and_one_of_weight_zero_is_none():
+    Y = np.array([[1, 0, 1], [1, 1, 0], [0, 0, 1], [0, 1, 1]])
+    weighted = LabelIDF().fit(Y, sample_weight=[2, 1, 0, 1])
+    repeated = LabelIDF().fit(Y[[0, 0, 1, 3]])
+    np.testing.assert_allclose(weighted.idf_, repeated.idf_, rtol=1e-15)
+    np.testing.assert_array_equal(weighted.frequency_, repeated.frequency_)
+    assert weighted.n_samples_ == repeated.n_samples_
+
+
+def test_weights_must_fit_the_rows():
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(2,\).*got \(1,\)"):
+        LabelIDF().fit([[1], [0]], sample_weight=[1])
