@@ -187,7 +187,7 @@ def test_own_scores_in_the_line_of_the_readme():
 
 # 5. Another target
 
-VALUES = {"–": None, "the share": 0.9, "the number": 1, "the ratio": 3}
+VALUES = {"–": None, "the share": 0.9, "the number": 1, "the ratio, or one for each label": 3}
 """A value of each kind that the page asks for."""
 
 

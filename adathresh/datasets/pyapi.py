@@ -9,6 +9,7 @@ depends on the versions of these packages and on nothing else.
 import ast
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -264,6 +265,18 @@ def prose(docstring: str) -> str:
     return docstring[: header.start()].strip() if header else docstring.strip()
 
 
+@contextlib.contextmanager
+def _without_search_for_cycles():
+    """Do not look for cyclic garbage: syntax trees have no cycles, and looking takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _sources(package):
     """Yield the relative and the full path of each source file of a package, which is not imported."""
     specification = importlib.util.find_spec(package)
@@ -367,7 +380,8 @@ def _writable(folder):
 
 def _build_folder(folder, packages, progress):
     """Build the corpus beside its place, move it there when it is complete, and return its record."""
-    corpus = build_corpus(packages, progress=progress)
+    with _without_search_for_cycles():
+        corpus = build_corpus(packages, progress=progress)
     if empty := [split for split, rows in corpus.splits.items() if not rows]:
         raise DatasetError(f"{', '.join(packages)}: no rows for {', '.join(empty)}; name larger packages.")
     building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))

@@ -37,7 +37,7 @@ EXECUTED = "executed.ipynb"
 DIFFERENT = 3
 """The exit status of a run that ended but did not come out as published."""
 
-_AFTER_THE_LONGEST = ("06_leakage", "07_your_own_model")
+_AFTER_THE_LONGEST = ("05_calibration", "06_leakage", "07_your_own_model")
 """What begins after notebook 08 where several run at once: begun last, the longest would run alone."""
 
 _CORES = ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS")

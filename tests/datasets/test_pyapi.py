@@ -1,3 +1,4 @@
+import gc
 import importlib.metadata
 import json
 import os
@@ -351,3 +352,15 @@ def test_too_few_files_for_three_splits(package, tmp_path, monkeypatch):
     monkeypatch.setattr(pyapi, "split_of", lambda group: "train")
     with pytest.raises(DatasetError, match="no rows for dev, test"):
         cached_corpus("toy", cache_dir=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_search_for_cycles_rests_and_is_as_it_was(enabled):
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pyapi._without_search_for_cycles():
+            assert not gc.isenabled()
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

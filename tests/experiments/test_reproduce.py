@@ -429,7 +429,9 @@ def test_notebooks_at_once_overlap_and_come_out_in_order(
     assert list(record(config)["notebooks"]) == ["01_first", "02_second"]
 
 
-@pytest.mark.parametrize(("at_once", "order"), [(1, ["01", "06", "07", "08"]), (2, ["01", "08", "06", "07"])])
+@pytest.mark.parametrize(
+    ("at_once", "order"), [(1, ["01", "05", "06", "07", "08"]), (2, ["01", "08", "05", "06", "07"])]
+)
 def test_the_longest_notebook_does_not_run_alone(config, write_notebook, monkeypatch, at_once, order, capsys):
     begun = []
 
@@ -439,7 +441,7 @@ def test_the_longest_notebook_does_not_run_alone(config, write_notebook, monkeyp
 
     monkeypatch.setattr(module, "attempt", attempt)
     monkeypatch.setattr(module, "ThreadPoolExecutor", lambda n: ThreadPoolExecutor(1))  # two would race
-    for name in ("01_data", "06_leakage", "07_your_own_model"):
+    for name in ("01_data", "05_calibration", "06_leakage", "07_your_own_model"):
         write_notebook(name, "1")
     run(config, write_notebook("08_decision_rules", "1"), notebooks_at_once=at_once)
     assert begun == order
