@@ -134,17 +134,16 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
     begun = sorted(notebooks, key=lambda notebook: at_once > 1 and notebook.stem in _AFTER_THE_LONGEST)
     with ThreadPoolExecutor(at_once) as pool:
         runs = {notebook: pool.submit(run, notebook) for notebook in begun}
+        futures = runs.values()
         try:
-            while wait(
-                runs.values(), timeout=1
-            ).not_done:  # one endless wait would not be interrupted on Windows
+            # again and again: one endless wait would not be interrupted on Windows
+            while wait(futures, timeout=1).not_done:
                 pass
         except KeyboardInterrupt:
             no_more.set()
             interrupted.set()
-            while wait(
-                runs.values(), timeout=0
-            ).not_done:  # again and again: a kernel may only be about to start
+            # again and again: a kernel may only be about to start
+            while wait(futures, timeout=0).not_done:
                 end_kernels()
                 time.sleep(0.2)
         return [ended for ended in (runs[notebook].result() for notebook in notebooks) if ended]

@@ -1,5 +1,8 @@
 """The losses: functions with the mathematics, and modules that hold their settings and call them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name PyTorch's own documentation uses)
 from torch import nn
@@ -156,7 +159,33 @@ def adaptive_threshold_loss(
     return loss + margin_weight * _hinge(distance, targets, margin, reduction)
 
 
-class ThresholdBCELoss(nn.Module):
+class _LossModule(nn.Module):
+    """A loss as a module: it holds the settings of a function, as attributes, and calls it with them."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], **settings: Any):
+        super().__init__()
+        self._function, self._settings = function, tuple(settings)
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Apply the function with the stored settings.
+
+        Parameters
+        ----------
+        logits, thresholds, targets : torch.Tensor
+            As in the function.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss.
+        """
+        settings = {name: getattr(self, name) for name in self._settings}
+        return self._function(logits, thresholds, targets, **settings)
+
+
+class ThresholdBCELoss(_LossModule):
     """Module form of :func:`threshold_bce`.
 
     Parameters
@@ -179,29 +208,11 @@ class ThresholdBCELoss(nn.Module):
     """
 
     def __init__(self, *, pos_weight: float | None = None, reduction: str = "mean"):
-        super().__init__()
         _check_settings(reduction, pos_weight=pos_weight)
-        self.pos_weight, self.reduction = pos_weight, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`threshold_bce` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`threshold_bce`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return threshold_bce(
-            logits, thresholds, targets, pos_weight=self.pos_weight, reduction=self.reduction
-        )
+        super().__init__(threshold_bce, pos_weight=pos_weight, reduction=reduction)
 
 
-class ThresholdMarginLoss(nn.Module):
+class ThresholdMarginLoss(_LossModule):
     """Module form of :func:`threshold_margin`.
 
     Parameters
@@ -224,27 +235,11 @@ class ThresholdMarginLoss(nn.Module):
     """
 
     def __init__(self, *, margin: float = 0.1, reduction: str = "mean"):
-        super().__init__()
         _check_settings(reduction, margin=margin)
-        self.margin, self.reduction = margin, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`threshold_margin` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`threshold_margin`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return threshold_margin(logits, thresholds, targets, margin=self.margin, reduction=self.reduction)
+        super().__init__(threshold_margin, margin=margin, reduction=reduction)
 
 
-class AdaptiveThresholdLoss(nn.Module):
+class AdaptiveThresholdLoss(_LossModule):
     """Module form of :func:`adaptive_threshold_loss`.
 
     Parameters
@@ -278,33 +273,9 @@ class AdaptiveThresholdLoss(nn.Module):
         pos_weight: float | None = None,
         reduction: str = "mean",
     ):
-        super().__init__()
-        _check_settings(reduction, margin_weight=margin_weight, margin=margin, pos_weight=pos_weight)
-        self.margin_weight, self.margin = margin_weight, margin
-        self.pos_weight, self.reduction = pos_weight, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`adaptive_threshold_loss` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`adaptive_threshold_loss`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return adaptive_threshold_loss(
-            logits,
-            thresholds,
-            targets,
-            margin_weight=self.margin_weight,
-            margin=self.margin,
-            pos_weight=self.pos_weight,
-            reduction=self.reduction,
-        )
+        settings = {"margin_weight": margin_weight, "margin": margin, "pos_weight": pos_weight}
+        _check_settings(reduction, **settings)
+        super().__init__(adaptive_threshold_loss, **settings, reduction=reduction)
 
 
 def _cross_entropy(distance, targets, pos_weight, reduction):
@@ -315,7 +286,11 @@ def _cross_entropy(distance, targets, pos_weight, reduction):
 
 def _hinge(distance, targets, margin, reduction):
     """Take the hinge of z − θ."""
-    loss = F.relu(margin - (2 * targets - 1) * distance)
+    return _reduced(F.relu(margin - (2 * targets - 1) * distance), reduction)
+
+
+def _reduced(loss, reduction):
+    """Take the mean, the sum, or nothing."""
     return loss if reduction == "none" else getattr(loss, reduction)()
 
 

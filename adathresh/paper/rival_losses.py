@@ -8,9 +8,8 @@ them. Below, d = z − θ and p = σ(d).
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name PyTorch's own documentation uses)
 from numpy.typing import ArrayLike
-from torch import nn
 
-from adathresh.paper.losses import _check, _cross_entropy
+from adathresh.paper.losses import _check, _cross_entropy, _LossModule, _reduced
 from adathresh.utils.parameters import check_value, number, one_of, optional, whole
 
 _RANGES = {
@@ -349,7 +348,7 @@ def hardest_negative_loss(
     return _reduced(loss, reduction)
 
 
-class FocalLoss(nn.Module):
+class FocalLoss(_LossModule):
     """Module form of :func:`focal_loss`.
 
     Parameters
@@ -374,29 +373,12 @@ class FocalLoss(nn.Module):
     """
 
     def __init__(self, *, gamma: float = 2.0, alpha: float | None = 0.25, reduction: str = "mean"):
-        super().__init__()
-        _check_settings(gamma=gamma, alpha=alpha, reduction=reduction)
-        self.gamma, self.alpha, self.reduction = gamma, alpha, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`focal_loss` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`focal_loss`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return focal_loss(
-            logits, thresholds, targets, gamma=self.gamma, alpha=self.alpha, reduction=self.reduction
-        )
+        settings = {"gamma": gamma, "alpha": alpha, "reduction": reduction}
+        _check_settings(**settings)
+        super().__init__(focal_loss, **settings)
 
 
-class AsymmetricLoss(nn.Module):
+class AsymmetricLoss(_LossModule):
     """Module form of :func:`asymmetric_loss`.
 
     Parameters
@@ -428,41 +410,17 @@ class AsymmetricLoss(nn.Module):
         probability_margin: float = 0.05,
         reduction: str = "mean",
     ):
-        super().__init__()
-        _check_settings(
-            gamma_pos=gamma_pos,
-            gamma_neg=gamma_neg,
-            probability_margin=probability_margin,
-            reduction=reduction,
-        )
-        self.gamma_pos, self.gamma_neg = gamma_pos, gamma_neg
-        self.probability_margin, self.reduction = probability_margin, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`asymmetric_loss` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`asymmetric_loss`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return asymmetric_loss(
-            logits,
-            thresholds,
-            targets,
-            gamma_pos=self.gamma_pos,
-            gamma_neg=self.gamma_neg,
-            probability_margin=self.probability_margin,
-            reduction=self.reduction,
-        )
+        settings = {
+            "gamma_pos": gamma_pos,
+            "gamma_neg": gamma_neg,
+            "probability_margin": probability_margin,
+            "reduction": reduction,
+        }
+        _check_settings(**settings)
+        super().__init__(asymmetric_loss, **settings)
 
 
-class SoftMacroF1Loss(nn.Module):
+class SoftMacroF1Loss(_LossModule):
     """Module form of :func:`soft_macro_f1_loss`.
 
     Parameters
@@ -485,27 +443,11 @@ class SoftMacroF1Loss(nn.Module):
     """
 
     def __init__(self, *, slope: float = 1.0, reduction: str = "mean"):
-        super().__init__()
         _check_settings(slope=slope, reduction=reduction)
-        self.slope, self.reduction = slope, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`soft_macro_f1_loss` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`soft_macro_f1_loss`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return soft_macro_f1_loss(logits, thresholds, targets, slope=self.slope, reduction=self.reduction)
+        super().__init__(soft_macro_f1_loss, slope=slope, reduction=reduction)
 
 
-class DistributionBalancedLoss(nn.Module):
+class DistributionBalancedLoss(_LossModule):
     """Module form of :func:`distribution_balanced_loss`.
 
     Parameters
@@ -549,50 +491,22 @@ class DistributionBalancedLoss(nn.Module):
         negative_scale: float = 2.0,
         reduction: str = "mean",
     ):
-        super().__init__()
-        _check_settings(
-            n_samples=n_samples,
-            offset=offset,
-            steepness=steepness,
-            center=center,
-            bias_scale=bias_scale,
-            negative_scale=negative_scale,
-            reduction=reduction,
-        )
+        settings = {
+            "n_samples": n_samples,
+            "offset": offset,
+            "steepness": steepness,
+            "center": center,
+            "bias_scale": bias_scale,
+            "negative_scale": negative_scale,
+            "reduction": reduction,
+        }
+        _check_settings(**settings)
+        super().__init__(distribution_balanced_loss, **settings)
         self.register_buffer("label_counts", _counts(label_counts, n_samples))
-        self.n_samples, self.reduction = n_samples, reduction
-        self.offset, self.steepness, self.center = offset, steepness, center
-        self.bias_scale, self.negative_scale = bias_scale, negative_scale
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`distribution_balanced_loss` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`distribution_balanced_loss`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return distribution_balanced_loss(
-            logits,
-            thresholds,
-            targets,
-            label_counts=self.label_counts,
-            n_samples=self.n_samples,
-            offset=self.offset,
-            steepness=self.steepness,
-            center=self.center,
-            bias_scale=self.bias_scale,
-            negative_scale=self.negative_scale,
-            reduction=self.reduction,
-        )
+        self._settings = ("label_counts", *self._settings)
 
 
-class HardestNegativeLoss(nn.Module):
+class HardestNegativeLoss(_LossModule):
     """Module form of :func:`hardest_negative_loss`.
 
     Parameters
@@ -617,26 +531,8 @@ class HardestNegativeLoss(nn.Module):
     """
 
     def __init__(self, *, weight: float = 1.0, margin: float = 1.0, reduction: str = "mean"):
-        super().__init__()
         _check_settings(weight=weight, margin=margin, reduction=reduction)
-        self.weight, self.margin, self.reduction = weight, margin, reduction
-
-    def forward(self, logits: torch.Tensor, thresholds: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Apply :func:`hardest_negative_loss` with the stored settings.
-
-        Parameters
-        ----------
-        logits, thresholds, targets : torch.Tensor
-            As in :func:`hardest_negative_loss`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
-        """
-        return hardest_negative_loss(
-            logits, thresholds, targets, weight=self.weight, margin=self.margin, reduction=self.reduction
-        )
+        super().__init__(hardest_negative_loss, weight=weight, margin=margin, reduction=reduction)
 
 
 def _focused(distance, targets, gamma_pos, gamma_neg, probability_margin=0.0):
@@ -664,8 +560,3 @@ def _check_settings(**settings):
     """Raise for settings that the formulas do not cover."""
     for name, value in settings.items():
         check_value(name, value, _RANGES[name])
-
-
-def _reduced(loss, reduction):
-    """Take the mean, the sum, or nothing."""
-    return loss if reduction == "none" else getattr(loss, reduction)()

@@ -677,11 +677,11 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         if Y_train is None:
             _warn_if_in_sample(pairs, truth, Y)
         pair_weight = np.ones(len(truth)) if weight is None else weight[pairs.rows]
-        self._count_uncovered(pairs, truth, Y, pair_weight)
-        if Y_train is None:
-            self.idf_ = LabelIDF().fit(Y, sample_weight=weight)
-        else:
-            self.idf_ = LabelIDF().fit(check_labels(Y_train, name="Y_train", n_labels=self.n_labels_))
+        rarity = LabelIDF().fit(Y, sample_weight=weight)
+        self._count_uncovered(pairs, truth, rarity, pair_weight)
+        if Y_train is not None:
+            rarity = LabelIDF().fit(check_labels(Y_train, name="Y_train", n_labels=self.n_labels_))
+        self.idf_ = rarity
         self._find_impossible(known=Y_train is not None or folds is not None)
         idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds, weight)
         self._fit_fusion(pairs, idf, truth, pair_weight)
@@ -707,12 +707,12 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         """Raise the lowest scores, and those that are not there, to where the scored pairs begin."""
         return pairs._replace(logits=np.maximum(pairs.logits, self.lowest_logits_))
 
-    def _count_uncovered(self, pairs, truth, Y, pair_weight):
+    def _count_uncovered(self, pairs, truth, rarity, pair_weight):
         """Count the positives that are no candidates, and estimate how many a row will have."""
-        positives = _positives(Y, self._row_weight)
+        positives = rarity.frequency_
         covered = np.bincount(pairs.labels[truth], weights=pair_weight[truth], minlength=self.n_labels_)
         self.coverage_ = float(covered.sum() / positives.sum())
-        self._uncovered_a_row = positives * uncovered_share(positives, covered) / self._n_fitted(Y.shape[0])
+        self._uncovered_a_row = positives * uncovered_share(positives, covered) / rarity.n_samples_
         if self.coverage_ < _LOW_COVERAGE:
             warnings.warn(
                 f"Only {self.coverage_:.0%} of the true pairs have a score, a neighbour share or a text "
@@ -961,12 +961,6 @@ def _lower_quantile(values, weights):
     order = np.argsort(values)
     places = np.cumsum(weights[order])  # of each value's last
     return values[order[np.searchsorted(places, _LOWEST_QUANTILE * (places[-1] - 1), side="right")]]
-
-
-def _positives(Y, weight):
-    """Count the rows of each label, or sum their weights."""
-    weights = None if weight is None else np.repeat(weight, np.diff(Y.indptr))
-    return np.bincount(Y.indices, weights=weights, minlength=Y.shape[1])
 
 
 def _fold_idf(pairs, Y, folds, weight):
