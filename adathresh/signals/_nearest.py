@@ -15,12 +15,13 @@ from scipy.linalg.blas import dgemm
 
 from adathresh.utils.progress import tqdm
 
-# Entries of a (some rows x all rows) block of similarities, of 8 bytes; bounds the working memory.
-_BLOCK_ENTRIES = 2**24
+# Entries of a (some rows x all rows) block of similarities, of 8 bytes: few enough for the memory to be used
+# again for the next block. Where a row alone has many, so many rows are still worth a dense product.
+_BLOCK_ENTRIES, _LEAST_ROWS = 2**22, 16
 # Where all rows may tie, so many entries are worked on at once: they take some hundred bytes each.
 _TIED_ENTRIES = 2**22
 # Products of sparse rows that are made at once: few enough to stay near the processor.
-_PRODUCTS = 2**20
+_PRODUCTS = 2**18
 # A product of two sparse entries takes about a hundred times as long as one in a dense matrix, and what a
 # feature takes grows with the square of the rows that have it: from this share of them on, dense is faster.
 _COMMON = 0.1
@@ -86,7 +87,7 @@ def search(
             features = np.flatnonzero(np.diff(transposed.indptr) >= max(1, _COMMON * n_rows))
             common = transposed[features].toarray()
     members: Any = None if groups is None else _members(groups)
-    size = max(1, _BLOCK_ENTRIES // n_rows)
+    size = max(_LEAST_ROWS, _BLOCK_ENTRIES // n_rows)
     blocks = [slice(start, start + size) for start in range(0, n_queries, size)]
     same = transposed, features, common, limit, finish, *arguments
     tasks = (

@@ -192,6 +192,7 @@ def test_neither_order_nor_container_nor_blocks_change_shares_where_rows_tie(wei
     check(np.asarray)
     check(sp.csr_array)
     check(sp.csr_array, n_jobs=2)
+    monkeypatch.setattr("adathresh.signals._nearest._LEAST_ROWS", 1)
     for block in (13 * len(X), 1):  # of 13 rows, of one row
         monkeypatch.setattr("adathresh.signals._nearest._BLOCK_ENTRIES", block)
         check(np.asarray)
@@ -275,6 +276,7 @@ def test_only_positive_similarities_count(weights, container):
 def test_blocks_change_nothing(container, monkeypatch):
     X, Y = make_data()
     whole = NeighborLabels(5).fit_transform(container(X), Y).toarray()
+    monkeypatch.setattr("adathresh.signals._nearest._LEAST_ROWS", 1)
     monkeypatch.setattr(
         "adathresh.signals._nearest._BLOCK_ENTRIES", 7 * len(X)
     )  # blocks of 7 rows: the last has 5
