@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_array, check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from adathresh.models.function import ScoreFunction
 from adathresh.models.prototypes import LabelPrototypes
@@ -60,6 +60,7 @@ from adathresh.utils.types import Matrix, MatrixLike
 from adathresh.utils.validation import (
     candidate_pairs,
     check_columns,
+    check_features,
     check_scores,
     check_unmasked,
     like_input,
@@ -517,9 +518,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         ValueError
             If x is not one row, or the label is unknown, out of range or no candidate of the row.
         """
-        row = self._checked(_as_one_row(x))
+        row = self._checked(_as_one_row(x), name="x")
         if row.features.shape[0] != 1:
-            raise ValueError(f"explain takes one row; got {row.features.shape[0]}.")
+            raise ValueError(f"explain takes one row; got {row.features.shape[0]} in x.")
         label = self._label_number(label)
         scores, others = self._signals(row)
         explanation = self.rule_.explain(scores, label, **others)
@@ -532,30 +533,31 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         probability = _filled(pairs, 0.0)
         return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
 
-    def _checked(self, X, *, reset=False):
+    def _checked(self, X, *, name="X", reset=False):
         """Check rows, and turn texts into features; with ``reset`` as the training rows."""
         if not reset:
             check_is_fitted(self, "estimator_")
-        check_order(X)
-        check_unmasked(X, name="X")
+        check_order(X, name=name)
+        check_unmasked(X, name=name)
         X = text_column(X)
         if reset:
             self.vectorizer_ = word_vectorizer() if holds_texts(X) else None
         if self.vectorizer_ is not None:
-            texts = as_array(check_texts(X, advice=_TEXTS_THROUGHOUT))
+            texts = as_array(check_texts(X, name=name, advice=_TEXTS_THROUGHOUT))
             words = self.vectorizer_
             return _Rows(texts, learn_words(words, texts) if reset else words.transform(texts))
         if holds_texts(X):
-            raise ValueError("X holds texts, but fit was given features; give features of the same kind.")
-        check_columns(X)
-        checked = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
-        features = narrow_indices(checked)
+            raise ValueError(
+                f"{name} holds texts, but fit was given features; give features of the same kind."
+            )
+        check_columns(X, name=name)
+        features = narrow_indices(check_features(self, X, name=name, reset=reset))
         return _Rows(X if hasattr(X, "iloc") else features, features)
 
     def _models(self):
         """Return the base models, not fitted."""
         models = self.estimator if isinstance(self.estimator, list | tuple) else [self.estimator]
-        if not models or not all(hasattr(model, "fit") for model in models):
+        if not models or any(isinstance(model, type) or not hasattr(model, "fit") for model in models):
             raise TypeError(f"estimator must be a classifier, or a list of such; got {self.estimator!r}.")
         for model in filter(_is_frozen, models):
             check_is_fitted(model.estimator if isinstance(model, FrozenEstimator) else model)

@@ -32,6 +32,8 @@ from sklearn.utils.validation import check_is_fitted
 from adathresh import __version__
 from adathresh.utils.boosted_trees import BoostedTrees
 from adathresh.utils.files import PathLike, whole_file
+from adathresh.utils.parameters import check_value, flag
+from adathresh.utils.parameters import path as a_path
 
 FORMAT_VERSION = (1, 1)
 """Major and minor version of what is written. A file of another major version is refused: raise it where an
@@ -135,6 +137,8 @@ def save(fitted: Any, path: PathLike, *, retargetable: bool = True) -> int:
         If the object, or something that it holds, cannot be saved.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
+    ValueError
+        If path is no path, or retargetable neither True nor False.
     OSError
         If the file cannot be written; an older one of that name is then left as it was.
 
@@ -151,9 +155,13 @@ def save(fitted: Any, path: PathLike, *, retargetable: bool = True) -> int:
     ...     load(f"{folder}/idf.safetensors").frequency_
     array([2, 1])
     """
+    check_value("path", path, a_path())
+    check_value("retargetable", retargetable, flag())
     kind = type(fitted)
     if not _is_ours(kind):
-        raise TypeError(f"Only objects of adathresh's own classes can be saved; got a {kind.__name__}.")
+        raise TypeError(
+            f"Only objects of adathresh's own classes can be saved; got a {kind.__name__} as fitted."
+        )
     if hasattr(fitted, "fit") and isinstance(fitted, BaseEstimator):
         check_is_fitted(fitted)
     writer = _Writer(kind.__name__, retargetable=retargetable)
@@ -205,9 +213,10 @@ def load(path: PathLike, *, trusted: Sequence[str] = (), expected: type | None =
         If there is no such file.
     ValueError
         If the file is damaged or not one of ``save``, of another major version of the format, or of a class
-        that is unknown or not the expected one; or if it holds types that are not approved, which are listed.
+        that is unknown or not the expected one; if it holds types that are not approved, which are listed; or
+        if path is no path.
     TypeError
-        If trusted is no list of names.
+        If trusted is no list of names, or expected no class.
     ImportError
         If an optional package that the object needs is not installed.
 
@@ -221,6 +230,9 @@ def load(path: PathLike, *, trusted: Sequence[str] = (), expected: type | None =
     """
     if isinstance(trusted, str | bool) or not all(isinstance(name, str) for name in trusted):
         raise TypeError(f"trusted must be a list of names of types; got {trusted!r}.")
+    check_value("path", path, a_path())
+    if not (expected is None or isinstance(expected, type)):
+        raise TypeError(f"expected must be a class, or None; got {expected!r}.")
     metadata, tensors = _read(path)
     if expected is not None and metadata["class"] != expected.__name__:
         raise ValueError(f"{path} holds a {metadata['class']}, not a {expected.__name__}.")
@@ -268,6 +280,13 @@ class SaveMixin:
         -------
         int
             Size of the file in bytes.
+
+        Raises
+        ------
+        ValueError
+            If it is not fitted, or path is no path.
+        OSError
+            If the file cannot be written.
         """
         return save(self, path)
 
@@ -286,6 +305,16 @@ class SaveMixin:
         -------
         object
             The fitted object, of this class.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, holds an object of another class, or types that are not approved, or if
+            path is no path.
+        TypeError
+            If trusted is no list of names.
         """
         return load(path, trusted=trusted, expected=cls)
 
@@ -514,7 +543,10 @@ class _Reader:
         name = form["class"]
         if name not in CLASSES:
             raise ValueError(f"there is no class {name} that can be saved.")
-        kind = getattr(importlib.import_module(CLASSES[name]), name)
+        try:
+            kind = getattr(importlib.import_module(CLASSES[name]), name)
+        except ModuleNotFoundError as error:
+            raise ImportError(f"{name} needs the package {error.name}, which is not installed.") from error
         made = self._made[form["id"]] = kind.__new__(kind)
         # a parameter that came later has its default
         state = _defaults(kind) if issubclass(kind, BaseEstimator) else {}

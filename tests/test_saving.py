@@ -607,6 +607,14 @@ def test_only_names_of_types_can_be_trusted(tmp_path, trusted):
 # What is refused
 
 
+def test_an_object_whose_package_is_not_installed(tmp_path, monkeypatch):
+    path = written(LogisticHead(max_epochs=1).fit(X, Y), tmp_path)
+    monkeypatch.delitem(sys.modules, "adathresh.models.logistic")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match="LogisticHead needs the package torch, which is not installed"):
+        load(path)
+
+
 def test_what_cannot_be_saved(tmp_path):
     for wrong in (Own().fit(X, Y), X, None, type("LabelIDF", (LabelIDF,), {})().fit(Y)):
         with pytest.raises(TypeError, match="Only objects of adathresh's own classes can be saved; got a "):

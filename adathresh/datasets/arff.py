@@ -11,7 +11,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from adathresh.datasets.dataset import LabelledRows
-from adathresh.datasets.formats import LARGEST_INDEX, UNENDED, DatasetError, OnError, iter_lines, stop
+from adathresh.datasets.formats import (
+    LARGEST_INDEX,
+    UNENDED,
+    DatasetError,
+    OnError,
+    check_file,
+    iter_lines,
+    stop,
+)
 from adathresh.utils.files import PathLike
 from adathresh.utils.suggest import did_you_mean
 
@@ -56,6 +64,8 @@ def load_arff(path: PathLike, labels: PathLike | Sequence[str], *, on_error: OnE
         If the header or a row is malformed, an attribute is neither numeric nor nominal, a label is no
         attribute or takes other values than 0 and 1, or a value is missing; or if the file is damaged. The
         message names the file and, where there is one, the line.
+    ValueError
+        If path is no path, labels name nothing, or on_error is no function.
 
     Notes
     -----
@@ -75,9 +85,13 @@ def load_arff(path: PathLike, labels: PathLike | Sequence[str], *, on_error: OnE
             [0. ]], dtype=float32), array([[1.],
             [0.]], dtype=float32), ['x'])
     """
+    check_file(path, on_error=on_error)
     if isinstance(labels, Sequence) and not isinstance(labels, str):
+        if not labels:
+            raise ValueError("labels must name at least one attribute.")
         names, parents, of = list(labels), None, "labels"
     else:
+        check_file(labels, name="labels")
         names, parents = read_label_names(labels)
         of = str(labels)
     lines = enumerate(iter_lines(path), 1)

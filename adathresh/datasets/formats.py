@@ -21,15 +21,17 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from adathresh.utils.files import PathLike, whole_file
+from adathresh.utils.parameters import Allowed, check_value, optional, whole
+from adathresh.utils.parameters import path as a_path
 from adathresh.utils.progress import tqdm
-from adathresh.utils.validation import check_labels
+from adathresh.utils.validation import check_labels, check_unmasked
 
 BLOCK_BYTES = 1 << 20
 ROWS_PER_BLOCK = 8192
@@ -111,6 +113,31 @@ def stop(error: DatasetError, row: int | None) -> None:
     raise error
 
 
+def check_file(path: PathLike, *, name: str = "path", on_error: OnError = stop) -> None:
+    """Refuse what is no path (a number would be that of an open file), and no function for errors.
+
+    Parameters
+    ----------
+    path : object
+        What a caller gave as a path.
+    name : str, default="path"
+        How the argument is called in the error message.
+    on_error : object
+        What a caller gave to be called with errors.
+
+    Raises
+    ------
+    ValueError
+        If one of them is something else.
+
+    Examples
+    --------
+    >>> check_file("train.txt")
+    """
+    check_value(name, path, a_path())
+    check_value("on_error", on_error, Allowed("a function of an error and a row", callable))
+
+
 def load_xc(
     path: PathLike, *, progress: bool = True, on_error: OnError = stop
 ) -> tuple[sp.csr_array, sp.csr_array]:
@@ -142,6 +169,8 @@ def load_xc(
     DatasetError
         If the file is empty, truncated or malformed, disagrees with its header, does not end with a newline,
         or goes beyond a limit of this module. The message names the file and, where there is one, the line.
+    ValueError
+        If path is no path, or on_error no function.
 
     See Also
     --------
@@ -165,6 +194,7 @@ def load_xc(
             [0. , 0.5, 1. ]], dtype=float32), array([[1., 0.],
                                                      [1., 1.]], dtype=float32))
     """
+    check_file(path, on_error=on_error)
     with _open_blocks(path, progress) as (blocks, read_line):
         first = read_line()
         header = first.decode("ascii", "replace").split()
@@ -241,6 +271,8 @@ def load_svmlight_multilabel(
         If the file is empty, truncated or malformed, holds an index beyond `n_features` or `n_labels`, does
         not end with a newline, or goes beyond a limit of this module. The message names the file and, where
         there is one, the line.
+    ValueError
+        If path is no path, a width no whole number, or on_error no function.
 
     See Also
     --------
@@ -265,6 +297,9 @@ def load_svmlight_multilabel(
     >>> X.shape, Y.shape
     ((2, 3), (2, 2))
     """
+    check_file(path, on_error=on_error)
+    check_value("n_features", n_features, optional(whole(1)))
+    check_value("n_labels", n_labels, optional(whole(1)))
     reader = _RowReader(path, n_features=n_features, n_labels=n_labels, first_feature=1, on_error=on_error)
     with _open_blocks(path, progress) as (blocks, _):
         for block in blocks:
@@ -295,7 +330,8 @@ def save_xc(path: PathLike, X: ArrayLike, Y: ArrayLike, *, progress: bool = True
     Raises
     ------
     ValueError
-        If X and Y differ in length, X is not finite in float32, or Y holds values other than 0 and 1.
+        If path is no path, X and Y differ in length, X is not finite in float32 or has masked entries, or Y
+        holds values other than 0 and 1.
 
     See Also
     --------
@@ -309,6 +345,7 @@ def save_xc(path: PathLike, X: ArrayLike, Y: ArrayLike, *, progress: bool = True
     ...     print(Path(f"{folder}/train.txt").read_text().splitlines())
     ['1 2 3', '0,2 1:0.5']
     """
+    check_file(path)
     X = as_features(X)
     Y = check_labels(Y, n_samples=X.shape[0])
     starts = range(0, X.shape[0], ROWS_PER_BLOCK)
@@ -384,14 +421,17 @@ def as_features(X: ArrayLike, *, name: str = "X") -> sp.csr_array:
     Raises
     ------
     ValueError
-        If X is not a matrix or not finite in float32.
+        If X is no matrix of numbers, is not finite in float32, or has masked entries.
 
     Examples
     --------
     >>> as_features([[0, 0.5]]).nnz
     1
     """
-    matrix = X if sp.issparse(X) else np.asarray(X)
+    check_unmasked(X, name=name)
+    matrix: Any = X if sp.issparse(X) else np.asarray(X)
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold real numbers; got values of type {matrix.dtype}.")
     if np.ndim(matrix) != 2:
         raise ValueError(
             f"{name} must have shape (n_samples, n_features); got {np.ndim(matrix)} dimension(s)."

@@ -11,6 +11,7 @@ from adathresh.datasets.dataset import LabelledRows
 from adathresh.datasets.formats import as_features
 from adathresh.datasets.text_files import LabelSets
 from adathresh.utils.suggest import did_you_mean
+from adathresh.utils.validation import columns_of
 
 
 def from_frame(
@@ -58,7 +59,10 @@ def from_frame(
     array([[0.5],
            [2. ]], dtype=float32)
     """
-    columns = list(getattr(frame, "columns", frame))
+    columns = columns_of(frame)
+    for name, asked_for in (("labels", labels), ("features", features)):
+        if not (asked_for is None or isinstance(asked_for, str | Iterable)):
+            raise ValueError(f"{name} must be names of columns; got {asked_for!r}.")
     of_labels = [labels] if isinstance(labels, str) else list(labels)
     if features is None:
         labelling = set(of_labels)
@@ -80,6 +84,12 @@ def from_frame(
     for row, content in enumerate(texts or ()):
         if not isinstance(content, str):
             raise ValueError(f"column {text!r} must hold texts; row {row} is {str(content)[:40]!r}.")
+    lengths = {"features": None if X is None else X.shape[0], "text": None if texts is None else len(texts)}
+    for name, n_rows in lengths.items():
+        if n_rows is not None and n_rows != Y.shape[0]:
+            raise ValueError(
+                f"columns of frame differ in length: {n_rows} rows of {name}, {Y.shape[0]} of labels."
+            )
     return LabelledRows(X, Y, texts, None, label_names, list(map(str, features)) if features else None)
 
 
@@ -109,10 +119,18 @@ def _label_sets(cells, name):
 
 def _matrix(frame, names, check):
     """Return columns as a matrix, of which only one is dense at a time."""
-    found = [sp.csc_array(check(np.asarray(frame[name]), name)[:, None]) for name in names]
+    found = [sp.csc_array(check(_cells(frame[name]), name)[:, None]) for name in names]
     if not found:
         raise ValueError("labels must name at least one column.")
     return sp.csr_array(sp.hstack(found, format="csr"), dtype=np.float32)
+
+
+def _cells(column):
+    """Return the cells of a column as an array, of objects where they are lists of different length."""
+    try:
+        return np.asarray(column)
+    except ValueError:
+        return np.asarray(column, dtype=object)
 
 
 def _numbers(column, name):

@@ -57,6 +57,8 @@ def load_npz(X: PathLike, Y: PathLike) -> tuple[sp.csr_array, sp.csr_array]:
     DatasetError
         If a file is damaged or holds something else, is out of all proportion to its size, X is not finite in
         float32, Y holds other values than 0 and 1, or the two differ in length. The message names the file.
+    ValueError
+        If one of them is no path.
 
     Examples
     --------
@@ -67,6 +69,8 @@ def load_npz(X: PathLike, Y: PathLike) -> tuple[sp.csr_array, sp.csr_array]:
     ...     [matrix.toarray() for matrix in load_npz(f"{folder}/train.X.npz", f"{folder}/train.Y.npz")]
     [array([[0.5, 0. ]], dtype=float32), array([[0., 1.]], dtype=float32)]
     """
+    formats.check_file(X, name="X")
+    formats.check_file(Y, name="Y")
     features, labels = _read(X), _read(Y)
     try:
         features, labels = as_features(features, name=str(X)), check_labels(labels, name=str(Y))

@@ -11,8 +11,9 @@ from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.pyapi import CORPORA, cached_corpus
 from adathresh.datasets.splits import group_split
 from adathresh.utils.files import PathLike, data_folder
-from adathresh.utils.parameters import check_value, number, whole
+from adathresh.utils.parameters import check_value, number, optional, path, whole
 from adathresh.utils.suggest import did_you_mean
+from adathresh.utils.texts import check_text
 
 
 def load_dataset(
@@ -67,7 +68,8 @@ def load_dataset(
     DatasetError
         If the folder or one of its files is missing, malformed, or does not fit the others.
     ValueError
-        If `validation_fraction` is not a share of the rows, or `random_state` no whole number, at least 0.
+        If `name` is no text, `data_dir` no path, `validation_fraction` not a share of the rows, or
+        `random_state` no whole number, at least 0.
 
     Examples
     --------
@@ -79,6 +81,8 @@ def load_dataset(
     ...     load_dataset("toy", data_dir=folder)
     Dataset('toy': 85 / 15 / 50 rows (validation drawn from train), 90 features, 5 labels, fingerprint ...)
     """
+    check_text(name, name="name")
+    check_value("data_dir", data_dir, optional(path()))
     check_value("validation_fraction", validation_fraction, number(above=0, below=1))
     check_value("random_state", random_state, whole(0))
     folder, description = locate(name, data_dir, progress=progress)

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from adathresh.signals.knn import group_codes
-from adathresh.utils.parameters import number, sequence_of
+from adathresh.utils.parameters import Allowed, check_value, either, number, sequence_of, whole
 from adathresh.utils.validation import check_labels
 
 
@@ -34,8 +34,8 @@ def group_split(
     Raises
     ------
     ValueError
-        If the fractions are not shares, a group is missing (None, NaN), or the groups are too few or too
-        unequal to fill every part.
+        If the fractions are not shares, a group is missing (None, NaN), the groups are too few or too unequal
+        to fill every part, or random_state is no seed.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def group_split(
         raise ValueError(f"groups must have shape (n_samples,); got {len(shape)} dimension(s).")
     group_of_row = group_codes(groups, shape[0])
     sizes = np.bincount(group_of_row)
-    order = np.random.default_rng(random_state).permutation(sizes.size)
+    order = _generator(random_state).permutation(sizes.size)
     ends = sizes[order].cumsum()
     # A group belongs where its middle row falls, so that no part is favoured by rounding.
     middles = (ends - sizes[order] / 2) / max(shape[0], 1)
@@ -93,7 +93,7 @@ def iterative_split(
     ------
     ValueError
         If Y is not 0/1, the fractions are not shares, groups has another length than Y, a group is missing
-        (None, NaN), or the rows or groups are too few to fill every part.
+        (None, NaN), the rows or groups are too few to fill every part, or random_state is no seed.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def iterative_split(
     Y, shares = check_labels(Y), _check_fractions(fractions)
     group_of_row = group_codes(groups, Y.shape[0])
     sizes = np.bincount(group_of_row)
-    rng = np.random.default_rng(random_state)
+    rng = _generator(random_state)
     order = rng.permutation(sizes.size)
     members = sp.csr_array(
         (np.ones(Y.shape[0]), (group_of_row, np.arange(Y.shape[0]))), shape=(sizes.size, Y.shape[0])
@@ -151,6 +151,13 @@ def _deal(counts, sizes, fractions, rng):
     return parts
 
 
+def _generator(random_state):
+    """Return the generator of a seed, or the one that was given."""
+    given = Allowed("a numpy.random.Generator", lambda value: isinstance(value, np.random.Generator))
+    check_value("random_state", random_state, either(whole(0), given))
+    return np.random.default_rng(random_state)
+
+
 def _check_fractions(fractions):
     """Return the wanted shares as an array."""
     listed = sequence_of(number(above=0), plural="positive numbers")
@@ -165,6 +172,6 @@ def _rows_of_parts(part_of_group, group_of_row, fractions):
     if not all(part.size for part in parts):
         raise ValueError(
             f"{group_of_row.size} rows in {part_of_group.size} groups cannot fill parts of "
-            f"{fractions.tolist()}; give more rows or fewer parts."
+            f"{fractions.tolist()}; give more rows or fewer fractions."
         )
     return parts

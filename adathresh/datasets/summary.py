@@ -25,6 +25,11 @@ def statistics(ds: Dataset) -> dict[str, float]:
         labels or features, and rows whose features, or texts up to case and white space, occur in train as
         well. The validation split is called "dev", as in files and tables.
 
+    Raises
+    ------
+    TypeError
+        If ds is no Dataset.
+
     Examples
     --------
     >>> from adathresh.datasets import make_longtail
@@ -34,6 +39,8 @@ def statistics(ds: Dataset) -> dict[str, float]:
     >>> statistics(Dataset(name="toy", **splits, **names))["test_rows_seen_in_train"]
     100
     """
+    if not isinstance(ds, Dataset):
+        raise TypeError(f"ds must be a Dataset, as load_dataset returns it; got {ds!r}.")
     return describe(ds.splits)
 
 

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from adathresh.datasets.formats import save_xc_blocks
 from adathresh.utils.files import PathLike
 from adathresh.utils.parameters import check_value, number, whole
+from adathresh.utils.parameters import path as a_path
 from adathresh.utils.progress import tqdm
 
 BLOCK_ROWS = 8192  # part of the definition: each block of rows has a random stream of its own
@@ -116,7 +117,7 @@ def write_longtail(
     Raises
     ------
     ValueError
-        If a size is out of its range.
+        If a size is out of its range, or path is no path.
 
     Examples
     --------
@@ -124,6 +125,7 @@ def write_longtail(
     >>> with TemporaryDirectory() as folder:
     ...     write_longtail(f"{folder}/train.txt.gz", 100, 500, 50, progress=False)
     """
+    check_value("path", path, a_path())
     blocks = iter_longtail(
         n_samples,
         n_features,
@@ -147,7 +149,7 @@ def iter_longtail(
     exponent: float = 1.0,
     random_state: int = 0,
 ) -> Iterator[tuple[sp.csr_array, sp.csr_array]]:
-    """Yield the data of :func:`make_longtail` in blocks of 8,192 rows.
+    """Return an iterator over the data of :func:`make_longtail` in blocks of 8,192 rows.
 
     Parameters
     ----------
@@ -160,9 +162,9 @@ def iter_longtail(
     random_state : int, default=0
         Seed.
 
-    Yields
-    ------
-    X, Y : scipy.sparse.csr_array
+    Returns
+    -------
+    iterator of pairs of scipy.sparse.csr_array
         Features and labels of the next rows.
 
     Raises
@@ -182,11 +184,16 @@ def iter_longtail(
     check_value("features_per_row", features_per_row, number(least=1, most=n_features))
     check_value("exponent", exponent, number(least=0, below=10))
     check_value("random_state", random_state, whole(0))
-    world = _World(n_features, n_labels, exponent, np.random.default_rng([random_state, 0]))
-    for block, start in enumerate(range(0, n_samples, BLOCK_ROWS)):
-        rng = np.random.default_rng([random_state, 1, block])
-        n_rows = min(BLOCK_ROWS, n_samples - start)
-        yield world.rows(n_rows, labels_per_row, features_per_row, rng)
+
+    def blocks():
+        """Make the blocks, one after the other."""
+        world = _World(n_features, n_labels, exponent, np.random.default_rng([random_state, 0]))
+        for block, start in enumerate(range(0, n_samples, BLOCK_ROWS)):
+            rng = np.random.default_rng([random_state, 1, block])
+            n_rows = min(BLOCK_ROWS, n_samples - start)
+            yield world.rows(n_rows, labels_per_row, features_per_row, rng)
+
+    return blocks()  # arguments are checked before the first is asked for
 
 
 class _World:

@@ -16,10 +16,12 @@ from adathresh.datasets.formats import (
     DatasetError,
     OnError,
     bounded_width,
+    check_file,
     iter_lines,
     stop,
 )
 from adathresh.utils.files import PathLike
+from adathresh.utils.parameters import check_value, flag
 
 NOT_TEXT = {"uid", "type", "labels"}  # what else a row of a file of whole texts may hold
 
@@ -55,6 +57,8 @@ def load_jsonl(
     DatasetError
         If a line is no JSON object, or lacks the text or labels, or if a label is repeated, blank, or out of
         all proportion; if the file is damaged, or a line is longer than ``formats.LINE_BYTES``.
+    ValueError
+        If path is no path, whole or labelled neither True nor False, or on_error no function.
 
     Examples
     --------
@@ -66,6 +70,9 @@ def load_jsonl(
     >>> rows.texts, rows.label_names, rows.Y.toarray()
     (['a text'], ['one', 'two'], array([[1., 1.]], dtype=float32))
     """
+    check_file(path, on_error=on_error)
+    check_value("whole", whole, flag())
+    check_value("labelled", labelled, flag())
     texts: list[str] = []
     titles: list[str] = []
     label_sets, titled = LabelSets(), False
@@ -113,6 +120,8 @@ def load_text_lines(texts: PathLike, labels: PathLike, *, on_error: OnError = st
     DatasetError
         If the files differ in length, a line is no UTF-8 text, or a label is repeated in a row; if a file is
         damaged, or a line is longer than ``formats.LINE_BYTES``.
+    ValueError
+        If one of them is no path, or on_error no function.
 
     Examples
     --------
@@ -126,6 +135,8 @@ def load_text_lines(texts: PathLike, labels: PathLike, *, on_error: OnError = st
     (['one', 'two'], array([[1., 1.],
                             [0., 1.]], dtype=float32))
     """
+    check_file(texts, name="texts", on_error=on_error)
+    check_file(labels, name="labels")
     lines = read_lines(texts, on_error=on_error)
     label_sets = LabelSets()
 

@@ -15,9 +15,11 @@ from adathresh.leakage.duplicates import audit_features, audit_groups, audit_tex
 from adathresh.leakage.predictions import audit_predictions
 from adathresh.leakage.report import LeakageReport
 from adathresh.leakage.training_rows import audit_neighbors, audit_scores
-from adathresh.signals.knn import NeighborLabels
+from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.utils.parameters import check_value, number, seed, whole
+from adathresh.utils.texts import check_order, check_texts
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_labels
+from adathresh.utils.validation import check_labels, check_unmasked
 
 
 def audit(
@@ -99,9 +101,12 @@ def audit(
     Raises
     ------
     TypeError
-        If the estimator has no ``predict`` and is no function.
+        If the estimator has no ``predict`` and is no function, or is a class.
     ValueError
-        If labels are not 0/1, lengths or shapes differ, or a parameter is out of range.
+        If labels are not 0/1, lengths or shapes differ, features hold infinity or masked entries, texts are
+        no texts, a group is missing (None, NaN), or a parameter is out of range.
+    sklearn.exceptions.NotFittedError
+        If ``local`` is not fitted.
 
     Examples
     --------
@@ -109,23 +114,24 @@ def audit(
     >>> report["equal features"].message
     '1 of 1 test rows equal a training row'
     """
-    if not 0.8 <= similarity <= 1:
-        raise ValueError(f"similarity must be from 0.8 to 1; got {similarity!r}.")
-    if n_rows < 2:
-        raise ValueError(f"n_rows must be at least 2; got {n_rows!r}.")
+    check_value("similarity", similarity, number(least=0.8, most=1))
+    check_value("n_rows", n_rows, whole(2))
+    check_value("random_state", random_state, seed())
     labels = check_labels(Y_train, name="Y_train")
     labels = labels, check_labels(Y_test, name="Y_test", n_labels=labels.shape[1])
-    X = _check_length(X_train, labels[0], "X_train"), _check_length(X_test, labels[1], "X_test")
+    X = _check_rows(X_train, labels[0], "X_train"), _check_rows(X_test, labels[1], "X_test")
     texts = X if is_text(X[0]) and texts_train is None else (texts_train, texts_test)
-    texts = _check_both(texts, labels, "texts")
-    groups = _check_both((groups_train, groups_test), labels, "groups")
+    texts = _check_both(texts, labels, "texts", _check_texts)
+    groups = _check_both((groups_train, groups_test), labels, "groups", _check_groups)
+    if isinstance(local, NeighborLabels):
+        check_is_fitted(local, msg="local is a %(name)s that is not fitted; fit it on the training rows.")
     rng = check_random_state(random_state)
-    seed = rng.randint(2**31 - 1)
+    hash_seed = rng.randint(2**31 - 1)
     estimator = _fitted(estimator, X[0], Y_train, groups)
     findings = [
         *audit_predictions(estimator, X[1], Y_test, labels[1].shape[0], n_rows, rng),
-        *audit_features(X, labels, similarity, seed),
-        *audit_texts(texts, labels, similarity, seed),
+        *audit_features(X, labels, similarity, hash_seed),
+        *audit_texts(texts, labels, similarity, hash_seed),
         audit_groups(groups),
         audit_neighbors(local, labels[0], groups_train),
         audit_scores(scores, labels[0], estimator, X[0], rng),
@@ -133,32 +139,62 @@ def audit(
     return LeakageReport(tuple(findings))
 
 
-def _check_length(X, Y, name):
+def _check_rows(X, Y, name):
     """Return X with one entry for every row of Y; sparse matrices with rows that can be picked."""
+    check_order(X, name=name)
+    check_unmasked(X, name=name)
+    if is_text(X):
+        return _check_texts(X, Y, name)
+    if X is None or isinstance(X, str) or np.ndim(X) == 0:
+        raise ValueError(f"{name} must be a matrix or a list of texts; got {X!r}.")
+    values = X.data if sp.issparse(X) else np.asarray(X)
+    if np.ndim(X) != 2 and values.dtype.kind in "biuf":
+        raise ValueError(f"{name} must have shape (n_samples, n_features); got {np.ndim(X)} dimension(s).")
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise ValueError(f"{name} must hold no infinity.")
+    return _check_length(X.tocsr() if sp.issparse(X) else X, Y, name)
+
+
+def _check_texts(texts, Y, name):
+    """Return texts, one for every row of Y."""
+    return _check_length(check_texts(texts, name=name, advice="Give one text a row."), Y, name)
+
+
+def _check_groups(groups, Y, name):
+    """Return groups, one for every row of Y."""
+    _check_length(groups, Y, name)
+    group_codes(groups, Y.shape[0], name=name)
+    return groups
+
+
+def _check_length(X, Y, name):
+    """Return X with one entry for every row of Y."""
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if n_rows != Y.shape[0]:
         raise ValueError(f"{name} has {n_rows} rows but {Y.shape[0]} were expected, one for each row of Y.")
-    return X.tocsr() if sp.issparse(X) else X
+    return X
 
 
-def _check_both(parts, labels, name):
+def _check_both(parts, labels, name, check):
     """Return what is given for both sides of the split, or None."""
     if all(part is None for part in parts):
         return None
-    for part, Y, split in zip(parts, labels, ("train", "test"), strict=True):
+    for part, split in zip(parts, ("train", "test"), strict=True):
         if part is None:
             raise ValueError(f"Give {name}_train and {name}_test, or neither; {name}_{split} is missing.")
-        _check_length(part, Y, f"{name}_{split}")
-    return parts
+    return tuple(
+        check(part, Y, f"{name}_{split}")
+        for part, Y, split in zip(parts, labels, ("train", "test"), strict=True)
+    )
 
 
 def _fitted(estimator, X, Y, groups):
     """Return the estimator, or a fitted clone if it was never fitted."""
     if estimator is None or (callable(estimator) and not hasattr(estimator, "predict")):
         return estimator
-    if not hasattr(estimator, "predict"):
+    if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
-            f"{type(estimator).__name__} cannot be audited: give an object with predict, a function "
+            f"estimator {estimator!r} cannot be audited: give an object with predict, a function "
             "predict(X) or predict(X, Y), or None."
         )
     try:

@@ -29,7 +29,10 @@ def match_scores(scores, Y_true, *, name="scores", probabilities=False):
 def check_counts(counts, *, name="train_frequency", n_labels=None):
     """Return how often each label occurs as floats, or say what is wrong with them."""
     check_unmasked(counts, name=name)
-    counts = np.asarray(counts, dtype=np.float64)
+    counts = np.asarray(counts)
+    if counts.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold numbers; got values of type {counts.dtype}.")
+    counts = counts.astype(np.float64)
     if counts.shape != (counts.size if n_labels is None else n_labels,):
         expected = "n_labels" if n_labels is None else n_labels
         raise ValueError(f"{name} must have shape ({expected},); got {counts.shape}.")

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from adathresh.metrics._common import check_pair, match_scores
 from adathresh.utils.parameters import check_value, number, sequence_of
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_labels, row_major_positions
+from adathresh.utils.validation import check_labels, check_unmasked, row_major_positions
 
 _PRECISIONS = sequence_of(number(above=0, most=1), plural="numbers, greater than 0 and at most 1")
 
@@ -93,8 +93,9 @@ def coverage(
 def _finite(scores: Any) -> Any:
     """Replace infinities by the greatest numbers, which rank alike."""
     if sp.issparse(scores):
-        scores = sp.csr_array(scores)
-        return sp.csr_array((_finite(scores.data), scores.indices, scores.indptr), shape=scores.shape)
+        scores = scores.tocoo()
+        return sp.coo_array((_finite(scores.data), (scores.row, scores.col)), shape=scores.shape)
+    check_unmasked(scores, name="scores")
     scores = np.asarray(scores)
     if scores.dtype.kind != "f":
         return scores

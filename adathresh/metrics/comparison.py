@@ -12,7 +12,7 @@ from adathresh.metrics._common import f1_by_row, f1_of_counts, hits, label_count
 from adathresh.metrics._pairs import ScoredPairs
 from adathresh.metrics.calibration import N_BINS, _equal_mass_bins, brier_score, expected_calibration_error
 from adathresh.metrics.f1 import macro_f1, micro_f1, samples_f1
-from adathresh.utils.parameters import check_value, whole
+from adathresh.utils.parameters import check_value, seed, whole
 from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_labels, check_scores
 
@@ -87,6 +87,7 @@ def paired_bootstrap(
     if metric not in _WITHOUT_EACH_ROW:
         raise ValueError(f"metric must be one of {', '.join(_WITHOUT_EACH_ROW)}; got {metric!r}.")
     check_value("n_draws", n_draws, whole(1))
+    check_value("random_state", random_state, seed())
     if not isinstance(rivals, Mapping):
         raise TypeError(f"rivals must be a dict of predictions by name; got a {type(rivals).__name__}.")
     Y_true = check_labels(Y_true, name="Y_true")
@@ -98,7 +99,7 @@ def paired_bootstrap(
         theirs = _repetitions(rival)
         if len(of_ours) != len(theirs) or not theirs:
             raise ValueError(
-                f"both methods need equally many repetitions, at least one; "
+                f"ours and rivals need equally many repetitions, at least one; "
                 f"got {len(of_ours)} of ours and {len(theirs)} of {name!r}."
             )
         of_rival = [_pseudo_values(Y_true, each, metric, f"rivals[{name!r}]") for each in theirs]

@@ -86,6 +86,8 @@ def comparison_table(differences: Mapping[str, Mapping[str, float]]) -> Table:
     ------
     TypeError
         If differences are not dicts by name.
+    ValueError
+        If one of them lacks the difference or an end of its interval.
 
     Examples
     --------
@@ -95,8 +97,12 @@ def comparison_table(differences: Mapping[str, Mapping[str, float]]) -> Table:
     compared with  difference     low    high  ours is
     theirs             +0.500  +0.290  +0.710  greater
     """
+    names = ("difference", "low", "high")
     _check_named(differences, "differences", "what paired_bootstrap returns")
-    numbers = [(name, "+.3f") for name in ("difference", "low", "high")]
+    lacking = next((name for name, found in differences.items() if not found.keys() >= {*names}), None)
+    if lacking is not None:
+        raise ValueError(f"differences[{lacking!r}] must have each of {', '.join(names)}.")
+    numbers = [(name, "+.3f") for name in names]
     lines = [
         (METRIC_NAMES.get(name, name), found["difference"], found["low"], found["high"], _verdict(found))
         for name, found in differences.items()

@@ -3,13 +3,13 @@
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from adathresh.metrics import top_k
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.parameters import check_parameters, check_value, parameters, whole
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_unmasked
+from adathresh.utils.validation import check_features
 
 # Entries of a (rows x labels) block of scores; bounds the working memory of top_scores and predict.
 _BLOCK_ENTRIES = 2**24
@@ -68,8 +68,7 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         2
         """
         check_parameters(self)
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
+        X = check_features(self, X)
         self._fit(X, self._encode(Y, X.shape[0]))
         return self
 
@@ -116,6 +115,11 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
             0 or 1 in the container of the training labels; or classes.
 
+        Raises
+        ------
+        ValueError
+            If X holds NaN, infinity or another number of features than in ``fit``.
+
         Examples
         --------
         >>> from adathresh.models import NeighborShares
@@ -129,8 +133,7 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     def _by_block(self, X, work):
         """Stack what a function returns for consecutive blocks of rows."""
         check_is_fitted(self, "n_labels_")
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        X = check_features(self, X, reset=False)
         size = max(1, _BLOCK_ENTRIES // self.n_labels_)
         blocks = [work(X[start : start + size]) for start in range(0, X.shape[0], size)]
         return sp.vstack(blocks, format="csr")

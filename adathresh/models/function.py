@@ -99,7 +99,7 @@ class ScoreFunction(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If label_names are no texts, or repeated.
+            If pipeline is no function, label_names are no texts, or repeated, or batch_size is below 1.
 
         Examples
         --------
@@ -108,6 +108,9 @@ class ScoreFunction(ClassifierMixin, BaseEstimator):
         >>> ScoreFunction.from_pipeline(pipeline, ["dog", "cat"]).top_scores(["my cat"]).toarray()
         array([[0.2, 0.9]])
         """
+        if not callable(pipeline):
+            raise ValueError(f"pipeline must be a function; got {pipeline!r}.")
+        check_value("batch_size", batch_size, whole(1))
         names = tuple(check_texts(label_names, name="label_names", advice="Give one name a label."))
         if len(set(names)) < len(names):
             raise ValueError("label_names must be different from each other.")
@@ -146,6 +149,8 @@ class ScoreFunction(ClassifierMixin, BaseEstimator):
         """
         check_parameters(self)
         check_value("k", k, whole(1))
+        if X is None:
+            raise ValueError("X must hold rows; got None.")
         n_samples, texts = _num_samples(X), holds_texts(X)
         if not n_samples:
             raise ValueError("X holds no rows; give at least one.")

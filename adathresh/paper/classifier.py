@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from adathresh.paper.losses import AdaptiveThresholdLoss
@@ -41,7 +41,7 @@ from adathresh.utils.parameters import (
     whole,
 )
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_labels, check_scores, check_unmasked, one_row
+from adathresh.utils.validation import check_features, check_labels, check_scores, one_row
 
 _INFINITE = float(np.finfo(np.float32).max)  # the network computes in this precision
 
@@ -282,9 +282,10 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         """
         use_one_thread_after_fork()
         self._check_parameters()
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
+        X = check_features(self, X, dtype=np.float32)
         Y = self._encode(Y, X.shape[0])
+        if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
+            raise ValueError("validation must be two matrices, (X, Y).")
         if self.normalize_logits and Y.shape[1] < 2:
             raise ValueError("normalize_logits needs at least two labels.")
         if local is not None and validation is None:
@@ -484,7 +485,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         2
         """
         check_is_fitted(self, "model_")
-        X = one_row(x)
+        X = check_features(self, one_row(x), name="x", reset=False)
         check_value("label", label, whole(0, self.n_labels_ - 1))
         margin = float(np.reshape(self.decision_function(X), -1)[label])
         theta = float(np.reshape(self.thresholds(X), -1)[label])
@@ -530,8 +531,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
         """Yield rows, logits and thresholds of consecutive batches of new rows, in the precision of X."""
         check_is_fitted(self, "model_")
         use_one_thread_after_fork()  # also before the weights are copied
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        X = check_features(self, X, reset=False)
         model = self.model_ if X.dtype == np.float32 else copy.deepcopy(self.model_).double()
         return predict_batches(
             model, self._rows(X), batch_size=1024, device=self._device(), verbose=self.verbose
@@ -550,7 +550,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
 
     def _validation_rows(self, X, Y, *, n_labels):
         """Check the caller's validation rows."""
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        X = check_features(self, X, name="X of validation", dtype=np.float32, reset=False)
         Y = Y if self._container != "vector" else (np.asarray(Y) == self.classes_[1])[:, None]
         Y = check_labels(Y, name="Y of validation", n_samples=X.shape[0], n_labels=n_labels)
         return self._rows(X, Y)

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from adathresh.utils.parameters import check_value, number, optional
+from adathresh.utils.parameters import check_value, flag, number, optional
 
 
 class ThresholdFusion(nn.Module):
@@ -57,6 +57,8 @@ class ThresholdFusion(nn.Module):
         idf = torch.as_tensor(np.asarray(idf), dtype=torch.get_default_dtype())
         if idf.ndim != 1 or not torch.isfinite(idf).all():
             raise ValueError("idf must be a one-dimensional array of finite numbers, one for each label.")
+        for name, value in (("use_idf", use_idf), ("use_knn", use_knn), ("use_bias", use_bias)):
+            check_value(name, value, flag())
         check_value("init_std", init_std, number(least=0))
         check_value("fixed_threshold", fixed_threshold, optional(number()))
         self.fixed_threshold = fixed_threshold

@@ -102,10 +102,9 @@ def gather_pairs(
     for name, given in (("scores", scores), ("local", local), ("affinity", affinity)):
         matrices = [] if given is None and name != "scores" else score_matrices(given)
         for i, matrix in enumerate(matrices):
-            if name != "scores" and not sp.issparse(matrix):
-                matrix = sp.csr_array(matrix)
             place = name if len(matrices) == 1 else f"{name}[{i}]"
-            checked[name].append(check_scores(matrix, name=place, probabilities=True, **sizes))
+            signal = check_scores(matrix, name=place, probabilities=True, **sizes)
+            checked[name].append(signal if name == "scores" else sp.csr_array(signal))
             sizes = dict(zip(sizes, checked[name][0].shape, strict=True))
     where = {name: [_positions(matrix) for matrix in matrices] for name, matrices in checked.items()}
     found = _union([positions for parts in where.values() for positions in parts])

@@ -61,7 +61,9 @@ def consistent_label_sets(
         raise TypeError(f"knowledge must be a LabelKnowledge; got a {type(knowledge).__name__}.")
     change = _with_ancestors if how == "add" else _without_orphans
     if holds_label_names(label_sets) or _are_empty_lists(label_sets):
-        encoded, names = encode_label_names(label_sets, knowledge.names, source="knowledge")
+        encoded, names = encode_label_names(
+            label_sets, knowledge.names, argument="label_sets", source="knowledge"
+        )
         return decode_label_names(change(encoded, knowledge.ancestor_matrix()), names)
     labels = check_labels(label_sets, name="label_sets")
     knowledge.check_n_labels(labels.shape[1], name="knowledge")

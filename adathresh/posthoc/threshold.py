@@ -174,6 +174,14 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     n_labels_ : int
         Number of labels.
 
+    Raises
+    ------
+    ValueError
+        In the methods that take new rows, if the scores or signals are no probabilities, are of another shape
+        or number than in ``fit``, or are missing, or if a parameter was changed after ``fit``.
+    sklearn.exceptions.NotFittedError
+        In all methods but ``fit``, before it.
+
     Examples
     --------
     >>> from sklearn.datasets import make_multilabel_classification
@@ -578,7 +586,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         """
         pairs = self._checked_pairs(scores, local, affinity)
         if pairs.shape[0] != 1:
-            raise ValueError(f"explain takes one row; got {pairs.shape[0]}.")
+            raise ValueError(f"explain takes one row; got {pairs.shape[0]} in scores.")
         check_value("label", label, whole(0, self.n_labels_ - 1))
         if self.transductive:
             raise ValueError("A transductive rule has no thresholds for a row alone; set transductive=False.")
@@ -671,8 +679,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         pairs, truth = self._raised(pairs), _truth(pairs, Y)
         if truth.all() or not truth.any():
             raise ValueError(
-                "The candidate pairs hold only one class; the fusion needs scored pairs that are true and "
-                "scored pairs that are not."
+                "By Y, the candidate pairs hold only one class; the fusion needs scored pairs that are true "
+                "and scored pairs that are not."
             )
         if Y_train is None:
             _warn_if_in_sample(pairs, truth, Y)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from adathresh.signals._nearest import first_of, search
 from adathresh.utils.parameters import (
@@ -21,7 +21,7 @@ from adathresh.utils.parameters import (
     whole,
 )
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_labels, check_unmasked
+from adathresh.utils.validation import check_features, check_labels, check_unmasked
 
 
 class NeighborLabels(BaseEstimator):
@@ -115,8 +115,7 @@ class NeighborLabels(BaseEstimator):
             The fitted signal.
         """
         check_parameters(self)
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, copy=True)
+        X = check_features(self, X, dtype=np.float64, copy=True)
         self._labels = check_labels(Y, n_samples=X.shape[0])
         self._groups = group_codes(groups, X.shape[0])
         # The search multiplies by the transposed rows: to transpose them takes longer than to answer one row.
@@ -204,7 +203,7 @@ class NeighborLabels(BaseEstimator):
         ValueError
             If x is not one row, or there is no such label.
         """
-        row, n_labels = self._new_rows(x), self._labels.shape[1]
+        row, n_labels = self._new_rows(x, name="x"), self._labels.shape[1]
         if row.shape[0] != 1:
             raise ValueError(f"x must be one row; got {row.shape[0]}.")
         check_value("label", label, whole(0, n_labels - 1))
@@ -216,16 +215,15 @@ class NeighborLabels(BaseEstimator):
         named = zip(rows, weights, carried, strict=True)
         return tuple((int(row), float(weight), bool(carries)) for row, weight, carries in named)
 
-    def _new_rows(self, X):
+    def _new_rows(self, X, *, name="X"):
         """Check new rows, and scale them as the training rows were."""
         check_is_fitted(self, "_transposed")
         if X is None:
             raise ValueError(
-                "X must hold new rows; got None. For the training rows, call fit_transform or kneighbors()."
+                f"{name} must hold new rows; got None. For the training rows, call fit_transform or "
+                "kneighbors()."
             )
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, copy=True, reset=False)
-        return _unit_rows(X)
+        return _unit_rows(check_features(self, X, name=name, dtype=np.float64, copy=True, reset=False))
 
     def _training_rows(self):
         """Return the training rows and their groups."""

@@ -11,8 +11,11 @@ import scipy.sparse as sp
 
 from adathresh.signals._skos import read_skos
 from adathresh.utils.files import PathLike
+from adathresh.utils.parameters import check_value, flag
+from adathresh.utils.parameters import path as a_path
 from adathresh.utils.suggest import did_you_mean
-from adathresh.utils.texts import check_texts
+from adathresh.utils.texts import check_text, check_texts
+from adathresh.utils.validation import columns_of
 
 _UNNAMED = "Give an empty text for a label whose name is not known."
 
@@ -68,6 +71,7 @@ class LabelKnowledge:
         parents: Sequence[Sequence[int | str]] | Mapping[int | str, Sequence[int | str]] | None = None,
         allow_repeated_names: bool = False,
     ):
+        check_value("allow_repeated_names", allow_repeated_names, flag())
         names = tuple(map(str, check_texts(names, name="names", advice=_UNNAMED)))
         numbers_of = _numbers_of(names)
         repeated = next((found for found in numbers_of.values() if len(found) > 1), None)
@@ -137,7 +141,7 @@ class LabelKnowledge:
         >>> LabelKnowledge.from_frame({"name": ["aid", "tax"], "other": [["help"], None]}, synonyms="other")
         LabelKnowledge(2 labels, 1 synonym, 0 parents)
         """
-        columns = list(getattr(frame, "columns", frame))
+        columns = columns_of(frame)
         lists: list[list | None] = []
         for column in (names, synonyms, parents):
             if column is not None and column not in columns:
@@ -190,6 +194,8 @@ class LabelKnowledge:
         >>> LabelKnowledge.from_skos("eurovoc.rdf", labels=["3", "4"])  # doctest: +SKIP
         LabelKnowledge(2 labels, 2 synonyms, 0 parents)
         """
+        check_value("path", path, a_path())
+        check_text(language, name="language")
         return cls(**read_skos(Path(path), labels, language), allow_repeated_names=True)
 
     @property

@@ -7,12 +7,12 @@ import scipy.sparse as sp
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import normalize
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from sparse_dot_topn import sp_matmul_topn
 
 from adathresh.utils.parameters import check_parameters, job_count, number, parameters, whole
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_unmasked
+from adathresh.utils.validation import check_features
 
 
 class LabelAffinity(TransformerMixin, BaseEstimator):
@@ -108,6 +108,6 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
 
     def _checked(self, X, *, reset):
         """Check features and scale every row to length 1."""
-        check_unmasked(X, name="X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=reset)
+        name = "label_features" if reset else "X"
+        X = check_features(self, X, name=name, dtype=np.float64, reset=reset)
         return sp.csr_matrix(normalize(X))

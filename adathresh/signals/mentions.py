@@ -15,7 +15,7 @@ from adathresh.utils.grouped import opens_label
 from adathresh.utils.parameters import check_parameters, number, parameters, whole
 from adathresh.utils.texts import check_texts
 from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_labels, row_major_positions
+from adathresh.utils.validation import check_labels, check_unmasked, row_major_positions
 
 _ADVICE_TEXTS = "Put a single text into a list."
 _POOL_ROWS = 10  # mentions that a pooled share is shrunk by
@@ -241,6 +241,7 @@ def _shrunk_shares(hits, n):
 
 def _checked_folds(folds, n_samples):
     """Return folds as an array, one integer a row, of at least two kinds."""
+    check_unmasked(folds, name="folds")
     folds = np.asarray(folds)
     if folds.ndim != 1 or folds.dtype.kind not in "iu":
         raise ValueError(

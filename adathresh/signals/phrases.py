@@ -9,7 +9,7 @@ import ahocorasick_rs
 import numpy as np
 import scipy.sparse as sp
 
-from adathresh.utils.texts import check_texts
+from adathresh.utils.texts import check_text, check_texts
 
 WORDS_IN_MEMORY = 2**18  # so that numbers and misprints of a large corpus do not pile up
 CHARACTERS = 0x110000 - 0x800 - 1  # of Unicode, without surrogates and without the one for all other words
@@ -251,11 +251,17 @@ def folded_words(text: str) -> list[str]:
     list of str
         Its words.
 
+    Raises
+    ------
+    ValueError
+        If it is no text.
+
     Examples
     --------
     >>> folded_words("State-aid POLICIES, café_boxes")
     ['state', 'aid', 'policy', 'cafe', 'box']
     """
+    check_text(text)
     return [_folded(word) for word in _WORD.findall(_plain(text))]
 
 

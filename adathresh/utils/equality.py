@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
+from adathresh.utils.texts import check_text
+
 
 def row_contents(X: np.ndarray | sp.csr_array) -> Iterator[bytes]:
     """Yield the content of each row as bytes, the same for rows with the same values in float32.
@@ -73,11 +75,17 @@ def only_words(text: str) -> str:
         Its runs of two or more letters in lower case, with a space between them: letters a to z, or of any
         script where those are the fewer.
 
+    Raises
+    ------
+    ValueError
+        If it is no text.
+
     Examples
     --------
     >>> only_words("Regulation (EC) No 12/2004 – Annex B")
     'regulation ec no annex'
     """
+    check_text(text)
     text = text.lower()
     words = re.findall(r"[^\W\d_]{2,}", text)
     if text.isascii():

@@ -33,7 +33,7 @@ def holds_label_names(Y: Any) -> bool:
 
 
 def encode_label_names(
-    Y: Any, label_names: Sequence[str] | None = None, *, source: str = "label_names"
+    Y: Any, label_names: Sequence[str] | None = None, *, argument: str = "Y", source: str = "label_names"
 ) -> tuple[sp.csr_array, tuple[str, ...]]:
     """Make a label matrix of one collection of label names a row.
 
@@ -43,6 +43,8 @@ def encode_label_names(
         The names of each row's labels; an empty collection for a row without labels. A name counts once.
     label_names : sequence of str, optional
         The name of each column; None: all names in Y, sorted.
+    argument : str, default="Y"
+        How the argument is called in error messages.
     source : str, default="label_names"
         Where the caller took the names of the columns from, for error messages.
 
@@ -65,7 +67,7 @@ def encode_label_names(
     >>> Y.toarray().tolist(), names
     ([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]], ('cat', 'dog'))
     """
-    rows = [_names_of_row(row, number) for number, row in enumerate(_rows_of(Y))]
+    rows = [_names_of_row(row, number, argument) for number, row in enumerate(_rows_of(Y))]
     if label_names is None:
         label_names = _names_in_use(rows)
     column: dict[str, int] = {}
@@ -80,7 +82,9 @@ def encode_label_names(
         for name in row:
             if name not in column:
                 mend = did_you_mean(name, column)
-                raise ValueError(f"Y: row {number} has the label {name!r}, which {source} lacks.{mend}")
+                raise ValueError(
+                    f"{argument}: row {number} has the label {name!r}, which {source} lacks.{mend}"
+                )
     indices = [column[name] for row in rows for name in row]
     indptr = np.cumsum([0, *map(len, rows)])
     shape = (len(rows), len(label_names))
@@ -156,18 +160,18 @@ def _is_collection_of_names(row):
     )
 
 
-def _names_of_row(row, number):
+def _names_of_row(row, number, argument):
     """Return the distinct names of a row, in their order."""
     if isinstance(row, str):
-        raise ValueError(f"Y: row {number} is the text {row!r}; put it into a list: [{row!r}].")
+        raise ValueError(f"{argument}: row {number} is the text {row!r}; put it into a list: [{row!r}].")
     if not isinstance(row, list | tuple | Set | np.ndarray):
-        raise ValueError(f"Y: row {number} is {row!r:.60}, no list of names. {_EMPTY}")
+        raise ValueError(f"{argument}: row {number} is {row!r:.60}, no list of names. {_EMPTY}")
     names = {}
     for name in sorted(row, key=str) if isinstance(row, Set) else row:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(
-                f"Y: row {number} holds {name!r}, but the labels of a row must be names (str), none of them "
-                f"blank. {_EMPTY}"
+                f"{argument}: row {number} holds {name!r}, but the labels of a row must be names (str), none "
+                f"of them blank. {_EMPTY}"
             )
         names[str(name)] = None
     return list(names)

@@ -38,6 +38,8 @@ class LabelSetMixin:
             self.n_labels_ = Y.shape[1]
             self.classes_ = np.arange(Y.shape[1])
             return Y
+        if Y.ndim > 2:
+            raise ValueError(f"Y must be a 0/1 matrix or a binary vector; got {Y.ndim} dimensions.")
         y = column_or_1d(Y, warn=True)
         target = type_of_target(y, input_name="y", raise_unknown=True)
         if target == "continuous":

@@ -76,6 +76,29 @@ def check_texts(X: Any, *, name: str = "X", advice: str = _OF_FEATURES_ONLY) -> 
     return texts
 
 
+def check_text(text: Any, *, name: str = "text") -> None:
+    """Refuse what is no text.
+
+    Parameters
+    ----------
+    text : object
+        What a caller gave as a text.
+    name : str, default="text"
+        How the argument is called in the error message.
+
+    Raises
+    ------
+    ValueError
+        If it is no str.
+
+    Examples
+    --------
+    >>> check_text("a cat")
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{name} must be a str; got a {type(text).__name__}.")
+
+
 def check_order(X: Any, *, name: str = "X") -> None:
     """Refuse sets and dictionaries, which have no order, and what can be read once only.
 

@@ -1,12 +1,15 @@
 """Checks shared by everything that takes labels or scores; every message names the argument and the mend."""
 
-from collections.abc import Set
+import re
+from collections.abc import Mapping, Set
 from numbers import Real
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
 from adathresh.utils.types import Matrix, MatrixLike
 
@@ -139,6 +142,60 @@ def check_unmasked(values: Any, *, name: str) -> None:
             f"{name} is a masked array with masked entries, whose mask would be ignored; fill them "
             f"({name}.filled(value)) or leave their rows out."
         )
+
+
+def check_features(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    name: str = "X",
+    reset: bool = True,
+    dtype: Any = None,
+    copy: bool = False,
+) -> Any:
+    """Return features as an array or CSR, as scikit-learn checks them, with errors that name the argument.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns the number of features, and their names, or compares them with those that it knows.
+    X : array-like or sparse of shape (n_samples, n_features)
+        Features.
+    name : str, default="X"
+        How the argument is called in error messages.
+    reset : bool, default=True
+        Whether the estimator is being fitted.
+    dtype : type or sequence of type, optional
+        Of the result; None: float64, or float32 where X has it.
+    copy : bool, default=False
+        Whether the result is never the caller's.
+
+    Returns
+    -------
+    numpy.ndarray, or CSR
+        The features.
+
+    Raises
+    ------
+    ValueError
+        If X is no matrix of numbers, has no rows, holds NaN, infinity or masked entries, or has other
+        features than the estimator knows.
+
+    Examples
+    --------
+    >>> from adathresh.signals import NeighborLabels
+    >>> check_features(NeighborLabels(), [1.0, 2.0])
+    Traceback (most recent call last):
+    ValueError: X must be a matrix of numbers with at least one row. Expected 2D array, got 1D array ...
+    """
+    check_unmasked(X, name=name)
+    kind = (np.float64, np.float32) if dtype is None else dtype
+    try:
+        return validate_data(estimator, X, accept_sparse="csr", dtype=kind, copy=copy, reset=reset)
+    except ValueError as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        raise ValueError(f"{name} must be a matrix of numbers with at least one row. {error}") from error
 
 
 def check_sample_weight(sample_weight: npt.ArrayLike, n_samples: int) -> np.ndarray:
@@ -300,7 +357,7 @@ def one_row(x: MatrixLike) -> np.ndarray | sp.csr_array:
     row: Any = x if sp.issparse(x) else np.asarray(x)
     row = row.reshape(1, -1) if row.ndim == 1 else row
     if row.shape[0] != 1:
-        raise ValueError(f"explain takes one row; got {row.shape[0]}.")
+        raise ValueError(f"explain takes one row; got {row.shape[0]} in x.")
     return sp.csr_array(row) if sp.issparse(row) else row
 
 
@@ -332,6 +389,37 @@ def check_columns(X: Any, *, name: str = "X") -> None:
             "neighbours are found by numbers. Encode them before, for example by a ColumnTransformer; if "
             f"rows are texts, give that column alone, as {name}[{wrong[0]!r}]."
         )
+
+
+def columns_of(frame: Any, *, name: str = "frame") -> list:
+    """List the columns of a table.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, polars.DataFrame, or a mapping of columns
+        The table.
+    name : str, default="frame"
+        How the argument is called in the error message.
+
+    Returns
+    -------
+    list
+        The names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If it is no table.
+
+    Examples
+    --------
+    >>> columns_of({"words": ["one row"]})
+    ['words']
+    """
+    if not (hasattr(frame, "columns") or isinstance(frame, Mapping)):
+        kind = type(frame).__name__
+        raise ValueError(f"{name} must be a data frame or a mapping of columns; got a {kind}.")
+    return list(getattr(frame, "columns", frame))
 
 
 def _is_numeric(column):

@@ -100,8 +100,8 @@ def test_seed_decides_and_equal_seeds_agree(data):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"similarity": 0.5}, "similarity must be from 0.8 to 1; got 0.5"),
-        ({"n_rows": 1}, "n_rows must be at least 2; got 1"),
+        ({"similarity": 0.5}, "similarity must be a finite number from 0.8 to 1; got 0.5"),
+        ({"n_rows": 1}, "n_rows must be a whole number, at least 2; got 1"),
         ({"X_train": [[1, 2]]}, "X_train has 1 rows but 2 were expected"),
         ({"X_test": [[1, 2, 3]]}, "X_train has 2 features but X_test has 3"),
         ({"Y_train": [[2], [0]]}, "Y_train must hold only 0 and 1"),
@@ -129,7 +129,7 @@ def test_errors(changes, message):
 
 
 def test_what_cannot_predict_is_refused():
-    with pytest.raises(TypeError, match="str cannot be audited: give an object with predict"):
+    with pytest.raises(TypeError, match="estimator 'model' cannot be audited: give an object with predict"):
         audit("model", [[1]], [[1]], [[2]], [[1]])
 
 

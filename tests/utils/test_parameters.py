@@ -15,7 +15,6 @@ from adathresh import (
     LabelIDF,
     LabelKnowledge,
     NeighborLabels,
-    metrics,
     models,
     rules,
 )
@@ -129,45 +128,6 @@ def test_the_words_of_the_error(allowed, words):
 def test_what_is_allowed_cannot_be_changed_by_an_instance():
     with pytest.raises(TypeError):
         rules.RCut()._parameters["k"] = p.whole()
-
-
-def masked(values):
-    return np.ma.masked_array(values, mask=np.arange(np.size(values)).reshape(np.shape(values)) == 5)
-
-
-ROWS = np.arange(len(Y))
-FITTED = {
-    "rule": AdaptiveThreshold(fusion="linear").fit(SCORES, Y),
-    "neighbors": NeighborLabels().fit(X, Y),
-    "classifier": AdaptiveThresholdClassifier(BASE, cv=2, random_state=0).fit(X, Y),
-    "model": models.MLkNN(n_neighbors=2).fit(X, Y),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "call"),
-    [
-        ("Y", lambda: rules.SCut().fit(SCORES, masked(Y))),
-        ("scores", lambda: rules.SCut().fit(masked(SCORES), Y)),
-        ("scores", lambda: FITTED["rule"].predict(masked(SCORES))),
-        ("scores", lambda: AdaptiveThreshold().fit(masked(SCORES), Y)),
-        ("Y_true", lambda: metrics.macro_f1(masked(Y), Y)),
-        ("train_frequency", lambda: metrics.binned_macro_f1(Y, Y, masked(np.arange(6))[3:])),
-        ("X", lambda: NeighborLabels().fit(masked(X), Y)),
-        ("groups", lambda: NeighborLabels().fit(X, Y, groups=masked(ROWS))),
-        ("X", lambda: FITTED["neighbors"].transform(masked(X))),
-        ("X", lambda: models.MLkNN().fit(masked(X), Y)),
-        ("X", lambda: FITTED["model"].top_scores(masked(X))),
-        ("X", lambda: LabelAffinity().fit(masked(X))),
-        ("X", lambda: AdaptiveThresholdClassifier(BASE).fit(masked(X), Y)),
-        ("X", lambda: FITTED["classifier"].predict(masked(X))),
-        ("label_features", lambda: AdaptiveThresholdClassifier(BASE).fit(X, Y, label_features=masked(X[:3]))),
-        ("X", lambda: AdaptiveThresholdNetwork(hidden_layers=(), max_epochs=1).fit(masked(X), Y)),
-    ],
-)
-def test_masked_entries_are_refused_where_they_would_count(name, call):
-    with pytest.raises(ValueError, match=f"{name} is a masked array with masked entries"):
-        call()
 
 
 def test_masked_arrays_without_masked_entries_are_arrays():
