@@ -19,5 +19,6 @@ Each module has the functions ``claims(tables)``, all that its notebook finds, a
 answer to its question in sentences. ``core`` is what all of them share and asks no question: configuration,
 cache, base models, rules, cross-fitting, results. ``reproduce`` runs the notebooks, ``headings`` writes their
 heads, ``verify`` checks what is published, ``across_datasets`` sums all data sets up, ``report`` writes the
-figures of README.md and docs/, ``benchmarks`` times the parts against their peers.
+figures of README.md and docs/, ``bad_input`` the table of errors there, ``benchmarks`` times the parts
+against their peers.
 """
