@@ -109,7 +109,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     row's neighbours are all rows but itself and its group.
 
     Y may hold names, one list of labels a row, or be a data frame with a column for each label:
-    :meth:`predict_labels` returns names, :meth:`predict` a 0/1 matrix in any case.
+    :meth:`predict_labels` returns names, :meth:`predict` a 0/1 matrix in any case. ``score``, and searches of
+    scikit-learn such as ``GridSearchCV``, take no lists of names: give them the 0/1 matrix of a
+    ``MultiLabelBinarizer``, and its ``classes_`` as ``label_names``.
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ from sklearn.naive_bayes import BernoulliNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
@@ -433,6 +434,19 @@ def test_a_search_over_targets(rule):
     search.fit(X, Y)
     assert [found["rule__target"] for found in search.cv_results_["params"]] == targets
     assert search.best_estimator_.rule.target == search.best_params_["rule__target"]
+
+
+def test_a_search_takes_names_by_a_binarizer_as_its_error_says():
+    X, labels = make_data()
+    names = ["a", "b", "c", "d"]
+    Y = [[name for name, carried in zip(names, row, strict=True) if carried] for row in labels]
+    search = GridSearchCV(make_classifier(rule=LINEAR), {"n_neighbors": [5]}, scoring="f1_macro", cv=2)
+    with pytest.raises(ValueError, match="the MultiLabelBinarizer transformer can convert"):
+        search.fit(X, Y)
+    binarizer = MultiLabelBinarizer()
+    search.fit(X, binarizer.fit_transform(Y), label_names=list(binarizer.classes_))
+    best = search.best_estimator_
+    assert best.predict_labels(X) == best.fit(X, Y).predict_labels(X)
 
 
 def test_a_cost_for_each_label_is_searched_aimed_at_and_saved(tmp_path):
