@@ -353,8 +353,8 @@ def _pairs_with_both_classes(scores, Y, *, probabilities=False) -> CandidatePair
     pairs = candidate_pairs(check_labels(Y, n_samples=scores.shape[0], n_labels=scores.shape[1]), scores)
     if pairs.truth.all() or not pairs.truth.any():
         raise ValueError(
-            f"calibration needs scored pairs of both classes; by Y, {pairs.truth.sum()} of "
-            f"{len(pairs.truth)} scored pairs are true. Fit on more held-out rows."
+            f"calibration needs scored pairs of both classes; {pairs.truth.sum()} of {len(pairs.truth)} "
+            "scored pairs are true by Y. Fit on more held-out rows."
         )
     return pairs
 
