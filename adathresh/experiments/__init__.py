@@ -13,6 +13,7 @@ notebook               module                          tables
                                                        ceiling, splits, auroc
 07_your_own_model      ``nb07_your_own_model``         own_model, own_model_differences
 08_decision_rules      ``nb08_decision_rules``         rules, rule_differences
+12_automation          ``nb12_automation``             coverage, coverage_differences, promises, redraws
 =====================  ==============================  ==================================================
 
 Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the

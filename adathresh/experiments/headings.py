@@ -34,6 +34,7 @@ LESSONS = {
     "07_your_own_model": "how to give a scikit-learn pipeline, or scores from anywhere, thresholds of their "
     "own, and how to explain one prediction",
     "08_decision_rules": "which rules make label sets of scores, how they compare, and what each signal adds",
+    "12_automation": "how much can be left to a rule at a precision, and what a promised precision is worth",
 }
 """What the reader of each notebook will learn."""
 

@@ -10,13 +10,14 @@ import pytest
 from helpers import replaced
 
 from adathresh import LabelKnowledge, experiments
+from adathresh.experiments import nb12_automation
 from adathresh.experiments.core import base_models, fold_scores, other_signals, rules, trainings
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
 
 pytestmark = pytest.mark.usefixtures("tiny_profile")
 
-MODULES = (base_models, fold_scores, other_signals, rules, trainings, protocol_runs)
+MODULES = (base_models, fold_scores, other_signals, rules, trainings, protocol_runs, nb12_automation)
 
 STORED = {
     "strength": lambda config, ds: base_models.validation_macro_f1(config, ds, "linear", 1.0),
@@ -27,6 +28,7 @@ STORED = {
     "choice": lambda config, ds: rules.choice_prediction(config, ds, Choice(("linear",), ()), seed=0),
     "shares of the training rows": lambda config, ds: trainings.neighbor_shares(ds),
     "network": lambda config, ds: trainings.train_network(config, ds, seed=0),
+    "automation": lambda config, ds: nb12_automation._decided(config, ds, "linear", seed=0),
     "released run": lambda config, ds: protocol_runs.released_run(config, ds, seed=0),
     "leak-free run": lambda config, ds: protocol_runs.leak_free_run(config, ds, seed=0),
     "leak-free method": lambda config, ds: protocol_runs.leak_free_method(config, ds, seed=0),
