@@ -34,6 +34,10 @@ LESSONS = {
     "07_your_own_model": "how to give a scikit-learn pipeline, or scores from anywhere, thresholds of their "
     "own, and how to explain one prediction",
     "08_decision_rules": "which rules make label sets of scores, how they compare, and what each signal adds",
+    "09_rule_ablations": "what each part of the rule is worth, also for the rare labels, and what it costs",
+    "10_losses": "how to tell a loss that orders the scores better from one that only moves them against the "
+    "threshold",
+    "11_noise": "what missing and wrong training labels do to each rule, and how to correct for missing ones",
     "12_automation": "how much can be left to a rule at a precision, and what a promised precision is worth",
 }
 """What the reader of each notebook will learn."""

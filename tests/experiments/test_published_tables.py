@@ -63,6 +63,7 @@ DIFFERENCES = {
     "04_ablations": ("ablations", "ablation_differences", "method"),
     "07_your_own_model": ("own_model", "own_model_differences", "rule"),
     "08_decision_rules": ("rules", "rule_differences", "rule"),
+    "10_losses": ("losses", "loss_differences", "method"),
 }
 
 
@@ -77,7 +78,7 @@ DIFFERENCES = {
 def test_differences_are_those_of_the_values_beside_them(folder, notebook):
     values, differences, names = DIFFERENCES[notebook]
     table, compared = (read_table(folder / f"{name}.csv") for name in (values, differences))
-    keys = ["base", "seed", names] if "seed" in compared else ["base", names]
+    keys = ["base", *(key for key in ("seed", "rule") if key in compared), names]
     means = table.groupby(keys)[["macro_f1", "micro_f1"]].mean()
     for row in compared.to_dict("records"):
         where = [row[key] for key in keys[:-1]]

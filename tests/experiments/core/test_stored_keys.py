@@ -10,14 +10,25 @@ import pytest
 from helpers import replaced
 
 from adathresh import LabelKnowledge, experiments
-from adathresh.experiments import nb12_automation
+from adathresh.experiments import nb11_noise, nb12_automation
 from adathresh.experiments.core import base_models, fold_scores, other_signals, rules, trainings
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
+from adathresh.experiments.nb10_losses import trainings as losses
 
 pytestmark = pytest.mark.usefixtures("tiny_profile")
 
-MODULES = (base_models, fold_scores, other_signals, rules, trainings, protocol_runs, nb12_automation)
+MODULES = (
+    base_models,
+    fold_scores,
+    other_signals,
+    rules,
+    trainings,
+    protocol_runs,
+    losses,
+    nb11_noise,
+    nb12_automation,
+)
 
 STORED = {
     "strength": lambda config, ds: base_models.validation_macro_f1(config, ds, "linear", 1.0),
@@ -28,6 +39,8 @@ STORED = {
     "choice": lambda config, ds: rules.choice_prediction(config, ds, Choice(("linear",), ()), seed=0),
     "shares of the training rows": lambda config, ds: trainings.neighbor_shares(ds),
     "network": lambda config, ds: trainings.train_network(config, ds, seed=0),
+    "rival network": lambda config, ds: losses.train_method(config, ds, "focal", {}, seed=0),
+    "noise": lambda config, ds: nb11_noise._rules_under(config, ds, nb11_noise.Noise("clean", 0.0), seed=0),
     "automation": lambda config, ds: nb12_automation._decided(config, ds, "linear", seed=0),
     "released run": lambda config, ds: protocol_runs.released_run(config, ds, seed=0),
     "leak-free run": lambda config, ds: protocol_runs.leak_free_run(config, ds, seed=0),
