@@ -9,6 +9,43 @@ from adathresh.experiments.core.sentences import counted, percent
 from adathresh.leakage import only_words
 from adathresh.metrics import FREQUENCY_BINS, bins_of
 
+_STATISTICS = {
+    "n_train": "training rows",
+    "n_dev": "validation rows",
+    "n_test": "test rows",
+    "n_features": "features",
+    "n_labels": "labels",
+    "features_per_row": "features per row",
+    "labels_per_row_train": "labels per training row",
+    "labels_per_row_dev": "labels per validation row",
+    "labels_per_row_test": "labels per test row",
+    "rows_per_label": "training rows per label, mean",
+    "median_rows_per_label": "training rows per label, median",
+    "largest_label": "training rows with the most frequent label",
+    "labels_without_train_rows": "labels without training rows",
+    "labels_with_1_to_5_train_rows": "labels with 1–5 training rows",
+    "labels_with_at_most_5_train_rows": "labels with at most 5 training rows",
+    "labels_without_test_rows": "labels without test rows",
+    "macro_f1_ceiling": "macro-F1 of a perfect prediction of the test rows",
+    **{
+        f"{what}_{split}": f"{rows} rows without {missing}"
+        for split, rows in (("train", "training"), ("dev", "validation"), ("test", "test"))
+        for what, missing in (("unlabelled", "labels"), ("featureless", "features"))
+    },
+    **{
+        f"{split}_{what}_seen_in_train": f"{rows} rows whose {same} a training row has"
+        for split, rows in (("dev", "validation"), ("test", "test"))
+        for what, same in (("rows", "features"), ("texts", "text"))
+    },
+}
+
+
+def described(numbers):
+    """Put the statistics of a data set into words: one row a statistic."""
+    return [
+        {"statistic": words, "value": numbers[name]} for name, words in _STATISTICS.items() if name in numbers
+    ]
+
 
 def ceiling_rows(ds):
     """Count labels, and those that a test row carries, by training frequency: one row a bin.

@@ -1,7 +1,7 @@
 """Small tables: text in a terminal, HTML in a notebook."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -27,6 +27,8 @@ class Table:
     """The lines: a value for each column, or None for an empty cell."""
     caption: str = ""
     """What stands above the table."""
+    bold: Collection[tuple[int, int]] = ()
+    """The cells, by line and column from 0, that stand in bold in HTML, such as the best of each column."""
 
     def __repr__(self) -> str:
         lines = self._lines()
@@ -42,19 +44,25 @@ class Table:
         """Return the table as HTML, with the side of each cell, as notebooks have sides of their own."""
         sides = ["right" if spec else "left" for _, spec in self.columns]
 
-        def line(cells, tag):
-            """Return one line."""
+        def line(cells, tag, bold=()):
+            """Return one line, the columns ``bold`` in bold."""
+            texts = [html.escape(cell) for cell in cells]
             shown = (
-                f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
-                for cell, side in zip(cells, sides, strict=True)
+                f'<{tag} style="text-align: {side}">{f"<b>{text}</b>" if i in bold else text}</{tag}>'
+                for i, (text, side) in enumerate(zip(texts, sides, strict=True))
             )
             return f"<tr>{''.join(shown)}</tr>\n"
+
+        def body_lines(lines):
+            """Yield the lines below the head."""
+            for i, cells in enumerate(lines):
+                yield line(cells, "td", {column for row, column in self.bold if row == i})
 
         caption = f'<caption style="text-align: left">{html.escape(self.caption)}</caption>\n'
         head, *body = self._lines()
         return (
             f"<table>\n{caption if self.caption else ''}<thead>\n{line(head, 'th')}</thead>\n"
-            f"<tbody>\n{''.join(line(cells, 'td') for cells in body)}</tbody>\n</table>"
+            f"<tbody>\n{''.join(body_lines(body))}</tbody>\n</table>"
         )
 
     def _lines(self):

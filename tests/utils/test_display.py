@@ -50,3 +50,10 @@ def test_a_line_with_too_few_cells_is_refused():
     for show in (str, Table._repr_html_):
         with pytest.raises(ValueError, match=r"argument 2 is longer"):
             show(Table(COLUMNS, [("fixed 0.5", 0.25)]))
+
+
+def test_bold_cells_are_bold_in_html_and_plain_in_text():
+    table = Table(COLUMNS, ROWS, bold={(1, 1)})
+    assert table._repr_html_().count("<b>") == 1
+    assert '<td style="text-align: right"><b>0.533</b></td>' in table._repr_html_()
+    assert str(table) == str(Table(COLUMNS, ROWS))

@@ -15,8 +15,9 @@ from adathresh.experiments.core.agreement import agreement
 from adathresh.experiments.core.claims import as_table, claims_differ
 from adathresh.experiments.core.config import RunConfig, repository_root
 from adathresh.experiments.core.costs import COSTS
+from adathresh.experiments.core.display import shown
 from adathresh.experiments.core.plotting import use_style
-from adathresh.metrics.tables import METRIC_NAMES
+from adathresh.experiments.core.sentences import counted
 from adathresh.utils.files import whole_file
 
 DECIMALS = 6  # finer differences between two machines are rounding, not results
@@ -77,8 +78,13 @@ class Results:
         print(self._compare(name, unseeded, one_measure))
 
     def figure(self, name, figure):
-        """Keep a figure; equal figures give equal files."""
+        """Keep a figure and write above it what it was made from; equal figures give equal files."""
         self.figures.append(name)
+        config = self.config
+        made_from = f"{config.dataset}, {config.profile} profile, {counted(len(config.seed_list), 'seed')}"
+        title = figure.get_suptitle()
+        above = f"{title}\n{made_from}" if title else made_from
+        figure.suptitle(above, x=0.01, ha="left", fontsize=9, parse_math=False)
         if self.config.save:
             with whole_file(self.folder / f"{name}.png") as temporary:
                 figure.savefig(temporary, dpi=120, metadata={"Software": None})
@@ -91,7 +97,7 @@ class Results:
     def claims(self, claims):
         """Read the claims off the tables kept so far, and print how many come out as published.
 
-        What is printed does not change from run to run; returned are columns claim, outcome and figures.
+        What is printed does not change from run to run; returned are the claims as a table to be shown.
         """
         table = as_table(claims(self.tables))
         self._write("claims.csv", as_csv(table))
@@ -105,7 +111,7 @@ class Results:
             )
             self.claims_differ = differ
         self._write_record(n_claims=len(table))
-        return table
+        return shown(table, caption="What the tables say")
 
     def _compare(self, name, unseeded, one_measure):
         """Return the line that says how a table agrees with the published one."""
@@ -203,31 +209,6 @@ def table_row(config, ds, *, method, base, rule, mode, seed, metrics, split="tes
         "seed": seed,
         **metrics,
     }
-
-
-def summarize(rows, *, by=("method", "base", "rule", "mode"), metrics=None, digits=3):
-    """Average the repetitions of each row, for display: ``mean ± standard deviation``, or the single value.
-
-    One row for each combination of the columns ``by``, in order of appearance. ``metrics`` None: every
-    numeric column except ``seed``. Columns are called as in the glossary.
-
-    >>> from adathresh.experiments.core.results import summarize
-    >>> rows = [{"rule": "fixed", "macro_f1": 0.1}, {"rule": "fixed", "macro_f1": 0.3}]
-    >>> summarize(rows, by=["rule"]).loc[0, "macro-F1"]
-    '0.200 ± 0.141'
-    """
-    frame, by = pd.DataFrame(rows), list(by)
-    if metrics is None:
-        metrics = [name for name in frame.select_dtypes("number").columns if name not in (*by, "seed")]
-    groups = frame.groupby(by, sort=False, dropna=False)[list(metrics)]
-    means = groups.agg(lambda values: _mean_and_deviation(values, digits)).reset_index()
-    return means.rename(columns=lambda name: METRIC_NAMES.get(name, name.replace("_", " ")))
-
-
-def _mean_and_deviation(values, digits):
-    """Return the text for one cell of a summary; a single value has no deviation."""
-    mean = f"{values.mean():.{digits}f}"
-    return f"{mean} ± {values.std():.{digits}f}" if len(values) > 1 else mean
 
 
 def _without_costs(table):

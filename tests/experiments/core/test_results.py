@@ -20,7 +20,6 @@ from adathresh.experiments.core.results import (
     read_table,
     read_tables,
     start,
-    summarize,
     table_row,
 )
 
@@ -128,7 +127,7 @@ def test_nothing_is_written_unless_the_run_saves(clone, tmp_path):
     assert reading.table("headline", ROWS) is None
     assert reading.timings([{"step": "load", "seconds": 1.0}]) is None
     assert reading.figure("longtail", figure()) is None
-    assert list(reading.claims(lambda tables: [yes_claim("a", True, "")])["outcome"]) == ["yes"]
+    assert reading.claims(lambda tables: [yes_claim("a", True, "")]).rows == [["a", "yes", ""]]
     assert not reading.folder.exists()
     assert list(clone.iterdir()) == []
 
@@ -281,7 +280,7 @@ def test_claims_that_come_out_as_published(saving, publish, capsys):
     capsys.readouterr()
     table = saving.claims(two_claims)
     assert capsys.readouterr().out == "2 of 2 claims come out as published\n"
-    assert table["outcome"].tolist() == ["yes", "no"]
+    assert [outcome for _, outcome, _ in table.rows] == ["yes", "no"]
     compared = json.loads((saving.folder / "agreement.json").read_text())
     assert (compared["n_claims"], compared["claims_differ"]) == (2, [])
 
@@ -343,23 +342,3 @@ def test_table_row_errors(change, error, message):
     arguments = {"method": "m", "base": "b", "rule": "r", "mode": "inductive", "seed": 0, "metrics": {}}
     with pytest.raises(error, match=message):
         table_row(RunConfig(), SimpleNamespace(fingerprint="f"), **(arguments | change))
-
-
-def test_summaries_average_over_seeds_and_keep_the_order():
-    rows = [
-        {"rule": "z", "seed": 0, "macro_f1": 0.1, "micro_f1": 0.5},
-        {"rule": "z", "seed": 1, "macro_f1": 0.3, "micro_f1": 0.5},
-        {"rule": "a", "seed": 0, "macro_f1": 0.25, "micro_f1": 0.125},
-    ]
-    shown = summarize(rows, by=["rule"], digits=2)
-    assert shown.to_dict("list") == {
-        "rule": ["z", "a"],
-        "macro-F1": ["0.20 ± 0.14", "0.25"],
-        "micro-F1": ["0.50 ± 0.00", "0.12"],
-    }
-    assert list(summarize(rows, by=["rule"], metrics=["micro_f1"])) == ["rule", "micro-F1"]
-
-
-def test_summaries_name_what_is_no_metric_in_words():
-    rows = [{"batch_size": 8, "n_labels": 3}]
-    assert list(summarize(rows, by=["batch_size"])) == ["batch size", "n labels"]
