@@ -1,0 +1,328 @@
+"""Notebook 09: one change at a time to our rule, on the scores of one base model."""
+
+import warnings
+from copy import copy
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy.special import expit, logit
+from sklearn.decomposition import TruncatedSVD
+
+from adathresh.experiments.core.base_models import make_base_model, rows_of
+from adathresh.experiments.core.cache import cached_arrays
+from adathresh.experiments.core.claims import ABOVE, BELOW, LEVEL, interval_claims, outcome_of
+from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
+from adathresh.experiments.core.data import rows_key
+from adathresh.experiments.core.evaluation import (
+    BINS,
+    interval_rows,
+    label_frequency,
+    on_every_base,
+    rule_rows,
+)
+from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
+from adathresh.experiments.core.plotting import plot_bars_by_bin
+from adathresh.experiments.core.rules import (
+    OURS,
+    WITH_TEXTS,
+    Prediction,
+    choice_prediction,
+    fitted_choice,
+    our_choices,
+)
+from adathresh.experiments.core.sentences import listed, mean_differences, signed, with_interval
+from adathresh.metrics import bins_of, paired_bootstrap
+from adathresh.posthoc import AdaptiveThreshold
+from adathresh.posthoc.crossfit import base_scores
+from adathresh.posthoc.fusion import LabelEffects
+from adathresh.posthoc.threshold import InSampleScoresWarning
+from adathresh.rules import GlobalThreshold
+from adathresh.signals.knn import NeighborLabels
+from adathresh.utils.texts import learn_words, word_vectorizer
+from adathresh.utils.validation import are_among, row_major_positions
+
+BASE = "linear"
+"""The base model whose scores the rule is given."""
+
+NO_RARITY, IN_SAMPLE = "adaptive, no rarity", "adaptive, in-sample scores"
+ANY_FOLD, ONE_THRESHOLD = "adaptive, neighbours of any fold", "adaptive, one threshold"
+NO_CORRECTION, NOT_SHRUNK = "adaptive, no correction", "adaptive, correction not shrunk"
+BOOSTED = "adaptive, boosted"
+
+PARTS = {
+    IN_SAMPLE: "cross-fitting",
+    NO_RARITY: "the rarity signal (IDF)",
+    "adaptive, no neighbours": "the neighbour signal (KNN)",
+    ANY_FOLD: "taking neighbours from the other folds alone",
+    NO_CORRECTION: "each label's correction",
+    NOT_SHRUNK: "the shrinkage of each label's correction",
+    ONE_THRESHOLD: "a threshold for each label",
+}
+"""The changes that take a part of the rule away, and what it is."""
+
+SEARCHES = {
+    ANY_FOLD: {"any_fold": True},
+    "adaptive, 5 neighbours": {"n_neighbors": 5},
+    "adaptive, 100 neighbours": {"n_neighbors": 100},
+    "adaptive, neighbours in 100 dimensions": {"n_dimensions": 100},
+}
+"""Other searches for neighbours; the rule's own takes 30 of the other folds, by all features."""
+
+SETTINGS = ("adaptive, linear", BOOSTED, *(name for name in SEARCHES if name not in PARTS))
+"""The changes that take no part away: one fusion instead of the mean of two, other searches."""
+
+CORRECTIONS = {NO_CORRECTION: 0.0, NOT_SHRUNK: 1e6}
+"""What a pair weighs in the correction of its label, against the prior that shrinks it; in the rule 1."""
+
+AFTER_FUSION = "after the fusion"
+"""The changes of what follows the fusion, which share one."""
+
+REFITS = (IN_SAMPLE, NO_RARITY, *SEARCHES, AFTER_FUSION)
+"""What needs a fit that no choice of signals makes."""
+
+_PROBABILITIES = ": probabilities"
+
+
+def ablation_predictions(config, ds):
+    """Predict the test rows by our rule and with each change to it: by name, one prediction a seed.
+
+    Left out is what makes no sense on a data set: label texts where there are none, fewer dimensions where
+    there are no more.
+    """
+    crossfit_all(config, ds, [BASE])
+    choices = _choices(crossfitted(config, ds, BASE, seed=config.random_state))
+    n_features = ds.train.X.shape[1]
+    refits = [change for change in REFITS if SEARCHES.get(change, {}).get("n_dimensions", 0) < n_features]
+    found = {}
+    for predictions in on_every_base(_predictions, config, ds, [*choices, *refits]):
+        for name, prediction in predictions.items():
+            found.setdefault(name, []).append(prediction)
+    return {name: found[name] for name in (OURS, *PARTS, *SETTINGS, WITH_TEXTS) if name in found}
+
+
+def ablation_rows(config, ds, found):
+    """Evaluate what :func:`ablation_predictions` returns: one row a change and seed, with every metric."""
+    return [
+        row
+        for name, predictions in found.items()
+        for seed, prediction in zip(config.seed_list, predictions, strict=True)
+        for row in rule_rows(config, ds, BASE, {name: prediction}, seed=seed)
+    ]
+
+
+def ablation_differences(config, ds, found):
+    """Compare our rule with each change to it, over all seeds at once.
+
+    Rows are those of :func:`adathresh.experiments.core.evaluation.interval_rows`, then the same for macro-F1
+    in every bin of training frequency that has labels.
+    """
+    label_sets = {name: [each.label_sets for each in predictions] for name, predictions in found.items()}
+    options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
+    rows = interval_rows(config, ds, label_sets, OURS, random_state=config.random_state, base=BASE)
+    bins = bins_of(label_frequency(fitting_labels(ds)))
+    for number in np.unique(bins):
+        of_bin = {
+            name: [sets[:, bins == number] for sets in repetitions]
+            for name, repetitions in label_sets.items()
+        }
+        intervals = paired_bootstrap(ds.test.Y[:, bins == number], of_bin.pop(OURS), of_bin, **options)
+        named = {"base": BASE, "a": OURS, "metric": list(BINS.values())[number]}
+        rows += [{**named, "b": name, **interval} for name, interval in intervals.items()]
+    return rows
+
+
+def by_bin(differences):
+    """Show the differences in macro-F1, of all labels and of those in each bin: one row a change.
+
+    A star marks a difference whose interval leaves 0 out.
+    """
+    means = mean_differences(pd.DataFrame(differences).query("metric != 'micro_f1'"), ["b", "metric"])
+    texts = [
+        signed(row["difference"]) + ("" if outcome_of(row) == LEVEL else " *") for _, row in means.iterrows()
+    ]
+    table = pd.Series(texts, means.index).unstack(sort=False)
+    return table.rename(index=_short).rename_axis("change")
+
+
+def plot_by_bin(differences):
+    """Draw what each part adds to macro-F1 in each bin of training frequency, with half of its interval."""
+    means = mean_differences(pd.DataFrame(differences), ["b", "metric"])
+    bins = {name: metric for name, metric in BINS.items() if metric in means.index.unique("metric")}
+    parts = {_short(name): means.loc[name].loc[list(bins.values())] for name in PARTS}
+    return plot_bars_by_bin(
+        {name: rows["difference"] for name, rows in parts.items()},
+        bins=list(bins),
+        ylabel="macro-F1 lost by the change",
+        errors={name: (rows["high"] - rows["low"]) / 2 for name, rows in parts.items()},
+    )
+
+
+def claims(tables):
+    """Say which changes make the rule worse, and which better."""
+    of_all_labels = tables["rule_ablation_differences"].query("metric in ('macro_f1', 'micro_f1')")
+    return interval_claims(of_all_labels, "{metric} of '{a}' minus that of '{b}'")
+
+
+def finding(tables):
+    """Answer the notebook's question from its tables: which part adds most, and what the others do."""
+    found = mean_differences(tables["rule_ablation_differences"], ["metric", "b"])
+    in_macro, in_micro = found.loc["macro_f1"], found.loc["micro_f1"]
+    parts = in_macro.loc[list(PARTS)].rename(index=PARTS)
+    settings = in_macro[in_macro.index.isin(SETTINGS)]
+    of_micro = in_micro.loc[list(PARTS)].rename(index=PARTS)
+    return (
+        f"{_most(parts)} {_others(parts.drop(index=parts['difference'].idxmax()))} Micro-F1 is clearly "
+        f"greater with {_named(of_micro, ABOVE)}, clearly smaller with {_named(of_micro, BELOW)}. Of "
+        f"{len(settings)} other settings of fusion and neighbours, macro-F1 is clearly greater with "
+        f"{_named(settings, BELOW)}, clearly smaller with {_named(settings, ABOVE)}."
+    )
+
+
+def _most(parts):
+    """Say which part adds most."""
+    part = parts["difference"].idxmax()
+    figures = with_interval(parts.loc[part], named=True)
+    if outcome_of(parts.loc[part]) == ABOVE:
+        return (
+            f"Of the parts of `{OURS}` on the {BASE} model's scores, {part} adds most macro-F1: {figures} "
+            "against the rule without it."
+        )
+    return (
+        f"No part of `{OURS}` can be shown to add macro-F1 on the {BASE} model's scores; {part} comes "
+        f"closest, with {figures}."
+    )
+
+
+def _others(parts):
+    """Say which of some parts have an effect of their own, above or below 0, and which have none."""
+    level = [part for part, row in parts.iterrows() if outcome_of(row) == LEVEL]
+    clear = [f"{part}, {with_interval(row)}" for part, row in parts.iterrows() if part not in level]
+    if not clear:
+        return "None of the others has an effect that can be told from chance."
+    shown = f"A clear effect is also found for {listed(clear)}"
+    return f"{shown}; none that can be told from chance for {listed(level)}." if level else f"{shown}."
+
+
+def _named(found, outcome):
+    """Name the rows of some differences that have an outcome."""
+    names = [_short(name) for name, row in found.iterrows() if outcome_of(row) == outcome]
+    return listed(names) if names else "none"
+
+
+def _short(name):
+    """Leave out of a change's name what it is a change to."""
+    return name.removeprefix(f"{OURS}, ")
+
+
+def _predictions(config, ds, change, *, seed):
+    """Predict the test rows with one change to our rule, or with all that share its fusion, once."""
+    seen = crossfitted(config, ds, BASE, seed=seed)
+    choices = _choices(seen)
+    if change in choices:
+        return {change: choice_prediction(config, ds, choices[change], seed=seed)}
+    key = {"what": "rule ablation", "change": change, "data": ds.fingerprint, "rows": rows_key(ds)}
+    key |= {"model": repr(make_base_model(config, ds, BASE, seed=seed)), "seed": seed}
+    arrays = cached_arrays(key, lambda: _refitted(config, ds, seen, change, seed=seed))
+    names = [name for name in arrays if not name.endswith(_PROBABILITIES)]
+    return {name: Prediction(arrays[name], arrays[name + _PROBABILITIES]) for name in names}
+
+
+def _choices(seen):
+    """Say what our rule fuses where a change is one of what it fuses, or how."""
+    choices = our_choices((BASE,), seen)
+    return {**choices, BOOSTED: choices[OURS]._replace(fusion="boosted")}
+
+
+def _refitted(config, ds, seen, change, *, seed):
+    """Fit our rule with one change and return label sets and probabilities of the test rows by name."""
+    changed = _changed(config, ds, seen, change, seed=seed)
+    if change == NO_RARITY:
+        rule, at_test = _fitted_without_rarity(ds, changed, seed=seed)
+    else:
+        with warnings.catch_warnings():
+            if change == IN_SAMPLE:
+                warnings.simplefilter("ignore", InSampleScoresWarning)  # which is right
+            rule, at_test = fitted_choice(ds, our_choices((BASE,), seen)[OURS], [changed], seed=seed)
+    return _after_fusion(ds, rule, at_test) if change == AFTER_FUSION else _decided(change, rule, at_test)
+
+
+def _decided(name, rule, at_test):
+    """Return what a fitted rule says of the test rows, by a name."""
+    scores, signals = at_test
+    decision = rule.decide(scores, **signals)
+    return {name: decision.label_sets, name + _PROBABILITIES: decision.probabilities}
+
+
+def _changed(config, ds, seen, change, *, seed):
+    """Return what the rule sees after a change, which may leave it as it is."""
+    if change == IN_SAMPLE:
+        return seen._replace(scores=(_in_sample_scores(config, ds, seed=seed), seen.scores[1]))
+    return seen._replace(local=_shares(ds, seed=seed, **SEARCHES[change])) if change in SEARCHES else seen
+
+
+def _in_sample_scores(config, ds, *, seed):
+    """Score the fitting rows by the model that was fitted on all of them, which scores the test rows."""
+    rows = fitting_rows(ds, seed=seed).rows
+    model = make_base_model(config, ds, BASE, seed=seed).fit(rows_of(BASE, rows), rows.Y)
+    return sp.csr_array(base_scores(model, rows_of(BASE, rows), n_labels=rows.Y.shape[1]))
+
+
+def _shares(ds, *, seed, any_fold=False, n_dimensions=None, **search):
+    """Return neighbour shares of fitting and of test rows by name, as the rule has them but for a change.
+
+    ``any_fold``: a fitting row's neighbours may come from its own fold, though not from its own group.
+    ``n_dimensions``: rows are compared after a truncated singular value decomposition. ``search`` holds
+    parameters of :class:`adathresh.NeighborLabels`.
+    """
+    rows, folds = fitting_rows(ds, seed=seed)
+    spaces = {"neighbours": (rows.X, ds.test.X)}
+    if rows.titles is not None:
+        words = word_vectorizer()
+        spaces["neighbours by title"] = learn_words(words, rows.titles), words.transform(ds.test.titles)
+    of_fitting, of_test = {}, {}
+    for name, (fitting, test) in spaces.items():
+        if n_dimensions is not None:
+            svd = TruncatedSVD(min(n_dimensions, fitting.shape[1]), random_state=seed)
+            fitting, test = svd.fit_transform(fitting), svd.transform(test)
+        knn = NeighborLabels(**search)
+        of_fitting[name] = knn.fit_transform(fitting, rows.Y, groups=rows.groups if any_fold else folds)
+        of_test[name] = knn.transform(test)
+    return of_fitting, of_test
+
+
+def _fitted_without_rarity(ds, seen, *, seed):
+    """Fit our rule as if the base model had seen all labels equally often that it has seen at all.
+
+    Returned is what :func:`adathresh.experiments.core.rules.fitted_choice` returns.
+    """
+    Y = fitting_labels(ds)
+    equally_often = sp.csr_array((label_frequency(Y) > 0).astype(np.float32)[None])
+    fitting, test = ({"local": list(shares.values())} for shares in seen.local)
+    rule = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
+    return rule.fit(seen.scores[0], Y, Y_train=equally_often, **fitting), (seen.scores[1], test)
+
+
+def _after_fusion(ds, rule, at_test):
+    """Change what follows the fusion of a fitted rule; return what each change says of the test rows."""
+    scores, signals = at_test
+    Y, probabilities = fitting_labels(ds), rule.predict_proba(scores, **signals)
+    one_threshold = GlobalThreshold("macro_f1").fit(rule.fitted_probabilities_, Y)
+    found = {
+        ONE_THRESHOLD: one_threshold.predict(probabilities),
+        ONE_THRESHOLD + _PROBABILITIES: probabilities,
+    }
+    for name, weight in CORRECTIONS.items():
+        found |= _decided(name, _corrected(rule, Y, weight), at_test)
+    return found
+
+
+def _corrected(rule, Y, weight):
+    """Correct the labels of a fitted rule anew, with another weight of the pairs, and choose thresholds."""
+    fitted, other = rule.fitted_probabilities_, copy(rule)
+    logits = rule.effects_.undo(logit(fitted.data), fitted.indices)
+    truth = are_among(row_major_positions(fitted), row_major_positions(Y))
+    other.effects_ = LabelEffects().fit(logits, fitted.indices, truth, Y.shape[1], sample_weight=weight)
+    corrected = expit(other.effects_.apply(logits, fitted.indices))
+    other.fitted_probabilities_ = sp.csr_array((corrected, fitted.indices, fitted.indptr), shape=fitted.shape)
+    return other.retarget(rule.target)
