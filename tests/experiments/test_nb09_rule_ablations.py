@@ -24,6 +24,7 @@ from adathresh.experiments.core.rules import (
     our_choices,
 )
 from adathresh.metrics import macro_f1, micro_f1
+from adathresh.posthoc.threshold import InSampleScoresWarning
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -152,10 +153,18 @@ def test_in_sample_scores_are_those_of_the_model_that_has_seen_the_rows(config, 
     assert of_true[0] > of_true[1] + 0.1
 
 
-def test_scores_that_are_known_to_be_in_sample_are_not_warned_of(config, ds, seen):
+def test_scores_that_are_known_to_be_in_sample_are_not_warned_of(config, ds, seen, monkeypatch):
+    def warned(*args, **kwargs):
+        warnings.warn("in-sample", InSampleScoresWarning, stacklevel=1)
+        return None, None
+
+    monkeypatch.setattr(study, "fitted_choice", warned)
+    monkeypatch.setattr(study, "_decided", lambda name, rule, at_test: {})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         study._refitted(config, ds, seen, study.IN_SAMPLE, seed=0)
+    with pytest.warns(InSampleScoresWarning):
+        study._refitted(config, ds, seen, study.ANY_FOLD, seed=0)
 
 
 def test_without_rarity_all_labels_are_equally_rare_and_the_same_ones_impossible(config, make_dataset):
