@@ -105,7 +105,7 @@ def _best(values, metric, digits):
     values = np.round(values, digits)
     if len(values) < 2 or np.isnan(values).all():
         return []
-    if metric in CALIBRATION:
+    if metric.startswith(tuple(CALIBRATION)):  # "ece", or "ece_candidates"
         return np.flatnonzero(values == np.nanmin(values)).tolist()
     return np.flatnonzero(values == np.nanmax(values)).tolist() if metric in METRIC_NAMES else []
 

@@ -34,6 +34,11 @@ def test_the_best_of_each_measure_is_bold_and_no_other_number():
     assert [part.split("</b>")[0] for part in page.split("<b>")[1:]] == ["0.250", "0.125"]
 
 
+def test_of_errors_the_least_is_bold():
+    rows = [{"rule": "a", "brier_candidates": 0.2}, {"rule": "b", "brier_candidates": 0.1}]
+    assert set(summarize(rows, caption="", by=["rule"], metrics=["brier_candidates"]).bold) == {(1, 1)}
+
+
 def test_what_is_shown_alike_is_bold_alike():
     rows = [{"rule": name, "macro_f1": value} for name, value in (("a", 0.30004), ("b", 0.29996), ("c", 0.2))]
     assert set(summarize(rows, caption="", by=["rule"], metrics=["macro_f1"]).bold) == {(0, 1), (1, 1)}
