@@ -52,6 +52,16 @@ def notebooks(session):
 
 
 @nox.session(python=PYTHONS[0])
+def browser(session):
+    """Run the notebooks in JupyterLab as a person would, in a Chromium; screenshots go into screenshots/."""
+    session.install("-r", PINNED, "playwright")
+    session.install("--no-deps", "-e", ".")
+    if "--browser" not in session.posargs:
+        session.run("playwright", "install", "--with-deps", "chromium")
+    session.run("python", "-m", "tests.in_browser", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def docs(session):
     """Build the site, any warning being an error; ``-- linkcheck`` asks every address on its pages."""
     session.install("-r", PINNED)

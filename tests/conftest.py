@@ -5,6 +5,10 @@ import os
 # Before torch is loaded here or in a notebook's kernel: threads that spin while they wait for each other are
 # ten times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Of several pytest workers each runs notebooks: their processes share the cores.
+if (n_workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    for name in ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // n_workers)))
 
 import matplotlib
 import nbformat

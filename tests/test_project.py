@@ -23,7 +23,10 @@ from adathresh.experiments.verify import verify
 
 ROOT = Path(__file__).parents[1]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r binder/requirements.txt -e . && "
-REPRODUCE, TEST = INSTALL + ".venv/bin/adathresh reproduce", INSTALL + ".venv/bin/python -m pytest"
+REPRODUCE, TEST = (
+    INSTALL + ".venv/bin/adathresh reproduce",
+    INSTALL + ".venv/bin/python -m pytest -n 2 --dist loadfile",
+)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 GUIDES = sorted((ROOT / "notebooks" / "guides").glob("*.ipynb"))
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
