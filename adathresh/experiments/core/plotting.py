@@ -89,7 +89,7 @@ def plot_reliability(panels):
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -108,7 +108,7 @@ def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows w
     axes.set_xticks(positions, bins)
     axes.grid(False, axis="x")
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    figure.legend(loc="outside upper center", ncols=min(3, len(values)))
+    figure.legend(loc="outside lower center", ncols=min(3, len(values)))
     return figure
 
 
@@ -213,7 +213,7 @@ def plot_outcomes(counts, *, xlabel="data sets × base models"):
     axes.invert_yaxis()
     axes.grid(False)
     axes.set(xlabel=f"{xlabel} (macro-F1, 95 % interval)", ylabel="rival rule")
-    figure.legend(loc="outside upper center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -233,7 +233,7 @@ def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
     axes.invert_yaxis()
     axes.grid(False, axis="y")
     axes.set(xlabel=xlabel, ylabel=names if ylabel is None else ylabel)
-    figure.legend(loc="outside upper center", ncols=len(points))
+    figure.legend(loc="outside lower center", ncols=len(points))
     return figure
 
 
@@ -307,7 +307,7 @@ def plot_points(frame, *, names, panels, color=None, intervals=False, ylabel=Non
     first.set(ylabel=names if ylabel is None else ylabel, ylim=(len(order) - 0.5, -0.5))
     if color is not None:
         figure.legend(
-            *first.get_legend_handles_labels(), loc="outside upper center", ncols=min(3, len(kinds))
+            *first.get_legend_handles_labels(), loc="outside lower center", ncols=min(3, len(kinds))
         )
     return figure
 
