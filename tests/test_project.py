@@ -181,7 +181,14 @@ def test_readme_example_prints_what_it_says(tmp_path, monkeypatch, capsys):
         assert capsys.readouterr().out.splitlines() == said
 
 
-PAGES = ("README.md", "docs/results.md", "docs/claims.md", "docs/bad_input.md", "codecheck.yml")
+PAGES = (
+    "README.md",
+    "docs/results.md",
+    "docs/claims.md",
+    "docs/gallery.md",
+    "docs/bad_input.md",
+    "codecheck.yml",
+)
 
 
 def cog(root, *arguments):

@@ -6,7 +6,6 @@ else; ``--write`` writes it, and changes nothing else in the file.
 """
 
 import argparse
-import importlib
 import json
 import math
 import re
@@ -53,7 +52,7 @@ def heading(path, notebooks):
     run = json.loads((results / "run.json").read_text(encoding="utf-8"))
     seeds = counted(len(run["notebooks"][path.stem]["seeds"]), "seed")
     tables = read_tables(place)
-    finding = importlib.import_module(f"adathresh.experiments.nb{path.stem}").finding(tables)
+    finding = report.finding_of(path.stem)
     return "\n\n".join(
         [
             *([f"> {verdict()}"] if verdict else []),

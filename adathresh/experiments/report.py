@@ -4,6 +4,7 @@ cogapp puts them between their markers (``cog -r README.md docs/results.md docs/
 where a page says something else. No figure is written by hand.
 """
 
+import importlib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +14,10 @@ import pandas as pd
 
 from adathresh.experiments.across_datasets.models import places_with
 from adathresh.experiments.across_datasets.rules import fused_rivals, inductive_rivals, rules_table
-from adathresh.experiments.core.config import repository_root
+from adathresh.experiments.core.config import RunConfig, repository_root
+from adathresh.experiments.core.execution import find_notebooks
 from adathresh.experiments.core.other_signals import LABEL_TEXTS
-from adathresh.experiments.core.results import RECORD, read_table
+from adathresh.experiments.core.results import RECORD, read_table, read_tables
 from adathresh.experiments.core.rules import FOR_BOTH, OURS, WITH_TEXTS
 from adathresh.experiments.core.sentences import signed
 
@@ -180,6 +182,30 @@ def rules_page():
         means = frame[frame["base"] == base].set_index("rule")[["macro_f1", "micro_f1"]]
         lines.append([f"{name} ({base}, {profile})", *_pairs(means.reindex(list(SHOWN_RULES)))])
     return _markdown(["data set (base model, profile)", *SHOWN_RULES], lines)
+
+
+def finding_of(notebook):
+    """Return the finding of a notebook on the embedded corpus, read off its published tables."""
+    module = importlib.import_module(f"adathresh.experiments.nb{notebook}")
+    return module.finding(read_tables(_results() / RunConfig().dataset / notebook))
+
+
+def gallery_page():
+    """Show every figure of the embedded corpus below its notebook's finding."""
+    parts = []
+    for path in find_notebooks(repository_root() / "notebooks"):
+        folder = _results() / RunConfig().dataset / path.stem
+        title = (
+            json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"][0].removeprefix("# ").strip()
+        )
+        shown = folder.relative_to(repository_root()).as_posix()
+        figures = json.loads((folder / RECORD).read_text(encoding="utf-8"))["figures"]
+        parts += [
+            f"## {title}",
+            f"{finding_of(path.stem)} ([notebook](../notebooks/{path.name}), `{shown}/`)",
+        ]
+        parts += [f"![{title}: {name.replace('_', ' ')}](../{shown}/{name}.png)" for name in figures]
+    return "\n\n".join(parts)
 
 
 def ladder_page():

@@ -37,8 +37,8 @@ EXECUTED = "executed.ipynb"
 DIFFERENT = 3
 """The exit status of a run that ended but did not come out as published."""
 
-_AFTER_THE_LONGEST = ("05_calibration", "06_leakage", "07_your_own_model")
-"""What begins after notebook 08 where several run at once: begun last, the longest would run alone."""
+_SHORT = ("05_calibration", "07_your_own_model")
+"""What begins last where several run at once: begun last, a long one would run alone."""
 
 _CORES = ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS")
 """Variables that say on how many cores a process may compute."""
@@ -131,7 +131,7 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
         note(running.remove, notebook)
         return ended
 
-    begun = sorted(notebooks, key=lambda notebook: at_once > 1 and notebook.stem in _AFTER_THE_LONGEST)
+    begun = sorted(notebooks, key=lambda notebook: at_once > 1 and notebook.stem in _SHORT)
     with ThreadPoolExecutor(at_once) as pool:
         runs = {notebook: pool.submit(run, notebook) for notebook in begun}
         futures = runs.values()

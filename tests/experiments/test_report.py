@@ -1,9 +1,14 @@
-"""A heading of the README is refused once the tables say otherwise."""
+"""A heading of the README is refused once the tables say otherwise; the gallery shows all figures."""
+
+import re
 
 import pandas as pd
 import pytest
 
 from adathresh.experiments import report
+from adathresh.experiments.core.config import repository_root
+
+ROOT = repository_root()
 
 
 def test_no_leak_no_heading(monkeypatch):
@@ -78,3 +83,13 @@ def test_a_gain_that_is_not_made_of_label_texts_has_another_heading(monkeypatch)
     monkeypatch.setattr(report, "_table", _ladder(rungs | {"+ mentions": 0.31, "+ similarity": 0.31}))
     with pytest.raises(ValueError, match="no longer show that label texts give most"):
         report.gain_finding()
+
+
+def test_the_gallery_shows_every_figure_below_its_finding():
+    page = report.gallery_page()
+    sections = page.split("\n\n## ")
+    assert len(sections) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+    for folder, section in zip(sorted((ROOT / "results" / "pyapi").glob("*/")), sections, strict=True):
+        figures = sorted(path.name for path in folder.glob("*.png"))
+        assert sorted(re.findall(r"\((?:[^()]*/)?([^/()]+\.png)\)", section)) == figures
+        assert report.finding_of(folder.name) in section

@@ -119,13 +119,16 @@ def _with_deviation(means, deviations, counts, at, digits):
 
 
 def _text(value, digits=3):
-    """Return the text for one value: whole numbers with separators, others to some digits."""
+    """Return the text for one value: whole numbers with separators, others to some digits, but never to 0."""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, Integral):
         return f"{value:,}"
     if isinstance(value, Real):
-        return "–" if np.isnan(value) else f"{value:,.{digits}f}"
+        if np.isnan(value):
+            return "–"
+        rounded = round(float(value), digits)
+        return f"{value:.1g}" if value and not rounded else f"{rounded:,.{digits}f}"
     return "–" if value is None else str(value)
 
 

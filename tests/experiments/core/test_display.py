@@ -77,3 +77,8 @@ def test_whole_numbers_stay_whole_beside_others():
     table = shown(rows, caption="")
     assert text(table)[1] == [["rows", "5,822"], ["labels a row", "5.058"]]
     assert HTMLTable(table._repr_html_()).sides[1] == ["left", "right"]
+
+
+def test_a_small_number_is_not_shown_as_0():
+    rows = [{"strength": 0.003}, {"strength": 0.0}, {"strength": -0.004}, {"strength": 30.0}]
+    assert text(shown(rows, caption="", digits=2))[1] == [["0.003"], ["0.00"], ["-0.004"], ["30.00"]]
