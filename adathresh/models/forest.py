@@ -4,7 +4,17 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
 from adathresh.models._base import TopScoresClassifier
-from adathresh.utils.parameters import job_count, parameters, seed, verbosity, whole
+from adathresh.utils.parameters import (
+    either,
+    job_count,
+    number,
+    one_of,
+    optional,
+    parameters,
+    seed,
+    verbosity,
+    whole,
+)
 
 # scikit-learn keeps a value for each label at every node, in float64.
 _MAX_BYTES = 4 * 2**30
@@ -58,9 +68,10 @@ class ExtraTrees(TopScoresClassifier):
     (100, 5)
     """
 
-    _parameters = parameters(  # scikit-learn checks max_features
+    _parameters = parameters(
         n_estimators=whole(1),
         min_samples_leaf=whole(1),
+        max_features=optional(either(one_of("sqrt", "log2"), whole(1), number(above=0, most=1))),
         n_jobs=job_count(),
         random_state=seed(),
         verbose=verbosity(),
