@@ -5,16 +5,14 @@ import os
 # Before torch is loaded here or in a notebook's kernel: threads that spin while they wait for each other are
 # ten times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Of several pytest workers each runs notebooks: their processes share the cores.
-if (n_workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
-    for name in ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // n_workers)))
 
 import matplotlib
 import nbformat
 import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
+
+from adathresh.experiments.reproduce import share_of_cores
 
 # Not by the environment: the notebooks' own processes would inherit it and show no figures.
 matplotlib.use("Agg")
@@ -34,9 +32,21 @@ def pytest_collection_finish():
 
 def pytest_collection_modifyitems(items):
     """Leave the notebooks out of the quick loop."""
-    for item in items:
-        if type(item).__name__ == "IPyNbCell":
-            item.add_marker("slow")
+    for item in filter(of_notebook, items):
+        item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """Give the notebooks that several pytest workers run at once each its share of the cores."""
+    n_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with share_of_cores(n_workers if of_notebook(item) else 1):
+        return (yield)
+
+
+def of_notebook(item):
+    """Tell whether a test is a cell of a notebook."""
+    return type(item).__name__ == "IPyNbCell"
 
 
 PARAMETERS = """\

@@ -18,8 +18,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SETTINGS = {
     # no question about news, and every cell in the page, in sight or not
@@ -48,6 +46,8 @@ LOOK = """() => {
 
 def main():
     """Drive the notebooks that are named, or all."""
+    from playwright.sync_api import sync_playwright  # only this script needs it
+
     parser = argparse.ArgumentParser(prog="python -m tests.in_browser", description=__doc__)
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all")
     parser.add_argument("--browser", help="path of a Chromium (default: Playwright's own)")

@@ -216,14 +216,22 @@ def _short(name):
 
 
 def _predictions(config, ds, change, *, seed):
-    """Predict the test rows with one change to our rule, or with all that share its fusion, once."""
-    seen = crossfitted(config, ds, BASE, seed=seed)
-    choices = _choices(seen)
+    """Predict the test rows with one change to our rule, or with all that share its fusion."""
+    choices = _choices(crossfitted(config, ds, BASE, seed=seed))
     if change in choices:
         return {change: choice_prediction(config, ds, choices[change], seed=seed)}
+    return _refitted_predictions(config, ds, change, seed=seed)
+
+
+def _refitted_predictions(config, ds, change, *, seed):
+    """Predict the test rows with a change that the rule is fitted anew for, once."""
+
+    def compute():
+        return _refitted(config, ds, crossfitted(config, ds, BASE, seed=seed), change, seed=seed)
+
     key = {"what": "rule ablation", "change": change, "data": ds.fingerprint, "rows": rows_key(ds)}
     key |= {"model": repr(make_base_model(config, ds, BASE, seed=seed)), "seed": seed}
-    arrays = cached_arrays(key, lambda: _refitted(config, ds, seen, change, seed=seed))
+    arrays = cached_arrays(key, compute)
     names = [name for name in arrays if not name.endswith(_PROBABILITIES)]
     return {name: Prediction(arrays[name], arrays[name + _PROBABILITIES]) for name in names}
 

@@ -69,7 +69,7 @@ def reproduce(
 
     record = _RunRecord(config, folder, continues=only is not None)
     bar = tqdm(total=n_cells, unit="cell", smoothing=0, disable=not progress)
-    with bar, _ticking(bar), _share_of_cores(notebooks_at_once):
+    with bar, _ticking(bar), share_of_cores(notebooks_at_once):
         ended = _run_all(notebooks, folder, parameters, record, bar, notebooks_at_once)
     print(_summary(ended, folder))
     broken = [end for end in ended if end.failure]
@@ -150,7 +150,7 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
 
 
 @contextmanager
-def _share_of_cores(at_once):
+def share_of_cores(at_once):
     """Give each of the notebooks that run at once its share of the cores: kernels inherit the variables.
 
     What a user has set stays.

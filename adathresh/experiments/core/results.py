@@ -27,6 +27,9 @@ RECORD = "record.json"
 AGREEMENT = "agreement.json"
 """How the results of a run agree with the published ones."""
 
+LONGEST_TABLE = 60
+"""Lines of a table of claims that a notebook shows."""
+
 NO_REFERENCE = "nothing is published to compare with"
 
 
@@ -111,7 +114,10 @@ class Results:
             )
             self.claims_differ = differ
         self._write_record(n_claims=len(table))
-        return shown(table, caption="What the tables say")
+        caption = "What the tables say"
+        if len(table) > LONGEST_TABLE:
+            caption += f": the first {LONGEST_TABLE} of {len(table)} claims, all of which are in claims.csv"
+        return shown(table.head(LONGEST_TABLE), caption=caption)
 
     def _compare(self, name, unseeded, one_measure):
         """Return the line that says how a table agrees with the published one."""

@@ -285,6 +285,13 @@ def test_claims_that_come_out_as_published(saving, publish, capsys):
     assert (compared["n_claims"], compared["claims_differ"]) == (2, [])
 
 
+def test_of_very_many_claims_the_first_are_shown(saving):
+    table = saving.claims(lambda tables: [yes_claim(f"claim {i}", True, "") for i in range(61)])
+    assert len(table.rows) == 60
+    assert "the first 60 of 61 claims" in table.caption
+    assert len(read_table(saving.folder / "claims.csv")) == 61
+
+
 def test_a_claim_that_differs_is_named(saving, publish, capsys):
     publish(claims=[yes_claim("tuned is better", False, "x"), yes_claim("fixed is good", False, "x")])
     saving.table("headline", ROWS)

@@ -10,7 +10,7 @@ import pytest
 from helpers import replaced
 
 from adathresh import LabelKnowledge, experiments
-from adathresh.experiments import nb11_noise, nb12_automation
+from adathresh.experiments import nb09_rule_ablations, nb11_noise, nb12_automation
 from adathresh.experiments.core import base_models, fold_scores, other_signals, rules, trainings
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
@@ -25,6 +25,7 @@ MODULES = (
     rules,
     trainings,
     protocol_runs,
+    nb09_rule_ablations,
     losses,
     nb11_noise,
     nb12_automation,
@@ -39,6 +40,9 @@ STORED = {
     "choice": lambda config, ds: rules.choice_prediction(config, ds, Choice(("linear",), ()), seed=0),
     "shares of the training rows": lambda config, ds: trainings.neighbor_shares(ds),
     "network": lambda config, ds: trainings.train_network(config, ds, seed=0),
+    "rule ablation": lambda config, ds: nb09_rule_ablations._refitted_predictions(
+        config, ds, "no rarity", seed=0
+    ),
     "rival network": lambda config, ds: losses.train_method(config, ds, "focal", {}, seed=0),
     "noise": lambda config, ds: nb11_noise._rules_under(config, ds, nb11_noise.Noise("clean", 0.0), seed=0),
     "automation": lambda config, ds: nb12_automation._decided(config, ds, "linear", seed=0),
