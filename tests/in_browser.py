@@ -43,6 +43,11 @@ LOOK = """() => {
     };
 }"""
 
+TO_THE_TOP = """() => {
+    const parts = document.querySelectorAll('.jp-Notebook, .jp-Notebook [class*=jp-WindowedPanel]');
+    parts.forEach(part => { part.scrollTop = 0; });
+}"""
+
 
 def main():
     """Drive the notebooks that are named, or all."""
@@ -101,7 +106,7 @@ def _drive(browser, address, path, args):
     page.on("pageerror", lambda error: console.append(str(error)))
     page.goto(address, wait_until="domcontentloaded")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=120_000)
+    page.get_by_text("| Idle").wait_for(timeout=120_000)  # the kernel is there
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     until, seen = time.monotonic() + 60 * args.minutes, {"waiting": 1, "errors": []}
@@ -112,6 +117,7 @@ def _drive(browser, address, path, args):
     seen = page.evaluate(LOOK)
     # as tall as its content, so that one picture shows all
     page.set_viewport_size({"width": 1280, "height": min(seen["height"] + 200, 16_000)})
+    page.evaluate(TO_THE_TOP)
     page.wait_for_timeout(500)
     page.screenshot(path=args.screenshots / f"{path.stem}.png")
     page.close()
