@@ -1,7 +1,7 @@
 """Other papers' losses for the same network: the logit they see is the margin z − θ.
 
 Functions with the mathematics, and modules that hold their settings and call them, as in ``losses``: each is
-called as loss(logits, thresholds, targets), so that :func:`adathresh.paper.training.train` trains with any of
+called as loss(logits, thresholds, targets), so that ``adathresh.paper.training.train`` trains with any of
 them. Below, d = z − θ and p = σ(d).
 """
 
