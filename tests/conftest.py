@@ -12,8 +12,6 @@ import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
-from adathresh.experiments.reproduce import share_of_cores
-
 # Not by the environment: the notebooks' own processes would inherit it and show no figures.
 matplotlib.use("Agg")
 
@@ -39,8 +37,11 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
     """Give the notebooks that several pytest workers run at once each its share of the cores."""
-    n_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    with share_of_cores(n_workers if of_notebook(item) else 1):
+    if not of_notebook(item):
+        return (yield)
+    from adathresh.experiments.reproduce import share_of_cores  # takes a second; most runs have no notebooks
+
+    with share_of_cores(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))):
         return (yield)
 
 

@@ -1,8 +1,8 @@
 """Open every notebook in a real JupyterLab, run it, and look: ``python -m tests.in_browser``.
 
 Needs Playwright and a Chromium (``nox -s browser`` brings both). A notebook passes if every cell runs, all
-tables and figures of its committed outputs are shown, none is wider than the page, progress bars are drawn
-as widgets, and the browser's console shows no error. Screenshots are for a person to look at.
+tables and figures of its committed outputs are shown, none is wider than the page, and the browser's
+console shows no error. Screenshots are for a person to look at.
 """
 
 import argparse
@@ -36,8 +36,6 @@ LOOK = """() => {
             .map(e => e.textContent.slice(-300)),
         tables: outputs.filter(o => o.querySelector('table')).length,
         images: outputs.filter(o => [...o.querySelectorAll('img')].some(i => i.naturalWidth > 0)).length,
-        bars: document.querySelectorAll('.jp-Notebook .widget-hprogress, .jp-Notebook progress').length,
-        bare: outputs.filter(o => /\\d+%\\|/.test(o.textContent)).length,
         wide: wide.map(o => o.scrollWidth - o.clientWidth + ' pixels: ' + o.textContent.slice(0, 80)),
         height: Math.max(...parts.map(part => part.scrollHeight)),
     };
@@ -134,8 +132,6 @@ def _missing(seen, committed):
         for what, expected in committed.items()
         if seen[what] != expected
     ]
-    if seen["bare"]:
-        problems.append(f"{seen['bare']} progress bars as text")
     return [*problems, *(f"too wide by {text}" for text in seen["wide"])]
 
 

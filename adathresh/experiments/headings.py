@@ -52,7 +52,7 @@ def heading(path, notebooks):
     run = json.loads((results / "run.json").read_text(encoding="utf-8"))
     seeds = counted(len(run["notebooks"][path.stem]["seeds"]), "seed")
     tables = read_tables(place)
-    finding = report.finding_of(path.stem)
+    finding = report.finding_of(path.stem, tables)
     return "\n\n".join(
         [
             *([f"> {verdict()}"] if verdict else []),

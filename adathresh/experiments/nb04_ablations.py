@@ -1,7 +1,7 @@
 """Notebook 04: every switch of the paper's method, one at a time."""
 
-from adathresh.experiments.core.claims import ABOVE, LEVEL, interval_claims, outcome_of
-from adathresh.experiments.core.sentences import effect, listed, mean_differences, with_interval
+from adathresh.experiments.core.claims import ABOVE, interval_claims, outcome_of
+from adathresh.experiments.core.sentences import effect, effects_of_others, mean_differences, with_interval
 from adathresh.experiments.core.trainings import PAPER, PLAIN, train_each
 
 ABLATIONS = {
@@ -68,14 +68,4 @@ def finding(tables):
         sentences.append(
             f"The learnt thresholds as a whole {effect(found.loc[whole])}: {with_interval(found.loc[whole])}."
         )
-    return " ".join([*sentences, _others(found.drop(index={most, whole}))])
-
-
-def _others(found):
-    """Say which of some parts have an effect of their own, above or below 0, and which have none."""
-    level = [part for part, row in found.iterrows() if outcome_of(row) == LEVEL]
-    clear = [f"{part}, {with_interval(row)}" for part, row in found.iterrows() if part not in level]
-    if not clear:
-        return f"Of the other parts ({listed(level)}) none has an effect that can be told from chance."
-    shown = f"A clear effect is also found for {listed(clear)}"
-    return f"{shown}; none that can be told from chance for {listed(level)}." if level else f"{shown}."
+    return " ".join([*sentences, effects_of_others(found.drop(index={most, whole}))])

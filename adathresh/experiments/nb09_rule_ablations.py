@@ -22,6 +22,7 @@ from adathresh.experiments.core.evaluation import (
     rule_rows,
 )
 from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
+from adathresh.experiments.core.other_signals import neighbor_spaces
 from adathresh.experiments.core.plotting import plot_bars_by_bin
 from adathresh.experiments.core.rules import (
     OURS,
@@ -31,7 +32,13 @@ from adathresh.experiments.core.rules import (
     fitted_choice,
     our_choices,
 )
-from adathresh.experiments.core.sentences import listed, mean_differences, signed, with_interval
+from adathresh.experiments.core.sentences import (
+    effects_of_others,
+    listed,
+    mean_differences,
+    signed,
+    with_interval,
+)
 from adathresh.metrics import bins_of, paired_bootstrap
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.posthoc.crossfit import base_scores
@@ -39,7 +46,6 @@ from adathresh.posthoc.fusion import LabelEffects
 from adathresh.posthoc.threshold import InSampleScoresWarning
 from adathresh.rules import GlobalThreshold
 from adathresh.signals.knn import NeighborLabels
-from adathresh.utils.texts import learn_words, word_vectorizer
 from adathresh.utils.validation import are_among, row_major_positions
 
 BASE = "linear"
@@ -170,10 +176,11 @@ def finding(tables):
     in_macro, in_micro = found.loc["macro_f1"], found.loc["micro_f1"]
     parts = in_macro.loc[list(PARTS)].rename(index=PARTS)
     settings = in_macro[in_macro.index.isin(SETTINGS)]
+    others = parts.drop(index=parts["difference"].idxmax())
     of_micro = in_micro.loc[list(PARTS)].rename(index=PARTS)
     return (
-        f"{_most(parts)} {_others(parts.drop(index=parts['difference'].idxmax()))} Micro-F1 is clearly "
-        f"greater with {_named(of_micro, ABOVE)}, clearly smaller with {_named(of_micro, BELOW)}. Of "
+        f"{_most(parts)} {effects_of_others(others)} Micro-F1 is clearly greater with "
+        f"{_named(of_micro, ABOVE)}, clearly smaller with {_named(of_micro, BELOW)}. Of "
         f"{len(settings)} other settings of fusion and neighbours, macro-F1 is clearly greater with "
         f"{_named(settings, BELOW)}, clearly smaller with {_named(settings, ABOVE)}."
     )
@@ -192,16 +199,6 @@ def _most(parts):
         f"No part of `{OURS}` can be shown to add macro-F1 on the {BASE} model's scores; {part} comes "
         f"closest, with {figures}."
     )
-
-
-def _others(parts):
-    """Say which of some parts have an effect of their own, above or below 0, and which have none."""
-    level = [part for part, row in parts.iterrows() if outcome_of(row) == LEVEL]
-    clear = [f"{part}, {with_interval(row)}" for part, row in parts.iterrows() if part not in level]
-    if not clear:
-        return "None of the others has an effect that can be told from chance."
-    shown = f"A clear effect is also found for {listed(clear)}"
-    return f"{shown}; none that can be told from chance for {listed(level)}." if level else f"{shown}."
 
 
 def _named(found, outcome):
@@ -284,12 +281,8 @@ def _shares(ds, *, seed, any_fold=False, n_dimensions=None, **search):
     parameters of :class:`adathresh.NeighborLabels`.
     """
     rows, folds = fitting_rows(ds, seed=seed)
-    spaces = {"neighbours": (rows.X, ds.test.X)}
-    if rows.titles is not None:
-        words = word_vectorizer()
-        spaces["neighbours by title"] = learn_words(words, rows.titles), words.transform(ds.test.titles)
     of_fitting, of_test = {}, {}
-    for name, (fitting, test) in spaces.items():
+    for name, (fitting, test) in neighbor_spaces(ds, rows).items():
         if n_dimensions is not None:
             svd = TruncatedSVD(min(n_dimensions, fitting.shape[1]), random_state=seed)
             fitting, test = svd.fit_transform(fitting), svd.transform(test)

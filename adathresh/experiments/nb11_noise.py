@@ -31,6 +31,7 @@ from adathresh.experiments.core.rules import (
 from adathresh.experiments.core.sentences import listed, mean_differences, percent, with_interval
 from adathresh.posthoc.targets import label_thresholds, uncovered_share
 from adathresh.rules import ExpectedF1Threshold
+from adathresh.utils.validation import with_pairs
 
 BASE = "linear"
 """The base model that every rule is given."""
@@ -133,13 +134,7 @@ def noisy_labels(Y, noise, rng):
         return _one_a_row(Y, rng)
     lost = np.zeros(Y.nnz, dtype=bool)
     lost[rng.permutation(Y.nnz)[: round(noise.amount * Y.nnz)]] = True
-    return _moved(Y, lost, rng) if noise.kind == WRONG else _with_pairs(Y, ~lost)
-
-
-def _with_pairs(Y, keep):
-    """Keep the marked ones of the stored pairs."""
-    indptr = np.r_[0, np.cumsum(keep)][Y.indptr]
-    return sp.csr_array((Y.data[keep], Y.indices[keep], indptr), shape=Y.shape)
+    return _moved(Y, lost, rng) if noise.kind == WRONG else with_pairs(Y, ~lost)
 
 
 def _one_a_row(Y, rng):
@@ -148,7 +143,7 @@ def _one_a_row(Y, rng):
     labelled = np.flatnonzero(sizes)
     keep = np.zeros(Y.nnz, dtype=bool)
     keep[Y.indptr[labelled] + rng.integers(sizes[labelled])] = True
-    return _with_pairs(Y, keep)
+    return with_pairs(Y, keep)
 
 
 def _moved(Y, lost, rng):
@@ -261,7 +256,7 @@ def corrected_thresholds(rule, Y, kept):
 
 def _above(probabilities, thresholds):
     """Predict the pairs above their label's threshold."""
-    predicted = _with_pairs(probabilities, probabilities.data > thresholds[probabilities.indices])
+    predicted = with_pairs(probabilities, probabilities.data > thresholds[probabilities.indices])
     predicted.data = np.ones_like(predicted.data)
     return predicted
 

@@ -184,10 +184,9 @@ def rules_page():
     return _markdown(["data set (base model, profile)", *SHOWN_RULES], lines)
 
 
-def finding_of(notebook):
-    """Return the finding of a notebook on the embedded corpus, read off its published tables."""
-    module = importlib.import_module(f"adathresh.experiments.nb{notebook}")
-    return module.finding(read_tables(_results() / RunConfig().dataset / notebook))
+def finding_of(notebook, tables):
+    """Return the finding of a notebook, read off its tables."""
+    return importlib.import_module(f"adathresh.experiments.nb{notebook}").finding(tables)
 
 
 def gallery_page():
@@ -200,10 +199,8 @@ def gallery_page():
         )
         shown = folder.relative_to(repository_root()).as_posix()
         figures = json.loads((folder / RECORD).read_text(encoding="utf-8"))["figures"]
-        parts += [
-            f"## {title}",
-            f"{finding_of(path.stem)} ([notebook](../notebooks/{path.name}), `{shown}/`)",
-        ]
+        finding = finding_of(path.stem, read_tables(folder))
+        parts += [f"## {title}", f"{finding} ([notebook](../notebooks/{path.name}), `{shown}/`)"]
         parts += [f"![{title}: {name.replace('_', ' ')}](../{shown}/{name}.png)" for name in figures]
     return "\n\n".join(parts)
 

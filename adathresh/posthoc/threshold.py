@@ -50,6 +50,7 @@ from adathresh.utils.validation import (
     container_of,
     like_input,
     row_major_positions,
+    with_pairs,
 )
 
 _FUSIONS = {"auto": AverageFusion, "boosted": BoostedFusion, "linear": LinearFusion}
@@ -795,8 +796,10 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         possible = np.ones(self.n_labels_, dtype=bool)
         possible[self.impossible_] = False
         probabilities, truth, units = self._held_rows
-        held = HeldRows(_without(probabilities, ~possible), truth[possible[probabilities.indices]], units)
-        fitted = _without(self.fitted_probabilities_, ~possible)
+        keep = possible[probabilities.indices]
+        held = HeldRows(with_pairs(probabilities, keep), truth[keep], units)
+        every = self.fitted_probabilities_
+        fitted = with_pairs(every, possible[every.indices])
         asked = {"precision": self.target_value, "confidence": self.confidence}
         if self.target == "precision":
             found = guaranteed_threshold(fitted, held, **asked)
@@ -932,13 +935,6 @@ def _of_rows(pairs, mask):
 def _truth(pairs, Y):
     """Say which pairs are true."""
     return are_among(pairs.rows * np.int64(Y.shape[1]) + pairs.labels, row_major_positions(Y))
-
-
-def _without(matrix, labels):
-    """Return a CSR matrix without the pairs of some labels, which stay columns."""
-    keep = ~labels[matrix.indices]
-    indptr = np.r_[0, np.cumsum(keep)][matrix.indptr]
-    return sp.csr_array((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
 
 
 def _draw(truth, rng):

@@ -528,6 +528,31 @@ def are_among(positions: np.ndarray, others: np.ndarray) -> np.ndarray:
     return among
 
 
+def with_pairs(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
+    """Keep some of the stored pairs of a matrix.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array of shape (n_samples, n_labels)
+        Any values.
+    keep : numpy.ndarray of bool, shape (n_stored,)
+        Which of the stored pairs stay, in their order.
+
+    Returns
+    -------
+    scipy.sparse.csr_array of shape (n_samples, n_labels)
+        The others are not stored any more.
+
+    Examples
+    --------
+    >>> with_pairs(sp.csr_array([[0.5, 0.2], [0.0, 0.9]]), np.array([True, False, True])).toarray()
+    array([[0.5, 0. ],
+           [0. , 0.9]])
+    """
+    indptr = np.r_[0, np.cumsum(keep)][matrix.indptr]
+    return sp.csr_array((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
+
+
 def row_major_positions(matrix: sp.csr_array) -> np.ndarray:
     """Return one number for every stored pair, by which pairs of two matrices can be matched.
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from adathresh.experiments import headings, report
+from adathresh.experiments import headings
 from adathresh.experiments.core.config import repository_root
 from adathresh.experiments.core.execution import find_notebooks
 from adathresh.experiments.core.results import RECORD, read_tables
@@ -184,7 +184,7 @@ def test_the_end_says_what_stands_at_the_top(path):
 
 
 def test_a_head_follows_its_tables(monkeypatch):
-    monkeypatch.setattr(report, "read_tables", lambda place: _without_ceiling(read_tables(place)))
+    monkeypatch.setattr(headings, "read_tables", lambda place: _without_ceiling(read_tables(place)))
     assert "a macro-F1 of 1.000 on the test rows, because every label occurs" in heading(
         NOTEBOOKS[0], NOTEBOOKS
     )

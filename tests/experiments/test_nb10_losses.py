@@ -38,7 +38,9 @@ def test_the_papers_losses_have_names_of_notebook_03_and_runs_of_notebook_04():
 
 def test_a_rival_loss_is_trained_with_its_defaults_against_zero(ds, config, monkeypatch, tiny_profile):
     networks = {}
-    monkeypatch.setattr(trainings, "_train", lambda ds, network, k: networks.update(last=network) or 1 / 0)
+    monkeypatch.setattr(
+        trainings, "train_and_score", lambda ds, network, k: networks.update(last=network) or 1 / 0
+    )
     for name, loss in trainings.RIVAL_LOSSES.items():
         with pytest.raises(ZeroDivisionError):
             trainings.train_method(config, ds, name, {}, seed=4)
@@ -124,7 +126,7 @@ def test_all_are_trained_once_and_by_name(ds, config, tiny_profile, monkeypatch)
         for gamma, seed in ((5.0, 0), (1.0, 1))
     ]
     assert len({run.test_scores.data.tobytes() for run in (runs["focal"], *others)}) == 3
-    monkeypatch.setattr(trainings, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(trainings, "train_and_score", lambda *_: pytest.fail("trained again"))
     again = trainings.train_all(config, ds, settings, seed=0)
     for name, run in runs.items():
         np.testing.assert_array_equal(run.test_scores.toarray(), again[name].test_scores.toarray())

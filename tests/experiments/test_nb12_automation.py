@@ -13,6 +13,7 @@ from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.core.rules import OURS, Prediction
 from adathresh.metrics import coverage
 from adathresh.posthoc.guarantee import HeldRows, guaranteed_threshold
+from adathresh.utils.validation import with_pairs
 
 LABELS = "labels_at_precision_0_9"
 
@@ -174,15 +175,15 @@ def test_pairs_too_improbable_for_any_promise_change_no_guarantee(rng):
     pool, fitted = a_pool(rng, n_units=300, rows_a_unit=1)
     lowest = study._lowest_of_use(fitted.data)
     assert 0.05 < lowest < 0.5
-    few = study._from(pool.probabilities, lowest)
-    truth = pool.truth[pool.probabilities.data >= lowest]
+    likely = pool.probabilities.data >= lowest
+    few, truth = with_pairs(pool.probabilities, likely), pool.truth[likely]
     for precision in study.PROMISED:
         options = {"precision": precision, "confidence": study.CONFIDENCE}
         every = guaranteed_threshold(
             fitted, HeldRows(pool.probabilities, pool.truth, np.arange(300)), **options
         )
         some = guaranteed_threshold(
-            study._from(fitted, lowest), HeldRows(few, truth, np.arange(300)), **options
+            with_pairs(fitted, fitted.data >= lowest), HeldRows(few, truth, np.arange(300)), **options
         )
         assert some[:2] == every[:2]
 

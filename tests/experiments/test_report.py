@@ -7,6 +7,7 @@ import pytest
 
 from adathresh.experiments import report
 from adathresh.experiments.core.config import repository_root
+from adathresh.experiments.core.results import read_tables
 
 ROOT = repository_root()
 
@@ -92,4 +93,4 @@ def test_the_gallery_shows_every_figure_below_its_finding():
     for folder, section in zip(sorted((ROOT / "results" / "pyapi").glob("*/")), sections, strict=True):
         figures = sorted(path.name for path in folder.glob("*.png"))
         assert sorted(re.findall(r"\((?:[^()]*/)?([^/()]+\.png)\)", section)) == figures
-        assert report.finding_of(folder.name) in section
+        assert report.finding_of(folder.name, read_tables(folder)) in section

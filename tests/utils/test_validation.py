@@ -17,6 +17,7 @@ from adathresh.utils.validation import (
     like_input,
     narrow_indices,
     one_row,
+    with_pairs,
 )
 
 Y = np.array([[1, 0, 1], [0, 0, 0]])
@@ -248,3 +249,16 @@ def test_indices_become_narrow(kind):
 def test_indices_that_need_64_bits_keep_them():
     wide = sp.csr_array((np.ones(1), np.array([2**40]), np.array([0, 1])), shape=(1, 2**41))
     assert narrow_indices(wide) is wide
+
+
+def test_with_pairs_keeps_the_marked_ones_as_a_dense_mask_does():
+    rng = np.random.default_rng(0)
+    matrix = sp.random_array((7, 5), density=0.5, rng=rng, format="csr")
+    keep = rng.random(matrix.nnz) < 0.5
+    rows, columns = matrix.nonzero()
+    dense = np.zeros(matrix.shape)
+    dense[rows[keep], columns[keep]] = matrix.data[keep]
+    kept = with_pairs(matrix, keep)
+    assert kept.nnz == keep.sum()
+    np.testing.assert_array_equal(kept.toarray(), dense)
+    assert with_pairs(matrix, np.zeros(matrix.nnz, dtype=bool)).nnz == 0

@@ -47,16 +47,21 @@ def _both(arrays):
 def _shares(ds, *, seed):
     """Return the neighbour shares of fitting rows, from the other folds, and of test rows."""
     rows, folds = fitting_rows(ds, seed=seed)
-    spaces = {"neighbours": (rows.X, ds.test.X)}
-    if rows.titles is not None:
-        words = word_vectorizer()
-        spaces["neighbours by title"] = learn_words(words, rows.titles), words.transform(ds.test.titles)
     found = {}
-    for name, (fitting, test) in spaces.items():
+    for name, (fitting, test) in neighbor_spaces(ds, rows).items():
         knn = NeighborLabels(n_jobs=N_THREADS)
         found[f"{name}: fitting"] = knn.fit_transform(fitting, rows.Y, groups=folds)
         found[f"{name}: test"] = knn.transform(test)
     return found
+
+
+def neighbor_spaces(ds, rows):
+    """Return the matrices in which neighbours are searched, of fitting rows and of test rows, by signal."""
+    spaces = {"neighbours": (rows.X, ds.test.X)}
+    if rows.titles is not None:
+        words = word_vectorizer()
+        spaces["neighbours by title"] = learn_words(words, rows.titles), words.transform(ds.test.titles)
+    return spaces
 
 
 def _said_by_labels(ds, *, seed):

@@ -34,9 +34,19 @@ def effect(row):
     return f"{'add' if outcome == ABOVE else 'cost'} macro-F1"
 
 
-def percent(share):
-    """Write a share in per cent, without decimals."""
-    return f"{100 * share:.0f} %"
+def effects_of_others(found):
+    """Say which of some parts have an effect of their own, above or below 0, and which have none."""
+    level = [part for part, row in found.iterrows() if outcome_of(row) == LEVEL]
+    clear = [f"{part}, {with_interval(row)}" for part, row in found.iterrows() if part not in level]
+    if not clear:
+        return f"Of the other parts ({listed(level)}) none has an effect that can be told from chance."
+    shown = f"A clear effect is also found for {listed(clear)}"
+    return f"{shown}; none that can be told from chance for {listed(level)}." if level else f"{shown}."
+
+
+def percent(share, digits=0):
+    """Write a share in per cent."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def listed(words):

@@ -57,6 +57,19 @@ class TrainedMethod(NamedTuple):
     cost: Cost
     """What training and scoring took when they were done."""
 
+    @classmethod
+    def from_arrays(cls, arrays):
+        """Put together what :func:`train_and_score` returned."""
+        return cls(
+            validation_scores=arrays["validation_scores"],
+            test_scores=arrays["test_scores"],
+            validation_predicted=arrays["validation_predicted"],
+            test_predicted=arrays["test_predicted"],
+            history=pd.DataFrame(arrays["history"], columns=[str(name) for name in arrays["history_names"]]),
+            thresholds={"constant": arrays["constant"], "share": arrays["share"]},
+            cost=cost_of(arrays),
+        )
+
 
 def neighbor_shares(ds):
     """Compute the neighbour shares, in [0, 1], of every split, once for a data set."""
@@ -71,35 +84,19 @@ def train_network(config, ds, *, seed, **switches):
     The sizes are the profile's; ``switches`` are parameters of :class:`adathresh.AdaptiveThresholdNetwork`
     that differ.
     """
-    numbers = config.numbers
-    parameters = {
-        "hidden_layers": numbers.hidden_layers,
-        "learning_rate": numbers.learning_rate,
-        "batch_size": numbers.batch_size,
-        "max_epochs": numbers.max_epochs,
-        "patience": numbers.patience,
-        **switches,
-    }
-    key = {
-        "what": "network",
-        "data": ds.fingerprint,
-        "rows": rows_key(ds),
-        "seed": seed,
-        "k": numbers.top_scores,
-    }
+    parameters, k = {**network_parameters(config), **switches}, config.numbers.top_scores
+    key = {"what": "network", "data": ds.fingerprint, "rows": rows_key(ds), "seed": seed, "k": k}
     arrays = cached_arrays(
         {**key, "parameters": parameters},
-        lambda: _train(ds, AdaptiveThresholdNetwork(random_state=seed, **parameters), numbers.top_scores),
+        lambda: train_and_score(ds, AdaptiveThresholdNetwork(random_state=seed, **parameters), k),
     )
-    return TrainedMethod(
-        validation_scores=arrays["validation_scores"],
-        test_scores=arrays["test_scores"],
-        validation_predicted=arrays["validation_predicted"],
-        test_predicted=arrays["test_predicted"],
-        history=pd.DataFrame(arrays["history"], columns=[str(name) for name in arrays["history_names"]]),
-        thresholds={"constant": arrays["constant"], "share": arrays["share"]},
-        cost=cost_of(arrays),
-    )
+    return TrainedMethod.from_arrays(arrays)
+
+
+def network_parameters(config):
+    """Return the parameters of the network that the profile decides on."""
+    names = ("hidden_layers", "learning_rate", "batch_size", "max_epochs", "patience")
+    return {name: getattr(config.numbers, name) for name in names}
 
 
 def train_each(config, ds, variants, *, seed):
@@ -123,8 +120,8 @@ def _search(ds):
     return fit_and_predict(fit, predict)
 
 
-def _train(ds, network, k):
-    """Fit a network and return everything that is kept of it, as arrays."""
+def train_and_score(ds, network, k):
+    """Fit a network and return everything that is kept of it, as arrays; of each row the k highest scores."""
     local = neighbor_shares(ds).train if network.use_knn and network.fixed_threshold is None else None
 
     def fit():

@@ -4,21 +4,20 @@ Where notebook 04 trains the same network on the same rows, the two share one tr
 """
 
 import numpy as np
-import pandas as pd
 import torch
 from joblib import delayed
 from torch import nn
 
 from adathresh.experiments.core.cache import cached_arrays
-from adathresh.experiments.core.costs import cost_of
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.parallel import side_by_side
 from adathresh.experiments.core.trainings import (
     PAPER,
     PLAIN,
     TrainedMethod,
-    _train,
     neighbor_shares,
+    network_parameters,
+    train_and_score,
     train_network,
 )
 from adathresh.paper.classifier import AdaptiveThresholdNetwork
@@ -130,29 +129,12 @@ def train_method(config, ds, name, changes, *, seed):
     """
     if name in SWITCHES:
         return train_network(config, ds, seed=seed, **{**SWITCHES[name], **changes})
-    numbers = config.numbers
-    parameters = {
-        "hidden_layers": numbers.hidden_layers,
-        "learning_rate": numbers.learning_rate,
-        "batch_size": numbers.batch_size,
-        "max_epochs": numbers.max_epochs,
-        "patience": numbers.patience,
-        "fixed_threshold": 0.0,
-        "use_knn": False,
-    }
+    parameters = {**network_parameters(config), "fixed_threshold": 0.0, "use_knn": False}
+    k = config.numbers.top_scores
     key = {"what": "rival network", "data": ds.fingerprint, "rows": rows_key(ds), "seed": seed}
-    key |= {"k": numbers.top_scores, "name": name, "changes": changes, "parameters": parameters}
+    key |= {"k": k, "name": name, "changes": changes, "parameters": parameters}
     network = _network(ds, name, changes, random_state=seed, **parameters)
-    arrays = cached_arrays(key, lambda: _train(ds, network, numbers.top_scores))
-    return TrainedMethod(
-        validation_scores=arrays["validation_scores"],
-        test_scores=arrays["test_scores"],
-        validation_predicted=arrays["validation_predicted"],
-        test_predicted=arrays["test_predicted"],
-        history=pd.DataFrame(arrays["history"], columns=[str(column) for column in arrays["history_names"]]),
-        thresholds={"constant": arrays["constant"], "share": arrays["share"]},
-        cost=cost_of(arrays),
-    )
+    return TrainedMethod.from_arrays(cached_arrays(key, lambda: train_and_score(ds, network, k)))
 
 
 def _network(ds, name, changes, **parameters):

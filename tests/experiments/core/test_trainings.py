@@ -136,7 +136,7 @@ def test_threshold_parts_reproduce_the_thresholds(ds, config, switches):
 def test_a_stored_run_equals_a_fresh_one(ds, config, empty_cache, monkeypatch):
     fresh = train_network(config, ds, seed=0, **PAPER)
     with monkeypatch.context() as patch:
-        patch.setattr(trainings, "_train", lambda *_: pytest.fail("trained again"))
+        patch.setattr(trainings, "train_and_score", lambda *_: pytest.fail("trained again"))
         assert_equal(train_network(config, ds, seed=0, **PAPER), fresh, but=())
     empty_cache("second")
     assert_equal(train_network(config, ds, seed=0, **PAPER), fresh)
@@ -149,8 +149,8 @@ def test_whatever_changes_a_run_trains_it_again(ds, config, monkeypatch):
         trained.append((ds.train.X.shape[0], network.random_state, network.pos_weight, network.max_epochs, k))
         return train(ds, network, k)
 
-    train = trainings._train
-    monkeypatch.setattr(trainings, "_train", count)
+    train = trainings.train_and_score
+    monkeypatch.setattr(trainings, "train_and_score", count)
     for _ in range(2):
         train_network(config, ds, seed=0)
         train_network(config, ds, seed=1)
