@@ -3,6 +3,7 @@
 The packages are the pinned ones of binder/requirements.txt, except in the session ``lowest``.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import nox
 PYTHONS = ["3.11", "3.12", "3.13"]
 PINNED = "binder/requirements.txt"
 QUICK = ("-n", "2", "-m", "not slow")
+MEASURED = ("signals", "posthoc", "rules", "metrics", "paper")  # rooms whose mistakes would be wrong numbers
+LEAST_COVERED = 0.9
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests-3.11"]
@@ -41,6 +44,28 @@ def tests(session):
     session.install("-r", PINNED)
     session.install("--no-deps", "-e", ".")
     session.run("python", "-m", "pytest", *(session.posargs or QUICK))
+
+
+@nox.session(python=PYTHONS[0])
+def coverage(session):
+    """Measure which branches the quick tests and doctests of a room take, in each room 90 % at least."""
+    session.install("-r", PINNED)
+    session.install("--no-deps", "-e", ".")
+    folder = Path(session.create_tmp()).absolute()
+    session.env["COVERAGE_FILE"] = str(folder / "coverage")
+    rooms = [f"adathresh/{room}" for room in MEASURED]
+    tests = [f"tests/{room}" for room in MEASURED]
+    of_rooms = ("--branch", f"--source={','.join(rooms)}")
+    session.run("coverage", "run", *of_rooms, "-m", "pytest", "-m", "not slow", *tests, *rooms)
+    session.run("coverage", "report", "--show-missing", "--skip-covered")
+    session.run("coverage", "json", "-q", "-o", str(folder / "coverage.json"))
+    files = json.loads((folder / "coverage.json").read_text())["files"]
+    for room in rooms:
+        counts = [file["summary"] for name, file in files.items() if Path(room) in Path(name).parents]
+        taken, there = (sum(each[key] for each in counts) for key in ("covered_branches", "num_branches"))
+        session.log(f"{room}: {taken} of {there} branches")
+        if taken < LEAST_COVERED * there:
+            session.error(f"the quick tests take fewer than {LEAST_COVERED:.0%} of the branches of {room}.")
 
 
 @nox.session(python=PYTHONS[0])

@@ -89,6 +89,18 @@ def test_what_is_equally_confident_is_accepted_together():
     )  # a budget's
 
 
+def test_a_prediction_without_a_score_is_the_least_confident():
+    """The pair that is right has none, and lies behind all pairs that have one."""
+    found = coverage([[0, 1]], sp.csr_array(([-1.0], ([0], [0])), shape=(1, 2)), Y_pred=[[1, 1]])
+    assert found["predictions_at_precision_0_9"] == 0
+
+
+def test_whole_numbers_are_scores():
+    Y, scores = [[1, 0], [1, 1], [0, 1]], np.array([[2, -1], [1, 1], [3, -2]])
+    assert coverage(Y, scores) == coverage(Y, scores.astype(float))
+    assert coverage(Y, sp.csr_array(scores)) == coverage(Y, scores.astype(float))
+
+
 @pytest.mark.filterwarnings("error")
 def test_coverage_of_nothing():
     none = coverage([[1, 0]], [[-1.0, -1.0]], precisions=[0.9])
@@ -113,6 +125,7 @@ def test_better_scores_cover_more():
     [
         (([[1, 0]], [[0.5]]), {}, "scores has 1 labels but 2 were expected"),
         (([[1, 0]], [[0.5, np.nan]]), {}, "NaN"),
+        (([[1, 0]], np.ma.masked_less([[0.5, 0.1]], 0.2)), {}, "scores .*mask"),
         (([[1, 2]], [[0.5, 0.5]]), {}, "Y_true"),
         (([[1, 0]], [[0.5, 0.5]]), {"Y_pred": [[1, 0], [1, 0]]}, "Y_pred"),
         (

@@ -70,8 +70,22 @@ def test_comparisons_show_the_interval_and_its_side(make_case):
     assert str(areas).splitlines()[1].startswith("macro-AUROC ")
 
 
-@pytest.mark.parametrize("show", [evaluation_table, comparison_table])
+@pytest.mark.parametrize(
+    ("show", "name", "example"),
+    [
+        (evaluation_table, "results", r"\{'mine': evaluate\(\.\.\.\)\}"),
+        (comparison_table, "differences", "what paired_bootstrap returns"),
+    ],
+)
 @pytest.mark.parametrize("wrong", [{"macro_f1": 0.5}, [0.5], None])
-def test_other_things_are_refused(show, wrong):
-    with pytest.raises(TypeError, match=r"must be a dict of dicts by name, such as"):
+def test_other_things_are_refused(show, name, example, wrong):
+    with pytest.raises(TypeError, match=rf"^{name} must be a dict of dicts by name, such as {example}\."):
         show(wrong)
+
+
+@pytest.mark.parametrize("lacking", ["difference", "low", "high"])
+def test_a_comparison_without_its_interval_is_refused(lacking):
+    whole = {"difference": 0.1, "low": 0.0, "high": 0.2}
+    part = {name: value for name, value in whole.items() if name != lacking}
+    with pytest.raises(ValueError, match=r"differences\['rival'\] must have each of difference, low, high"):
+        comparison_table({"other": whole, "rival": part})

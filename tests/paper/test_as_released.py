@@ -520,6 +520,11 @@ def test_settings_out_of_range(rows, settings, message):
         train_released(make_model(), X, Y, X, Y, **({"n_epochs": 1} | settings))
 
 
+def test_the_released_network_has_hidden_layers():
+    with pytest.raises(ValueError, match="at least one hidden layer"):
+        make_model(hidden_layers=())
+
+
 def test_a_training_that_diverges_names_the_epoch_and_what_broke(rows):
     X, Y = rows
     with pytest.raises(

@@ -574,6 +574,13 @@ def test_parameters_out_of_range(parameters, message):
         small(**parameters).fit(X, Y)
 
 
+@pytest.mark.parametrize("validation", [0.2, ([[0.0]],), ([[0.0]], [[1]], [[1]])])
+def test_held_out_rows_are_two_matrices(validation):
+    X, Y = make_data()
+    with pytest.raises(ValueError, match=r"validation must be two matrices, \(X, Y\)"):
+        small().fit(X, Y, validation=validation)
+
+
 def test_normalization_needs_two_labels():
     X, Y = make_data()
     with pytest.raises(ValueError, match="normalize_logits needs at least two labels"):
@@ -597,6 +604,13 @@ def test_prediction_refuses(method):
 def test_clone_keeps_every_parameter():
     clf = small(dropout=0.1, use_idf=False, checkpoint="x.safetensors")
     assert clone(clf).get_params() == clf.get_params()
+
+
+def test_what_is_not_fitted_can_be_copied():
+    clf = small(dropout=0.1)
+    for copied in (copy.deepcopy(clf), pickle.loads(pickle.dumps(clf))):
+        assert copied.get_params() == clf.get_params()
+        assert vars(copied) == vars(clf)
 
 
 def test_another_loss_trains_in_place_of_the_papers(splits):

@@ -1,5 +1,7 @@
 """The sparse first layer and the network against dense matrix products."""
 
+import os
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -208,3 +210,16 @@ def test_widths_are_whole_numbers(widths):
 def test_settings_out_of_range(settings, message):
     with pytest.raises(ValueError, match=message):
         MultiLabelNetwork(12, 4, hidden_layers=(8,), **settings)
+
+
+# Threads
+
+
+@pytest.mark.parametrize(("forked", "n_threads"), [(True, [1]), (False, [])])
+def test_only_a_forked_process_takes_one_thread_and_only_once(monkeypatch, forked, n_threads):
+    taken = []
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    monkeypatch.setattr(network_module, "_process", os.getpid() - forked)
+    for _ in range(2):
+        network_module.use_one_thread_after_fork()
+    assert taken == n_threads

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
@@ -50,6 +51,14 @@ def test_a_whole_number_of_numpy_serves():
 def test_groups_are_one_entry_a_row(groups):
     with pytest.raises(ValueError, match="groups must"):
         draw_folds(4, 2, groups=groups, random_state=0)
+
+
+@pytest.mark.parametrize(("groups", "what"), [(None, "3 rows"), (["a", "b", "b"], "2 groups")])
+def test_as_many_rows_or_groups_as_folds(groups, what):
+    unit = what.partition(" ")[2]
+    with pytest.raises(ValueError, match=rf"{what} are fewer than cv=4 folds; lower cv or give more {unit}"):
+        draw_folds(3, 4, groups=groups, random_state=0)
+    assert sorted(draw_folds(4, 4, random_state=0)) == [0, 1, 2, 3]
 
 
 # Labels that the rows of some folds never or always carry
@@ -122,6 +131,49 @@ def test_what_predict_proba_lacks_decision_function_may_have():
 
     X, Y = make_data()
     assert (out_of_fold_scores(Half(), X, Y, FOLDS, n_labels=3) == 0.5).all()
+
+
+class OwnMistake(Broken):
+    """A classifier that has both methods; only the second holds the mistake."""
+
+    predict_proba = property()
+
+    def decision_function(self, X):
+        return self.lost_
+
+
+def test_the_mistake_of_the_method_that_is_there_is_told():
+    X, Y = make_data()
+    with pytest.raises(AttributeError, match="lost_"):
+        out_of_fold_scores(OwnMistake(), X, Y, FOLDS, n_labels=3)
+
+
+def test_an_estimator_that_scores_nothing_is_refused():
+    class Silent(BaseEstimator):
+        def fit(self, X, Y):
+            return self
+
+    X, Y = make_data()
+    with pytest.raises(TypeError, match="Silent has neither predict_proba nor decision_function"):
+        out_of_fold_scores(Silent(), X, Y, FOLDS, n_labels=3)
+
+
+@pytest.mark.parametrize("base", [LinearSVC(), LogisticRegression()])
+def test_scores_of_one_label(base):
+    X, Y = make_data()
+    model = base.fit(X, Y[:, 2])
+    scores = base_scores(model, X, n_labels=1)
+    assert scores.shape == (60, 1)
+    np.testing.assert_allclose(scores[:, 0], expit(model.decision_function(X)))
+    np.testing.assert_array_equal(base_scores(FrozenEstimator(model), X, n_labels=1), scores)
+
+
+def test_scores_of_a_frozen_model_are_those_of_the_model():
+    """Which would hide that it has top_scores."""
+    X, Y = make_data()
+    model = LinearOneVsRest().fit(X, Y)
+    frozen = base_scores(FrozenEstimator(model), X, n_labels=3)
+    np.testing.assert_array_equal(frozen.toarray(), model.top_scores(X).toarray())
 
 
 # Warnings

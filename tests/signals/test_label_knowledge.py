@@ -272,6 +272,24 @@ def test_from_skos_some_labels(thesaurus):
     assert LabelKnowledge.from_skos(thesaurus, labels=["untagged", *labels[1:]]) == knowledge
 
 
+def test_from_skos_goes_up_from_a_broader_concept_once(tmp_path):
+    """Two ways up meet at 4, and above it they go in a circle."""
+    pytest.importorskip("rdflib")
+    path = tmp_path / "circle.ttl"
+    path.write_text(
+        """
+        @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+        @prefix : <http://example.org/> .
+        :1 a skos:Concept ; skos:prefLabel "low" ; skos:broader :2, :3 .
+        :2 a skos:Concept ; skos:broader :4 .
+        :3 a skos:Concept ; skos:broader :4 .
+        :4 a skos:Concept ; skos:broader :2, :5 .
+        :5 a skos:Concept ; skos:prefLabel "high" .
+        """
+    )
+    assert LabelKnowledge.from_skos(path, labels=["low", "high"]).parents == ((1,), ())
+
+
 def test_from_skos_in_another_language(thesaurus):
     knowledge = LabelKnowledge.from_skos(thesaurus, labels=["1", "2", "3"], language="fr")
     assert knowledge.names == ("aide", "untagged", "")
