@@ -9,6 +9,7 @@ from sklearn import metrics as sk
 from adathresh import metrics as m
 from adathresh.metrics._pairs import ScoredPairs
 from adathresh.metrics.auroc import _PairOrder
+from adathresh.metrics.frequency_bins import bins_of
 
 FREQUENCY = np.array([0, 1, 5, 6, 20, 21, 100, 101, 5000])
 SEEDS = range(5)
@@ -32,6 +33,28 @@ def test_macro_auroc_against_loop_and_sklearn(make_case, seed):
     assert m.macro_auroc(
         Y, sp.csr_array((sparse.data - 7, sparse.indices, sparse.indptr), Y.shape)
     ) == pytest.approx(m.macro_auroc(Y, sparse))
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_with_few_scores_against_a_loop():
+    """One scored pair that ties with the last of the label before, two in rising order, none, all."""
+    stored = [[1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [0, 0, 1, 0, 1], [0, 0, 0, 0, 1]]
+    scores = np.array([[0.9, 0, 0, 0, 0.1], [0.5, 0.5, 0.2, 0, 0.2], [0, 0, 0.7, 0, 0.3], [0, 0, 0, 0, 0.4]])
+    Y = np.array([[1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0], [1, 0, 1, 0, 0]])
+    sparse = sp.csr_array((scores[np.array(stored) == 1], np.nonzero(stored)), shape=Y.shape)
+    filled = np.where(stored, scores, -1.0)
+    areas = [naive_shares(y, s)[0].mean() for y, s in zip(Y.T.astype(bool), filled.T, strict=True)]
+    np.testing.assert_allclose(order_of(Y, sparse).auroc, areas, atol=1e-15)
+    assert areas[2:4] == [0.625, 0.5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_without_one_of_the_classes_have_no_area_and_do_not_warn():
+    Y, scores = [[1, 0, 1], [1, 0, 0]], [[0.5, 0.2, 0.9], [0.1, 0.3, 0.4]]
+    for given in (scores, sp.csr_array(scores), sp.csr_array((2, 3))):
+        order = order_of(Y, given)
+        np.testing.assert_array_equal(np.isnan(order.auroc), [True, True, False])
+        assert m.macro_auroc_interval(Y, given)["macro_auroc"]["n_labels"] == 1
 
 
 def test_macro_auroc_undefined():
@@ -135,6 +158,17 @@ def test_auroc_interval_knows_labels_that_are_one():
     assert 2 < (one["high"] - one["low"]) / (several["high"] - several["low"]) < 5
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_differences_in_a_bin_are_those_of_its_labels(make_case, seed):
+    Y, _, scores, _, sparse = make_case(seed, n_samples=60)
+    found = m.paired_macro_auroc(Y, scores, sparse, FREQUENCY)
+    for number, key in enumerate(m.binned_macro_auroc(Y, scores, FREQUENCY)):
+        members = bins_of(FREQUENCY) == number
+        alone = m.paired_macro_auroc(Y[:, members], scores[:, members], sparse[:, members])["macro_auroc"]
+        assert found.pop(key) == pytest.approx(alone, nan_ok=True)
+    assert found == m.paired_macro_auroc(Y, scores, sparse)
+
+
 @pytest.mark.slow
 def test_auroc_intervals_cover_the_truth_on_the_long_tail():
     """Many test sets of one population, whose rows carry several labels together."""
@@ -165,6 +199,9 @@ def test_auroc_intervals_without_spread_are_not_given():
     found = m.macro_auroc_interval(Y, right)["macro_auroc"]
     assert found["value"] == 1
     assert np.isnan([found["low"], found["high"]]).all()
+    found = m.macro_auroc_interval(Y, right[::-1])["macro_auroc"]
+    assert found["value"] == 0
+    assert np.isnan([found["low"], found["high"]]).all()
     found = m.macro_auroc_interval([[1], [0], [0]], [[2], [3], [1]])["macro_auroc"]  # a single positive
     assert found["value"] == 0.5
     assert np.isnan([found["low"], found["high"]]).all()
@@ -187,8 +224,13 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
     [
         (lambda: m.macro_auroc(ONE, [[np.nan, 0], [0, 0]]), "NaN or infinity in row 0, label 0"),
         (lambda: m.binned_macro_auroc(ONE, HALF, [1]), r"train_frequency must have shape \(2,\); got \(1,\)"),
+        (
+            lambda: m.macro_auroc_interval(ONE, HALF, [1]),
+            r"train_frequency must have shape \(2,\); got \(1,\)",
+        ),
         (lambda: m.macro_auroc_interval(ONE, HALF, [1, -1]), "train_frequency must hold counts"),
         (lambda: m.paired_macro_auroc(ONE, HALF, [[0.5, 0.5]]), "scores_b has 1 rows but 2 were expected"),
+        (lambda: m.paired_macro_auroc(ONE, [[0.5, 0.5]], HALF), "scores_a has 1 rows but 2 were expected"),
     ],
 )
 def test_errors(call, message):

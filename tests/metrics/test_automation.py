@@ -126,7 +126,7 @@ def test_better_scores_cover_more():
         (([[1, 0]], [[0.5]]), {}, "scores has 1 labels but 2 were expected"),
         (([[1, 0]], [[0.5, np.nan]]), {}, "NaN"),
         (([[1, 0]], np.ma.masked_less([[0.5, 0.1]], 0.2)), {}, "scores .*mask"),
-        (([[1, 2]], [[0.5, 0.5]]), {}, "Y_true"),
+        (([[1, 2]], [[0.5, 0.5]]), {}, "^Y_true must hold only 0 and 1; found 2"),
         (([[1, 0]], [[0.5, 0.5]]), {"Y_pred": [[1, 0], [1, 0]]}, "Y_pred"),
         (
             ([[1, 0]], [[0.5, 0.5]]),

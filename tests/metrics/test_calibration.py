@@ -7,7 +7,7 @@ from scipy.stats import binomtest, rankdata
 from sklearn import metrics as sk
 
 from adathresh import metrics as m
-from adathresh.metrics.calibration import _equal_mass_bins
+from adathresh.metrics.calibration import _equal_mass_bins, _wilson_interval
 
 SEEDS = range(5)
 
@@ -49,6 +49,7 @@ def test_calibration_metrics_do_not_depend_on_the_order_of_rows(make_case):
         )
 
 
+@pytest.mark.filterwarnings("error")
 def test_calibration_metrics_of_no_pairs():
     empty = sp.csr_array((2, 2))
     for metric in (m.expected_calibration_error, m.brier_score, m.log_loss):
@@ -122,6 +123,19 @@ def test_bins_of_equal_mass_against_average_ranks(seed, n_levels, n_zeros, n_bin
     assert _equal_mass_bins(p, n_bins).tolist() == bins.tolist()
 
 
+def test_intervals_end_at_one():
+    """Rounding would carry a fourth of them past it."""
+    low, high = _wilson_interval(np.arange(1, 1000), np.arange(1, 1000))
+    assert (low < 1).all()
+    assert (high == 1).all()
+
+
+def test_means_of_single_precision_are_those_of_double():
+    scores = np.random.default_rng(0).random((200, 50), dtype=np.float32)
+    curve = m.reliability_curve(np.ones(scores.shape), scores, n_bins=1)
+    assert curve.mean_predicted[0] == pytest.approx(scores.mean(dtype=np.float64), rel=1e-12)
+
+
 ONE = [[1, 0], [0, 1]]
 HALF = [[0.5, 0.5], [0.5, 0.5]]
 
@@ -143,6 +157,7 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
         ),
         (lambda: m.brier_score(ONE, HALF, pairs="both"), "pairs must be 'candidates' or 'all'; got 'both'"),
         (lambda: m.log_loss(ONE, [[-1, 0], [0, 0]]), "scipy.special.expit"),
+        (lambda: m.log_loss([[2]], [[0.5]]), "^Y_true must hold only 0 and 1; found 2"),
     ],
 )
 def test_errors(call, message):

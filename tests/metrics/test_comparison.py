@@ -74,6 +74,8 @@ def test_one_prediction_is_one_repetition_in_every_container(make_case, containe
 @pytest.mark.parametrize("seed", SEEDS)
 def test_metric_without_each_row_against_leaving_it_out(make_case, metric, seed):
     Y, P, *_ = make_case(seed, n_samples=12)
+    Y, P = Y[:, ::-1], P[:, ::-1]  # the last label is the one that no row has
+    Y[-1] = P[-1] = P[:, -1] = 0
     _, value_of, without_row_of = comparison._WITHOUT_EACH_ROW[metric]
     expected = [value_of(np.delete(Y, i, axis=0), np.delete(P, i, axis=0)) for i in range(len(Y))]
     np.testing.assert_allclose(without_row_of(sp.csr_array(Y), sp.csr_array(P)), expected, atol=1e-14)
@@ -83,6 +85,8 @@ def test_metric_without_each_row_against_leaving_it_out(make_case, metric, seed)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_calibration_without_each_row_against_leaving_it_out(make_case, container, seed):
     Y, _, scores, stored, sparse = make_case(seed, n_samples=12)
+    stored[-1] = False
+    sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=Y.shape)
     if container is np.asarray:
         stored = np.ones_like(stored)
     given = scores if container is np.asarray else sparse
@@ -160,6 +164,7 @@ def test_bootstrap_is_antisymmetric_in_the_two_predictions_and_repeats_with_its_
     assert [one["low"], one["high"]] == pytest.approx([-other["high"], -other["low"]])
     assert one == against(sp.csr_array(Y), sp.csr_matrix(A), B, n_draws=101)
     assert one != against(Y, A, B, n_draws=101, random_state=1)
+    assert against(Y, A, B) == against(Y, A, B, n_draws=1000, random_state=0)
 
 
 def test_repetitions_are_resampled_with_the_rows(make_case):
@@ -216,6 +221,9 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
         (lambda: against(ONE, [[1, 0]], ONE), "ours has 1 rows but 2 were expected"),
         (lambda: against(ONE, ONE, [[1, 0]]), r"rivals\['rival'\] has 1 rows but 2 were expected"),
         (lambda: against(ONE, ONE, ONE, metric="f1"), "metric must be one of macro_f1, micro_f1, samples_f1"),
+        (lambda: against(ONE, [[1], [0]], ONE), "ours has 1 labels but 2 were expected"),
+        (lambda: against([[2, 0], [0, 0]], ONE, ONE), "Y_true must hold only 0 and 1; found 2"),
+        (lambda: against(ONE, ONE, ONE, random_state="0"), "random_state must be "),
         (lambda: against(ONE, ONE, ONE, n_draws=0), "n_draws must be a whole number, at least 1; got 0"),
         (lambda: against([[1]], [[1]], [[1]]), "at least two rows; Y_true has 1"),
         (lambda: against(ONE, [[2, 0], [0, 0]], HALF, metric="ece"), "ours must be probabilit"),

@@ -38,12 +38,18 @@ def test_drift_is_noticed_and_named():
         "drift: highest score, sum of scores, labels a row\n  highest score: mean 0."
     )
     headline, *lines = str(drift).splitlines()
+    assert HTMLTable(drift._repr_html_()).lines[0] == ["statistic", "mean", "now", "distance", "p"]
     shown = HTMLTable(drift._repr_html_())
     assert shown.caption == headline
     assert [
         f"  {name}: mean {before}, now {now} (distance {distance}, p = {p})"
         for name, before, now, distance, p in shown.lines[1:]
     ] == lines
+    tiny = score_drift(before * 1e-5, now * 1e-5)
+    _, *lines = str(tiny).splitlines()
+    assert "e-06" in lines[0]
+    for line, (_, *numbers) in zip(lines, HTMLTable(tiny._repr_html_()).lines[1:], strict=True):
+        assert all(number in line for number in numbers)
     # other labels of the same scores
     more = score_drift(before, before, label_sets=(labels, np.ones_like(labels)))
     assert more.moved == ("labels a row",)
@@ -102,11 +108,17 @@ SCORES, LABELS = make_scores(np.random.default_rng(0), 5)
     [
         (lambda: score_drift(SCORES, SCORES[:, 1:]), "new has 5 labels but 6 were expected"),
         (lambda: score_drift(SCORES * 5, SCORES), r"reference must be probabilities in \[0, 1\]"),
+        (lambda: score_drift(SCORES, SCORES * 5), r"new must be probabilities in \[0, 1\]"),
         (lambda: score_drift(SCORES, SCORES * np.nan), "new must be finite"),
+        (lambda: score_drift(SCORES[:0], SCORES), "must hold at least one row, and one label"),
         (lambda: score_drift(SCORES, SCORES[:0]), "must hold at least one row, and one label"),
         (lambda: score_drift(SCORES[:, :0], SCORES[:, :0]), "must hold at least one row, and one label"),
         (
             lambda: score_drift(SCORES, SCORES, alpha=5),
+            "alpha must be a finite number, greater than 0 and less",
+        ),
+        (
+            lambda: score_drift(SCORES, SCORES, alpha=1),
             "alpha must be a finite number, greater than 0 and less",
         ),
         (lambda: score_drift(SCORES, SCORES, label_sets=LABELS), "label_sets must be two matrices"),
@@ -114,6 +126,10 @@ SCORES, LABELS = make_scores(np.random.default_rng(0), 5)
         (
             lambda: score_drift(SCORES, SCORES, label_sets=(LABELS, LABELS[1:])),
             r"label_sets\[1\] has 4 rows but 5",
+        ),
+        (
+            lambda: score_drift(SCORES, SCORES, label_sets=(LABELS, LABELS[:, 1:])),
+            r"label_sets\[1\] has 5 labels but 6",
         ),
         (
             lambda: score_drift(SCORES, SCORES, label_sets=(SCORES, LABELS)),

@@ -40,6 +40,7 @@ def test_f1_family_against_loops_and_sklearn(make_case, seed, container):
     assert bins == {f"macro_f1_{key}": pytest.approx(by_label[of].mean()) for key, of in members.items()}
 
 
+@pytest.mark.filterwarnings("error")
 def test_f1_of_nothing():
     nothing = np.zeros((2, 3), dtype=int)
     assert m.macro_f1(nothing, nothing) == m.micro_f1(nothing, nothing) == m.samples_f1(nothing, nothing) == 0

@@ -35,7 +35,7 @@ def test_metrics_are_named_by_the_bins():
     [
         ([[1]], r"frequency must have shape \(n_labels,\); got \(1, 1\)"),
         (3, r"frequency must have shape \(n_labels,\); got \(\)"),
-        ([1, -1], "frequency must hold counts"),
+        ([1, -1], "^frequency must hold counts"),
         ([1, np.nan], "frequency must hold counts"),
         (["1", "2"], "frequency must hold numbers; got values of type <U1"),
     ],

@@ -39,6 +39,7 @@ def test_lists_at_k_against_loops(make_case, seed, k):
         assert m.psp_at_k(Y, given, frequency, k, n_train=100) == pytest.approx(gained / best)
 
 
+@pytest.mark.filterwarnings("error")
 def test_psp_by_hand():
     # log(e²) − 1 = 1 and A = B = 1 give C = 2 and weights 1 + 2 / (N_l + 1) = 3, 2, 1.5
     Y, scores = [[1, 0, 1], [0, 1, 0]], [[0.1, 0.5, 0.9], [0.1, 0.9, 0.5]]
@@ -46,6 +47,8 @@ def test_psp_by_hand():
         (1.5 + 2) / (3 + 2)
     )
     assert np.isnan(m.psp_at_k(np.zeros((2, 3)), scores, [0, 1, 3], 1, n_train=9))
+    assert np.isnan(m.psp_at_k(np.zeros((2, 0)), np.zeros((2, 0)), [], 1, n_train=9))
+    assert m.psp_at_k([[1]], [[0.5]], [9], 1, n_train=9) == 1  # in all training rows
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -66,6 +69,27 @@ def test_top_k_of_rows_of_every_length_and_of_tied_scores(seed, k, sign):
             expected = sorted(naive_top_k(row, k, mask[i]))
             assert listed.indices[of_row].tolist() == expected
             assert listed.data[of_row].tolist() == row[expected].tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("k", [1, 7, 600])
+def test_top_k_of_long_rows(seed, k):
+    """Long enough for the k-th highest to be found without sorting, in rows of one length and of several."""
+    rng = np.random.default_rng(seed)
+    scores = rng.permuted(np.tile(np.arange(2_000.0), (4, 1)), axis=1)
+    stored = rng.random(scores.shape) < 0.6
+    sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=scores.shape)
+    for given, mask in ((scores, np.ones_like(stored)), (sparse, stored)):
+        listed = m.top_k(given, k)
+        for i, row in enumerate(scores):
+            of_row = slice(*listed.indptr[i : i + 2])
+            assert listed.indices[of_row].tolist() == sorted(naive_top_k(row, k, mask[i]))
+
+
+def test_top_k_of_one_label():
+    listed = m.top_k([[0.2], [0.9], [0.4]], 1)
+    assert listed.shape == (3, 1)
+    assert listed.toarray().tolist() == [[0.2], [0.9], [0.4]]
 
 
 def test_top_k_of_no_scores():
@@ -89,6 +113,12 @@ HALF = [[0.5, 0.5], [0.5, 0.5]]
         (lambda: m.psp_at_k(ONE, HALF, [1, np.inf], 1, n_train=9), "a negative number, NaN or infinity"),
         (lambda: m.top_k(HALF, 0), "k must be a whole number, at least 1; got 0"),
         (lambda: m.top_k([[0.5, np.inf]], 1), "NaN or infinity in row 0, label 1"),
+        (lambda: m.precision_at_k([[2]], [[0.5]], 1), "Y_true must hold only 0 and 1; found 2"),
+        (lambda: m.psp_at_k([[2]], [[0.5]], [1], 1, n_train=9), "Y_true must hold only 0 and 1; found 2"),
+        (
+            lambda: m.psp_at_k(ONE, HALF, np.ma.masked_equal([1, 2], 2), 1, n_train=9),
+            "train_frequency .*mask",
+        ),
         (lambda: m.precision_at_k(ONE, HALF, 0), "k must be a whole number, at least 1; got 0"),
         (lambda: m.precision_at_k(ONE, [[0.5, 0.5]], 1), "scores has 1 rows but 2 were expected"),
         (lambda: m.psp_at_k(ONE, HALF, [1], 1, n_train=9), r"train_frequency must have shape \(2,\)"),
