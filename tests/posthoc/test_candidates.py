@@ -90,6 +90,13 @@ def test_every_container_gives_the_same_pairs(form):
     np.testing.assert_array_equal(again.share, scores.ravel()[:, None])
 
 
+def test_one_label():
+    pairs = gather_pairs([[0.5], [0.9], [0.1]], sparse({(1, 0): 0.5}, shape=(3, 1)), None)
+    np.testing.assert_array_equal(pairs.rows, [0, 1, 2])
+    np.testing.assert_array_equal(pairs.labels, [0, 0, 0])
+    np.testing.assert_array_equal(pairs.share, [[0], [0.5], [0]])
+
+
 def test_unsorted_input_is_sorted_in_a_copy():
     scores = sp.csr_array((np.array([0.9, 0.2]), np.array([2, 0]), np.array([0, 2])), shape=(1, 3))
     pairs = gather_pairs(scores, None, None)
@@ -137,6 +144,7 @@ TWICE = sp.coo_array((np.array([0.5, 0.4]), (np.array([1, 1]), np.array([2, 2]))
     ("given", "message"),
     [
         (([], None, None), "scores"),
+        ((None, None, None), "scores"),
         (([ONES, ONES[:2]], None, None), r"scores\[1\] has 2 rows but 3 were expected"),
         (([ONES, ONES[:, :2]], None, None), r"scores\[1\] has 2 labels but 4 were expected"),
         (([ONES, 2 * ONES], None, None), r"scores\[1\] must be probabilities in \[0, 1\].*expit"),

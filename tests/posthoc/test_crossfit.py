@@ -61,6 +61,49 @@ def test_as_many_rows_or_groups_as_folds(groups, what):
     assert sorted(draw_folds(4, 4, random_state=0)) == [0, 1, 2, 3]
 
 
+def test_as_many_groups_as_folds_and_rows_of_a_group_in_one():
+    groups = ["a", "b", "c", "a", "b", "a", "c", "c", "d"]
+    folds = draw_folds(9, 4, groups=groups, random_state=0)
+    of_group = {group: {int(f) for f, g in zip(folds, groups, strict=True) if g == group} for group in "abcd"}
+    assert sorted(of_group.values(), key=min) == [{0}, {1}, {2}, {3}]
+    with pytest.raises(ValueError, match=r"groups must have shape \(8,\), one entry a row"):
+        draw_folds(8, 4, groups=groups, random_state=0)
+
+
+def test_folds_are_alike_in_size_drawn_and_repeat_with_their_seed():
+    folds = draw_folds(30, 3, random_state=0)
+    assert folds.dtype.kind == "i"
+    assert np.bincount(folds).tolist() == [10, 10, 10]
+    assert (np.diff(folds) < 0).sum() > 3  # not the rows one after the other
+    for groups in (None, [f"group {i // 2}" for i in range(30)]):
+        one, same, other = (draw_folds(30, 3, groups=groups, random_state=seed) for seed in (1, 1, 2))
+        assert (one == same).all()
+        assert (one != other).any()
+
+
+# Held-out scores of every row
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_out_of_fold_against_a_loop(weighted, capsys):
+    X, Y = make_data()
+    folds = np.random.default_rng(1).permutation(FOLDS)
+    weight = 1.0 + np.arange(60) % 5 * 2 if weighted else None
+    found = out_of_fold_scores(LogisticRegression(), X, Y[:, 2], folds, n_labels=1, sample_weight=weight)
+    for row in range(60):
+        others = folds != folds[row]
+        of_others = None if weight is None else weight[others]
+        model = LogisticRegression().fit(X[others], Y[others, 2], sample_weight=of_others)
+        assert found[row, 0] == pytest.approx(model.predict_proba(X[[row]])[0, 1], abs=1e-12)
+    assert "".join(capsys.readouterr()) == ""
+
+
+def test_a_bar_says_whose_folds_are_fitted(capsys):
+    X, Y = make_data()
+    out_of_fold_scores(LogisticRegression(), X, Y[:, 2], FOLDS, n_labels=1, verbose=True)
+    assert "folds of LogisticRegression: " in capsys.readouterr().err
+
+
 # Labels that the rows of some folds never or always carry
 
 
@@ -69,7 +112,7 @@ def test_as_many_rows_or_groups_as_folds(groups, what):
     "wrap",
     [
         lambda model: model,
-        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: make_pipeline(StandardScaler(), StandardScaler(), model),
         lambda model: GridSearchCV(make_pipeline(StandardScaler(), model), {}, cv=2, scoring="f1_micro"),
     ],
     ids=["alone", "pipeline", "search"],
@@ -156,6 +199,30 @@ def test_an_estimator_that_scores_nothing_is_refused():
     X, Y = make_data()
     with pytest.raises(TypeError, match="Silent has neither predict_proba nor decision_function"):
         out_of_fold_scores(Silent(), X, Y, FOLDS, n_labels=3)
+
+
+class Deciding(BaseEstimator):
+    """A classifier that has only a decision function, in single precision."""
+
+    def fit(self, X, Y):
+        return self
+
+    def decision_function(self, X):
+        return np.asarray(X[:, 0], dtype=np.float32)
+
+
+@pytest.mark.parametrize(("classes", "certain"), [((0,), 0), ((1,), 1), ((0, 1), None), (None, None)])
+def test_decisions_of_one_label(classes, certain):
+    X, _ = make_data()
+    model = Deciding()
+    if classes is not None:
+        model.classes_ = np.array(classes)
+    scores = base_scores(model, X, n_labels=1)
+    expected = (
+        expit(X[:, :1].astype(np.float32).astype(float)) if certain is None else np.full((60, 1), certain)
+    )
+    np.testing.assert_array_equal(scores, expected)
+    assert scores.dtype == np.float64
 
 
 @pytest.mark.parametrize("base", [LinearSVC(), LogisticRegression()])
@@ -270,6 +337,25 @@ def test_many_labels_of_a_data_frame():
     scores = out_of_fold_scores(OneVsRestClassifier(ByName()), frame, wide, FOLDS, n_labels=151)
     assert isinstance(scores, sp.csr_array)
     assert (np.diff(scores.indptr) == 100).all()
+
+
+def test_a_hundred_labels_are_scored_in_full_and_of_more_the_highest_hundred(monkeypatch):
+    monkeypatch.setattr(crossfit, "_BLOCK_ENTRIES", 700)  # a few rows at a time
+    X, Y = make_data()
+    wide = np.hstack([np.ones((60, 1), dtype=int), np.zeros((60, 99), dtype=int), Y[:, 2:]])
+    for n_labels in (100, 101):
+        model = OneVsRestClassifier(LinearSVC())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, wide[:, -n_labels:])
+        expected = expit(model.decision_function(X))
+        expected[:, :-1] = wide[0, -n_labels:-1]  # labels that one-vs-rest has no model of
+        scores = base_scores(model, X, n_labels=n_labels)
+        if n_labels == 100:
+            np.testing.assert_array_equal(scores, expected)
+        else:
+            assert (np.diff(scores.indptr) == 100).all()
+            np.testing.assert_array_equal(scores.toarray()[:, [0, -1]], expected[:, [0, -1]])
 
 
 @pytest.mark.parametrize("steps", [[TfidfVectorizer()], []])

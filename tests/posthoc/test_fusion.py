@@ -6,6 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from adathresh.posthoc import fusion as fusion_module
 from adathresh.posthoc.candidates import Pairs
 from adathresh.posthoc.fusion import AverageFusion, BoostedFusion, LabelEffects, LinearFusion, first_step
 
@@ -357,6 +358,39 @@ def test_label_effects_maximise_the_penalised_likelihood(n, intercept, slope):
     assert loss([effects.intercept_[0], effects.slope_[0]], g, truth) <= best.fun + 1e-4
 
 
+def newton(g, truth, weight, n_steps):
+    """One label's intercept and slope by damped Newton steps, by the gradient and the Hessian of the loss."""
+    effects = np.zeros(2)
+    columns = np.array([np.ones_like(g), g + 4])
+    for _ in range(n_steps):
+        p = expit(g + effects @ columns)
+        gradient = columns @ (weight * (truth - p)) - effects / (0.2, 0.04)
+        hessian = (columns * weight * p * (1 - p)) @ columns.T + np.diag([1 / 0.2, 1 / 0.04])
+        slope = np.clip(effects[1] + np.clip(np.linalg.solve(hessian, gradient)[1], -0.3, 0.3), -0.5, 0.5)
+        # then the intercept that is best with this slope
+        left = gradient[0] - hessian[0, 1] * (slope - effects[1])
+        effects = np.array([effects[0] + np.clip(left / hessian[0, 0], -1, 1), slope])
+    return effects
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3])
+def test_label_effects_take_newtons_steps(n_steps, monkeypatch):
+    """As many as they may: far from the best, where steps are stopped short, and near it."""
+    monkeypatch.setattr(fusion_module, "_NEWTON_STEPS", n_steps)
+    rng = np.random.default_rng(0)
+    n = [3, 30, 400, 2000, 2000]
+    labels, weight = np.repeat(np.arange(5), n), rng.choice([0.5, 1.0, 3.0], sum(n))
+    g = rng.normal(-3, 2, sum(n))
+    own = np.array([[0, 0], [1, 0.2], [0.2, 0.1], [-3, 1.5], [4, -0.8]])[labels]
+    truth = rng.random(sum(n)) < expit(g + own[:, 0] + own[:, 1] * (g + 4))
+    effects = LabelEffects().fit(g, labels, truth, 6, sample_weight=weight)
+    assert (effects.intercept_[5], effects.slope_[5]) == (0, 0)  # a label without pairs
+    for label in range(5):
+        of = labels == label
+        expected = newton(g[of], truth[of], weight[of], n_steps)
+        np.testing.assert_allclose([effects.intercept_[label], effects.slope_[label]], expected, rtol=1e-9)
+
+
 def test_a_row_of_weight_two_is_two_rows_to_the_label_effects():
     rng = np.random.default_rng(0)
     g, labels, times = rng.normal(-3, 2, 900), rng.integers(0, 3, 900), rng.integers(0, 4, 900)
@@ -396,6 +430,12 @@ def test_labels_of_one_class_only_stay_finite(value):
         tol=1e-12,
     )
     assert loss([effects.intercept_[0], effects.slope_[0]], g, value) <= best.fun + 1e-3
+
+
+def test_no_labels_to_correct():
+    nothing = np.zeros(0)
+    effects = LabelEffects().fit(nothing, nothing.astype(int), nothing > 0, 0)
+    assert effects.apply(nothing, nothing.astype(int)).shape == effects.slope_.shape == (0,)
 
 
 def test_undo_undoes():

@@ -8,6 +8,9 @@ from scipy.stats import binom, binomtest
 
 from adathresh.posthoc.guarantee import (
     HeldRows,
+    _order,
+    _Path,
+    _Test,
     betting_p_value,
     binomial_p_value,
     guaranteed_label_thresholds,
@@ -282,6 +285,118 @@ def test_the_order_of_pairs_does_not_matter_and_absent_ones_are_nowhere():
     assert found == guaranteed_threshold(sparse, HeldRows(sparse, truth[stored], np.arange(500)), **ASKED)
 
 
+def path_of(p, truth):
+    order = np.argsort(-p.ravel(), kind="stable")
+    places = places_of(p).ravel()[order]
+    return _Path(p.ravel()[order], places, truth.ravel()[order], order // p.shape[1])
+
+
+def naive_order(p, n_units, precision, confidence):
+    """Return the thresholds in the order of their tests, and their limits, by loops over every pair."""
+    values = sorted(p.ravel(), reverse=True)
+    counts = [n for n in range(1, len(values) + 1) if n == len(values) or values[n] < values[n - 1]]
+    steps = [np.floor(np.log(n) / np.log(1.05)) for n in counts]
+    counts = [n for n, a, b in zip(counts, steps, [*steps[1:], np.inf], strict=True) if a < b]
+    steps = []
+    for n in counts:
+        least = values[n - 1]
+        kept = [((p >= least) & (places_of(p) <= limit)).sum() for limit in range(1, p.shape[1] + 1)]
+        limit = 1 + next(i for i, found in enumerate(kept) if found >= 0.99 * n)
+        expected = np.mean(values[:n])
+        # the best of many bets on a pair that is true as often as expected
+        bets = np.linspace(0, 0.9 / (precision * limit), 2001)
+        growth = expected * np.log1p(bets * (1 - precision)) + (1 - expected) * np.log1p(-bets * precision)
+        following = values[n] if n < len(values) else least * (1 - 1e-9)
+        steps.append(((least + following) / 2, limit, n * n_units / len(p) * growth.max()))
+    evidence = [step[2] for step in steps]
+    safe = [i for i, log_wealth in enumerate(evidence) if log_wealth >= 3 * np.log(1 / (1 - confidence))]
+    return [step[:2] for step in steps[safe[0] if safe else int(np.argmax(evidence)) :]], bool(safe)
+
+
+@pytest.mark.parametrize(
+    ("n", "n_labels", "decimals", "confidence", "is_safe"),
+    [
+        (200, 3, 9, 0.9, True),
+        (200, 3, 1, 0.9, True),
+        (200, 2, 9, 0.6, True),
+        (300, 1, 9, 0.9, True),
+        (12, 2, 9, 0.99, False),
+        (12, 2, 1, 0.99, False),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_thresholds_are_tested_in_the_order_of_a_loop(seed, n, n_labels, decimals, confidence, is_safe):
+    """From the first that is safe to pass, or else the one with most evidence, downwards in steps."""
+    rng = np.random.default_rng(seed)
+    p = np.round(expit(rng.normal(0, 3, size=(n, n_labels))), decimals)
+    new = rng.random((2 * n, n_labels))
+    tests = _Test(full(p), held_rows(new, new > 0.5), 0.8, confidence)
+    found = _order(path_of(p, p > 2), tests)
+    expected, safe = naive_order(p, 2 * n, 0.8, confidence)
+    assert safe == is_safe
+    assert [limit for _, limit in found] == [limit for _, limit in expected]
+    # the last lies only just below the lowest probability
+    np.testing.assert_allclose([t for t, _ in found], [t for t, _ in expected], rtol=1e-12)
+
+
+def naive_outcome(p, new, truth, units, precision, confidence):
+    """Test all thresholds by loops over units; return what is taken, and how many pass but come too late."""
+    test = _Test(full(p), held_rows(new, truth, units), precision, confidence)
+    outcomes, passed = [], []
+    for threshold, limit in _order(path_of(p, p > 2), test):
+        predicted = (new > threshold) & (places_of(new) <= limit)
+        gains = []
+        for unit in np.unique(units[predicted.any(axis=1)]):
+            of_unit = units == unit
+            gains.append(np.where(predicted[of_unit], truth[of_unit] - precision, 0).sum(axis=1).mean())
+        n_right = (predicted & truth).sum()
+        if len(set(units)) == len(units) and limit == 1:
+            p_value = binom.sf(n_right - 1, predicted.sum(), precision)
+        else:
+            p_value = naive_betting(gains, -precision * limit, 1 - confidence)
+        outcomes.append((threshold, limit, predicted.sum(), n_right))
+        passed.append(len(gains) > 0 and p_value <= 1 - confidence)
+    n_first = passed.index(False) if False in passed else len(passed)
+    taken = outcomes[n_first - 1] if n_first else (np.inf, *outcomes[0][1:])
+    return taken, sum(passed) - n_first
+
+
+@pytest.mark.parametrize(("n_labels", "rows_a_unit"), [(1, 1), (3, 1), (1, 2), (3, 2)])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_last_threshold_before_the_first_failure_is_taken(seed, n_labels, rows_a_unit):
+    rng = np.random.default_rng(seed)
+    p, new = rng.random((2, 200 * rows_a_unit, n_labels)) ** (1 / 3)
+    truth = rng.random(new.shape) < new**0.6
+    units = rng.permutation(np.arange(200 * rows_a_unit) // rows_a_unit)
+    expected, _ = naive_outcome(p, new, truth, units, 0.8, 0.8)
+    found = guaranteed_threshold(full(p), held_rows(new, truth, units), precision=0.8, confidence=0.8)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert 0 < found.threshold < 0.9
+
+
+def test_what_would_pass_below_a_failure_is_not_taken():
+    """One pair in ten is wrong, but for the first ones, of which none is right."""
+    p = np.linspace(1, 0.5, 400)[:, None]
+    truth = (np.arange(400) % 10 != 0)[:, None]
+    truth[:24] = False
+    expected, n_missed = naive_outcome(p, p, truth, np.arange(400), 0.8, 0.8)
+    assert n_missed > 0
+    found = guaranteed_threshold(full(p), held_rows(p, truth), precision=0.8, confidence=0.8)
+    assert found == expected
+    assert found.threshold == np.inf
+
+
+def test_a_p_value_that_is_just_low_enough_passes():
+    p = np.full((1, 1), 0.9)
+    found = guaranteed_threshold(full(p), held_rows(p, p > 0), precision=0.5, confidence=0.5)
+    assert found[1:] == (1, 1, 1)
+    assert found.threshold < 0.9
+
+
+def test_a_wealth_that_only_falls_is_no_evidence():
+    assert betting_p_value(np.full(3, -0.9), lowest=-0.9, level=0.1) == 1
+
+
 @pytest.mark.filterwarnings("error")
 def test_nothing_is_taken_where_nothing_can_be_said():
     p, right = np.full((21, 1), 0.99), np.ones((21, 1), dtype=bool)
@@ -290,5 +405,5 @@ def test_nothing_is_taken_where_nothing_can_be_said():
     assert guaranteed_threshold(full(p), held_rows(*more), **ASKED).threshold < 0.99
     none = sp.csr_array((21, 1))
     for fitted, new in ((none, held_rows(p, right)), (full(p), HeldRows(none, right[:0, 0], np.arange(21)))):
-        assert guaranteed_threshold(fitted, new, **ASKED)[::2] == (np.inf, 0)
-        assert guaranteed_label_thresholds(fitted, new, **ASKED)[0].threshold == np.inf
+        assert guaranteed_threshold(fitted, new, **ASKED) == (np.inf, 1, 0, 0)
+        assert guaranteed_label_thresholds(fitted, new, **ASKED) == [(np.inf, 1, 0, 0)]

@@ -8,6 +8,7 @@ from scipy.stats import poisson
 from adathresh.posthoc.targets import (
     MICRO_WEIGHT,
     TARGETS,
+    _Path,
     check_target,
     expected_f1,
     label_thresholds,
@@ -137,6 +138,21 @@ def test_micro_threshold_is_one_and_the_best():
         max(micro(threshold) for threshold in np.r_[0, matrix.data]), rel=1e-12
     )
     assert thresholds[0] == pytest.approx(micro(thresholds[0]) / 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_start_from_micro_f1_is_the_best_single_threshold(seed):
+    matrix = make_probabilities(seed)
+    rng = np.random.default_rng(seed)
+    weight, uncovered = rng.integers(1, 4, matrix.nnz).astype(float), rng.random(6)
+    p, total = matrix.data, (weight * matrix.data).sum() + uncovered.sum()
+    reached = []
+    for threshold in p:
+        above = p >= threshold
+        both = weight[above].sum() + total
+        reached.append((2 * (weight * p)[above].sum() / both, both))
+    found = _Path(matrix.indices, p, 6, uncovered, weight).best_micro()
+    assert found == pytest.approx(max(reached), rel=1e-12)
 
 
 def objective(matrix, thresholds, weight=1.0, uncovered=0.0):
@@ -307,6 +323,11 @@ def test_uncovered_share_by_hand():
 
 
 @pytest.mark.filterwarnings("error")
+def test_a_single_positive_may_be_uncovered():
+    assert uncovered_share(np.array([0, 1]), np.array([0, 0])).tolist() == [0, 1]
+    assert uncovered_share(np.array([0.5, 0]), np.array([0.25, 0])).tolist() == [0.5, 0]
+
+
 def test_uncovered_share_against_a_loop():
     rng = np.random.default_rng(0)
     positives = rng.geometric(0.02, 300) - 1
@@ -496,6 +517,34 @@ def test_check_target_accepts(target):
     check_target(target, value, n_labels=3)
     if target == "cost":
         check_target(target, np.array([0.1, 1, 7]), n_labels=3)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "confidence"),
+    [
+        ("budget", 1, None),
+        ("macro_micro_f1", 0, None),
+        ("macro_micro_f1", 1e-9, None),
+        ("precision", 0.9, 0.9),
+        ("label_precision", 0.9, 0.9),
+    ],
+)
+def test_check_target_accepts_what_is_just_in_range(target, value, confidence):
+    check_target(target, value, confidence)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "message"),
+    [
+        ("macro_f1", None, "takes no confidence; only precision and label_precision can be guaranteed"),
+        ("cost", 1.0, "target 'cost' takes no confidence"),
+        ("precision", 1, "No number of rows can guarantee a precision of 1; lower target_value"),
+        ("label_precision", 1.0, "No number of rows can guarantee a precision of 1"),
+    ],
+)
+def test_check_target_refuses_a_confidence(target, value, message):
+    with pytest.raises(ValueError, match=message):
+        check_target(target, value, 0.9)
 
 
 @pytest.mark.parametrize(
