@@ -5,6 +5,7 @@ The packages are the pinned ones of binder/requirements.txt, except in the sessi
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -14,6 +15,25 @@ PINNED = "binder/requirements.txt"
 QUICK = ("-n", "2", "-m", "not slow")
 MEASURED = ("signals", "posthoc", "rules", "metrics", "paper")  # rooms whose mistakes would be wrong numbers
 LEAST_COVERED = 0.9
+FUSED_RULE = ("candidates", "crossfit", "fusion", "guarantee", "targets")
+MUTATED = {  # the modules whose statements are changed, and the tests that must notice
+    "metrics": (["adathresh/metrics/*.py"], ["tests/metrics"]),
+    "posthoc": (
+        [f"adathresh/posthoc/{module}.py" for module in FUSED_RULE],
+        [f"tests/posthoc/test_{module}.py" for module in FUSED_RULE],
+    ),
+    "rules": (["adathresh/rules/*.py"], ["tests/rules"]),
+    "signals": (["adathresh/signals/*.py"], ["tests/signals"]),
+}
+MUTMUT = r"""
+[tool.mutmut]
+source_paths = ["adathresh"]
+only_mutate = {modules}
+pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args = ["-o", "addopts=--strict-markers --import-mode=importlib", "-m", "not slow"]
+do_not_mutate_patterns = ['raise \w+\(', '^\s*f?".*"$']  # what errors say
+"""
+MOST_SURVIVORS = 0.1
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests-3.11"]
@@ -66,6 +86,30 @@ def coverage(session):
         session.log(f"{room}: {taken} of {there} branches")
         if taken < LEAST_COVERED * there:
             session.error(f"the quick tests take fewer than {LEAST_COVERED:.0%} of the branches of {room}.")
+
+
+@nox.session(python=PYTHONS[0])
+def mutation(session):
+    """Change what makes numbers, one thing at a time: the tests must notice; ``-- rules`` takes one room."""
+    session.install("-r", PINNED, "mutmut==3.8.1")
+    session.install("--no-deps", "-e", ".")
+    for room in session.posargs or MUTATED:
+        folder = Path(session.create_tmp()) / room
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("adathresh", "tests"):
+            shutil.copytree(name, folder / name)
+        modules, tests = MUTATED[room]
+        settings = MUTMUT.format(modules=json.dumps(modules), tests=json.dumps(tests))
+        (folder / "pyproject.toml").write_text(Path("pyproject.toml").read_text() + settings)
+        with session.chdir(folder):
+            session.run("mutmut", "run", "--max-children", "1", silent=True)
+            session.run("mutmut", "results")  # what survived; `mutmut show NAME` in this folder shows it
+            session.run("mutmut", "export-cicd-stats", silent=True)
+        counts = json.loads((folder / "mutants" / "mutmut-cicd-stats.json").read_text())
+        survivors = counts["total"] - counts["killed"] - counts["timeout"]
+        session.log(f"{room}: {survivors} of {counts['total']} mutants survived")
+        if survivors > MOST_SURVIVORS * counts["total"]:
+            session.error(f"more than {MOST_SURVIVORS:.0%} survived: see tests/mutants.md")
 
 
 @nox.session(python=PYTHONS[0])
