@@ -17,6 +17,7 @@ notebook               module                          tables
 10_losses              ``nb10_losses``                 losses, loss_differences, codes
 11_noise               ``nb11_noise``                  noise, noise_differences, kept
 12_automation          ``nb12_automation``             coverage, coverage_differences, promises, redraws
+13_groups              ``nb13_groups``                 groups, group_differences
 =====================  ==============================  ==================================================
 
 Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the

@@ -143,9 +143,8 @@ def test_every_corruption_that_changes_a_claim_is_caught_by_verifying(folder, tm
             assert problems, (name, kind)
         shutil.copy(folder / f"{name}.csv", copy)
     assert verify_notebook(copy)[1] == []
-    assert (
-        found or record_name(folder) == "01_data"
-    )  # something was at stake; a table of one row has no effect
+    # something was at stake; a table of one row has no effect, and there may be none
+    assert found or not tables or record_name(folder) == "01_data"
 
 
 def allowed(table, unseeded):

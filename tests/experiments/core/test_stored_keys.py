@@ -15,6 +15,8 @@ from adathresh.experiments.core import base_models, fold_scores, other_signals, 
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
 from adathresh.experiments.nb10_losses import trainings as losses
+from adathresh.experiments.nb13_groups import evaluation as groups_evaluation
+from adathresh.experiments.nb13_groups import knowledge as groups_knowledge
 
 pytestmark = pytest.mark.usefixtures("tiny_profile")
 
@@ -29,6 +31,8 @@ MODULES = (
     losses,
     nb11_noise,
     nb12_automation,
+    groups_evaluation,
+    groups_knowledge,
 )
 
 STORED = {
@@ -46,6 +50,10 @@ STORED = {
     "rival network": lambda config, ds: losses.train_method(config, ds, "focal", {}, seed=0),
     "noise": lambda config, ds: nb11_noise._rules_under(config, ds, nb11_noise.Noise("clean", 0.0), seed=0),
     "automation": lambda config, ds: nb12_automation._decided(config, ds, "linear", seed=0),
+    "training groups": lambda config, ds: groups_evaluation.sets_from_share(
+        config, ds, share="all groups", seed=0, draw=0
+    ),
+    "group knowledge": lambda config, ds: groups_knowledge.sets_with_knowledge(config, ds, seed=0),
     "released run": lambda config, ds: protocol_runs.released_run(config, ds, seed=0),
     "leak-free run": lambda config, ds: protocol_runs.leak_free_run(config, ds, seed=0),
     "leak-free method": lambda config, ds: protocol_runs.leak_free_method(config, ds, seed=0),
