@@ -125,7 +125,8 @@ def _add_benchmark_parser(commands):
     parser.add_argument(
         "--only",
         metavar="PARTS",
-        help="only these parts, with commas: training, neighbors, rules, metrics, base, latency, scale",
+        help="only these parts, with commas: training, neighbors, rules, metrics, base, latency, scale and "
+        "stages, which has no peer and measures memory",
     )
     parser.add_argument(
         "--size",

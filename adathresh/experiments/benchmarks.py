@@ -7,6 +7,9 @@ compiles what is needed. ``ratio`` is peer_seconds / ours_seconds; seconds are t
 Memory is the largest that the process held in the first round, above what it held before with the data
 loaded; Linux tells it, elsewhere it stays empty. A slope says how cost grows, where a benchmark has four
 sizes: seconds are proportional to rows to that power.
+
+``stages`` has no peer: one process goes the whole way from the file to the metrics, and its table says how
+much it holds at most in each stage.
 """
 
 import ctypes
@@ -21,6 +24,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -35,10 +39,11 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 
 from adathresh.classifier import AdaptiveThresholdClassifier
-from adathresh.datasets import make_longtail
-from adathresh.experiments.core.costs import forget_peak, memory_mb
+from adathresh.datasets import load_xc, make_longtail, save_xc
+from adathresh.experiments.core.costs import forget_peak, memory_mb, timed
 from adathresh.metrics import evaluate
 from adathresh.models import LinearOneVsRest
+from adathresh.posthoc.crossfit import draw_folds, out_of_fold_scores
 from adathresh.posthoc.threshold import AdaptiveThreshold
 from adathresh.rules import (
     BlockCoordinateMacroF1,
@@ -92,6 +97,9 @@ class Part(NamedTuple):
 
 
 EURLEX57K = Size(45_000, 20_000, 4_271)
+QUICK_STAGES = Size(4_000, 5_000, 200)
+FEATURES_PER_ROW = 180
+"""Of the data that go through all stages: as many as EURLEX57K's rows have."""
 
 
 def make_scores(n_samples, n_labels, per_row, *, random_state=0):
@@ -229,10 +237,12 @@ def libmultilabel_linear():
     return module
 
 
-def _rows_and_labels(size):
+def _rows_and_labels(size, features_per_row=70):
     """Make features and labels with a long tail."""
     return make_longtail(
-        *size, labels_per_row=min(5, size.n_labels), features_per_row=min(70, size.n_features)
+        *size,
+        labels_per_row=min(5, size.n_labels),
+        features_per_row=min(features_per_row, size.n_features),
     )
 
 
@@ -424,6 +434,46 @@ def scale():
 
 
 PARTS = {part.__name__: part for part in (training, neighbors, rules, metrics, base, latency, scale)}
+STAGES = "stages"
+
+
+def run_stages(size=None):
+    """Go the whole way once, in a process of its own; return the most that it holds in each stage."""
+    size = size or QUICK_STAGES
+    with _fresh_process() as process:
+        measured = pd.DataFrame(process.submit(_stages, size).result())
+    table = pd.DataFrame({"stage": measured["step"], **size._asdict(), "features_per_row": FEATURES_PER_ROW})
+    table = table.assign(peak_memory_mb=measured["peak_memory_mb"])
+    print(table.to_string(index=False), flush=True)
+    return table
+
+
+def _stages(size):
+    """Read, fit, predict and measure the same rows; return a line for each stage."""
+    lines = []
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.txt.gz"
+        save_xc(path, *_rows_and_labels(size, FEATURES_PER_ROW), progress=False)
+        _give_memory_back()
+        with timed(lines, "Python and its packages"):
+            pass
+        with timed(lines, "read the file"):
+            X, Y = load_xc(path, progress=False)
+    folds = draw_folds(len(Y.indptr) - 1, 2, random_state=0)
+    with timed(lines, "find the neighbours"):
+        local = NeighborLabels().fit_transform(X, Y, groups=folds)
+    with timed(lines, "fit the base model"):
+        model = LinearOneVsRest(random_state=0).fit(X, Y)
+    with timed(lines, "score each half by a model of the other"):
+        held_out = out_of_fold_scores(LinearOneVsRest(random_state=0), X, Y, folds, n_labels=size.n_labels)
+    with timed(lines, "fit the rule"):
+        rule = AdaptiveThreshold(random_state=0).fit(held_out, Y, local=local)
+    with timed(lines, "predict"):
+        scores = model.top_scores(X)
+        predicted = rule.predict(scores, local=local)
+    with timed(lines, "evaluate"):
+        evaluate(Y, predicted, scores, np.diff(sp.csc_array(Y).indptr), n_train=size.n_samples)
+    return lines
 
 
 def run_part(name, size=None):
@@ -593,13 +643,14 @@ def run_benchmarks(names=None, *, size="quick", out="results/benchmarks"):
 
     Returns the exit status, 0.
     """
-    names = list(PARTS) if names is None else list(names)
-    unknown = [name for name in names if name not in PARTS]
+    known = [*PARTS, STAGES]
+    names = known if names is None else list(names)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"--only must name parts, of {', '.join(PARTS)}; got {', '.join(unknown)}.")
-    out = Path(out)
+        raise ValueError(f"--only must name parts, of {', '.join(known)}; got {', '.join(unknown)}.")
+    out, of_size = Path(out), None if size == "quick" else EURLEX57K
     for name in names:
-        table = run_part(name, None if size == "quick" else EURLEX57K)
+        table = run_stages(of_size) if name == STAGES else run_part(name, of_size)
         with whole_file(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
     written = {name: out / f"{name}.csv" for name in PARTS}

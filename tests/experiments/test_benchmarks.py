@@ -290,6 +290,35 @@ def test_the_command_writes_a_table_and_the_figure(here, monkeypatch, tmp_path, 
     assert "evaluate label sets" in capsys.readouterr().out
 
 
+def grabbed(n_bytes):
+    """Take memory and give it back, not from the heap, which may have kept what earlier tests gave back."""
+    np.frombuffer(mmap.mmap(-1, n_bytes), dtype=np.uint8)[:] = 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells how much memory a process holds")
+@pytest.mark.filterwarnings("ignore:The scores look like")
+def test_each_stage_has_a_peak_of_its_own(here, monkeypatch):
+    """The search takes 300 MB more, which later stages do not hold; what was predicted is evaluated."""
+
+    class Greedy(benchmarks.NeighborLabels):
+        def fit_transform(self, *args, **kwargs):
+            grabbed(300_000_000)
+            return super().fit_transform(*args, **kwargs)
+
+    measured = []
+    evaluate = benchmarks.evaluate
+    monkeypatch.setattr(benchmarks, "NeighborLabels", Greedy)
+    monkeypatch.setattr(benchmarks, "evaluate", lambda *args, **kw: measured.append(evaluate(*args, **kw)))
+    table = benchmarks.run_stages(Size(200, 200, 6))
+    assert table["n_samples"].eq(200).all()
+    peak = dict(zip(table["stage"], table["peak_memory_mb"], strict=True))
+    assert list(peak)[:3] == ["Python and its packages", "read the file", "find the neighbours"]
+    assert list(peak)[-3:] == ["fit the rule", "predict", "evaluate"]
+    assert peak["find the neighbours"] > peak["read the file"] + 250
+    assert max(list(peak.values())[3:]) < peak["find the neighbours"] - 150
+    assert measured[0]["macro_f1"] > 0.1
+
+
 def test_the_figure_leaves_out_what_has_one_size(here):
     whole = benchmarks.run_part("metrics", Size(400, 0, 20))
     of_one_size = whole.head(1).assign(ours_slope=float("nan"), peer_slope=float("nan"))
