@@ -1,4 +1,4 @@
-"""The pooled fusion: two models for all candidate pairs, averaged, and a shrunk correction for each label.
+"""The pooled fusion: a mean of two models for all candidate pairs, and a shrunk correction for each label.
 
 A fusion turns the signals of a pair into a fused logit g. It never falls as a base model's score rises, so
 that g above a threshold of its own is the same as the first base model's logit above θ.
@@ -10,7 +10,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -23,8 +24,13 @@ _SHARE_MARGIN = 1e-2
 _SMALLEST_SLOPE = 1e-3
 # Steps into which each signal is divided for boosting: as many as its histograms hold.
 _MAX_STEPS = 254
-# A tenth of fewer true or false pairs than this would not tell when to stop.
-_ENOUGH_TO_STOP = 50
+# One row in so many is held out: it tells when the trees stop growing, and what they count in the mean.
+_ONE_IN = 10
+# Fewer true or false pairs than this would not tell.
+_ENOUGH_HELD = 5
+# What the trees count in the mean: 0.5 ± 0.1 before a row is held out; at most 0.95, so that the fused logit
+# rises with the score between the steps of the trees, too.
+_WEIGHT_MEAN, _WEIGHT_DEVIATION, _LARGEST_WEIGHT = 0.5, 0.1, 0.95
 # Signals whose steps, a byte each, fit into one number, by which equal pairs are found.
 _BYTES_A_WORD = 8
 # So few signals make few enough numbers for a table of them.
@@ -192,7 +198,7 @@ class BoostedFusion:
         sample_weight: npt.ArrayLike = 1.0,
         random_state: int,
     ) -> Self:
-        """Grow the trees; a tenth of the pairs, where they are enough, tells when to stop.
+        """Grow the trees; the pairs of :func:`held_out_pairs`, where there are any, tell when to stop.
 
         Parameters
         ----------
@@ -207,7 +213,7 @@ class BoostedFusion:
         sample_weight : array-like of shape (n_pairs,), default=1
             Weight of each pair's row.
         random_state : int
-            Of the held-out tenth.
+            Of the held-out rows.
 
         Returns
         -------
@@ -216,14 +222,17 @@ class BoostedFusion:
         """
         signals = _signals(pairs, idf)
         self._steps = [_steps(column, truth) for column in signals]
-        rising = [0] + [1] * (len(signals) - 1)
+        codes, weight = self._codes(signals), weight * np.asarray(sample_weight)
+        held = held_out_pairs(pairs, truth, random_state=random_state)
         model = HistGradientBoostingClassifier(
             max_iter=200,
             min_samples_leaf=min(200, max(20, int(truth.sum()) // 20)),
-            monotonic_cst=rising,
-            early_stopping=bool(min(truth.sum(), (~truth).sum()) >= _ENOUGH_TO_STOP),
-            random_state=random_state,
-        ).fit(self._codes(signals), truth, sample_weight=weight * np.asarray(sample_weight))
+            monotonic_cst=[0] + [1] * (len(signals) - 1),
+            early_stopping=bool(held.any()),
+        )
+        told = {"X_val": codes[held], "y_val": truth[held], "sample_weight_val": weight[held]}
+        told = told if held.any() else {}
+        model.fit(codes[~held], truth[~held], sample_weight=weight[~held], **told)
         self._trees = BoostedTrees.from_sklearn(model)
         return self
 
@@ -327,10 +336,17 @@ def _distinct_by_table(codes):
 
 
 class AverageFusion:
-    """The mean of both fusions.
+    """A weighted mean of both fusions.
 
-    Trees follow the signals where pairs are many, the linear model is steady where they are few. Which of
-    them is better differs between data sets and seeds; the mean needs no choice, for which data may be few.
+    Trees follow the signals where pairs are many, the linear model is steady where they are few. The trees'
+    weight w is the one under which rows that neither has seen are likeliest, with a normal prior around one
+    half (a stacked mean: Wolpert 1992, doi 10.1016/S0893-6080(05)80023-1): a few thousand pairs hardly move
+    it, and where hundreds of thousands say that trees are better, little of the linear model is left.
+
+    Attributes
+    ----------
+    boosted_weight_ : float
+        w, in [0, 0.95]; one half where no row is held out, as too few pairs would tell.
 
     Examples
     --------
@@ -340,6 +356,8 @@ class AverageFusion:
     >>> (fusion.decide(pairs, ones) > 0)[[0, -1]]
     array([False,  True])
     """
+
+    boosted_weight_ = _WEIGHT_MEAN  # of a saved fusion that was fitted before the weight was
 
     def fit(
         self,
@@ -351,7 +369,7 @@ class AverageFusion:
         sample_weight: npt.ArrayLike = 1.0,
         random_state: int,
     ) -> Self:
-        """Fit both.
+        """Fit both on the same rows, then their weights on the others.
 
         Parameters
         ----------
@@ -366,16 +384,21 @@ class AverageFusion:
         sample_weight : array-like of shape (n_pairs,), default=1
             Weight of each pair's row.
         random_state : int
-            Of the boosting.
+            Of the rows that are held out.
 
         Returns
         -------
         AverageFusion
             The fitted fusion.
         """
-        data = pairs, idf, truth, weight
-        self.linear_ = LinearFusion().fit(*data, sample_weight=sample_weight, random_state=random_state)
-        self.boosted_ = BoostedFusion().fit(*data, sample_weight=sample_weight, random_state=random_state)
+        weight = weight * np.asarray(sample_weight)
+        self.boosted_ = BoostedFusion().fit(pairs, idf, truth, weight, random_state=random_state)
+        held = held_out_pairs(pairs, truth, random_state=random_state)
+        seen, others = (
+            (pairs.take(np.flatnonzero(part)), idf[part], truth[part], weight[part]) for part in (~held, held)
+        )
+        self.linear_ = LinearFusion().fit(*seen, random_state=random_state)
+        self.boosted_weight_ = self._likeliest_weight(*others)
         return self
 
     def decide(self, pairs: Pairs, idf: np.ndarray) -> np.ndarray:
@@ -393,7 +416,8 @@ class AverageFusion:
         numpy.ndarray of shape (n_pairs,)
             Fused logits.
         """
-        return (self.linear_.decide(pairs, idf) + self.boosted_.decide(pairs, idf)) / 2
+        w = self.boosted_weight_
+        return (1 - w) * self.linear_.decide(pairs, idf) + w * self.boosted_.decide(pairs, idf)
 
     def threshold(self, pairs: Pairs, idf: np.ndarray, fused_threshold: np.ndarray) -> np.ndarray:
         """Solve g = fused_threshold for the first base model's logit.
@@ -416,11 +440,57 @@ class AverageFusion:
         """
         steps, at_step = self.boosted_.on_steps(pairs, idf)
         begins, ends = np.r_[-np.inf, steps], np.r_[steps, np.inf]
-        solve, total = partial(self.linear_.threshold, pairs, idf), 2 * fused_threshold
+        solve = partial(self._solve, pairs, idf, fused_threshold)
         # g exceeds its threshold somewhere on the step if the linear solution lies below the step's end
-        found = first_step(lambda step: solve(total - at_step(step)) < ends[step], len(total), len(steps))
+        found = first_step(lambda step: solve(at_step(step)) < ends[step], len(fused_threshold), len(steps))
         found = np.minimum(found, len(steps))  # an infinite threshold is exceeded nowhere
-        return np.maximum(begins[found], solve(total - at_step(found)))
+        return np.maximum(begins[found], solve(at_step(found)))
+
+    def _solve(self, pairs, idf, fused_threshold, boosted):
+        """Solve g = fused_threshold for the first base model's logit where the trees give a known logit."""
+        w = self.boosted_weight_
+        return self.linear_.threshold(pairs, idf, (fused_threshold - w * boosted) / (1 - w))
+
+    def _likeliest_weight(self, pairs, idf, truth, weight):
+        """Return the likeliest weight of the trees by its prior and by pairs that neither fusion has seen."""
+        linear, boosted = self.linear_.decide(pairs, idf), self.boosted_.decide(pairs, idf)
+        sign = np.where(truth, 1.0, -1.0)
+
+        def surprise(w):
+            prior = ((w - _WEIGHT_MEAN) / _WEIGHT_DEVIATION) ** 2 / 2
+            return prior - weight @ log_expit(sign * ((1 - w) * linear + w * boosted))
+
+        return float(minimize_scalar(surprise, bounds=(0, _LARGEST_WEIGHT), method="bounded").x)
+
+
+def held_out_pairs(pairs: Pairs, truth: np.ndarray, *, random_state: int) -> np.ndarray:
+    """Draw one row in ten, whose pairs are kept from the trees and from the linear model beside them.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Candidate pairs.
+    truth : numpy.ndarray of bool, shape (n_pairs,)
+        Whether the label is true.
+    random_state : int
+        Of the draw.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_pairs,)
+        Whether a pair is held out; nowhere, where too few true or false pairs would be.
+
+    Examples
+    --------
+    >>> from adathresh.posthoc.candidates import gather_pairs
+    >>> pairs = gather_pairs(np.full((100, 2), 0.5), None, None)
+    >>> held_out_pairs(pairs, np.tile([True, False], 100), random_state=0).sum()
+    np.int64(20)
+    """
+    rows = np.random.default_rng(random_state).permutation(pairs.shape[0]) % _ONE_IN == 0
+    held = rows[pairs.rows]
+    enough = min(truth[held].sum(), (~truth[held]).sum()) >= _ENOUGH_HELD
+    return held if enough else np.zeros_like(held)
 
 
 def first_step(holds: Callable[[np.ndarray], np.ndarray], n_pairs: int, last: int) -> np.ndarray:

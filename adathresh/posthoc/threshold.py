@@ -139,14 +139,15 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         are not frozen, new scores are others, mostly better ones, and the guarantee is approximate.
     fusion : {"auto", "boosted", "linear"}, default="auto"
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
-        ``coef_`` can be read; "auto" averages both, where there are pairs enough for trees.
+        ``coef_`` can be read; "auto" is their weighted mean, where there are pairs enough for trees
+        (:class:`adathresh.posthoc.fusion.AverageFusion`).
     evaluation_rows : int, optional
         Number of rows over which macro-F1 will be taken; None: as many as are fitted, or the sum of their
         weights. The fewer rows, the fewer positives of a rare label, and the lower its best threshold.
     transductive : bool, default=False
         Whether ``predict`` chooses the thresholds anew for the rows that it is given, as one batch.
     random_state : int, RandomState instance or None, default=None
-        Of the pairs that are drawn where there are very many, and of those that stop the boosting.
+        Of the pairs that are drawn where there are very many, and of the rows that stop the boosting.
 
     Attributes
     ----------

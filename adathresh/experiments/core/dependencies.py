@@ -15,7 +15,8 @@ PACKAGE = "adathresh"
 def source_digests(module):
     """Hash what a module and all modules of this package that it imports, however far away, do.
 
-    SHA-256 by the module's name, sorted; imports inside functions count, comments and docstrings do not.
+    SHA-256 by the module's name, sorted; imports inside functions count; comments, docstrings and the
+    package's version do not.
     """
     found, waiting = {}, [module]
     while waiting:
@@ -36,7 +37,8 @@ def _read(name, path, changed):
 
 
 def _program(tree):
-    """Return what a source does: its syntax without comments, layout and docstrings, which are taken off."""
+    """Return what a source does: its syntax without comments, layout, docstrings and version."""
+    tree.body = [node for node in tree.body if not _is_version(node)]
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
@@ -44,6 +46,11 @@ def _program(tree):
         ):
             node.body = node.body[1:]
     return ast.dump(tree)
+
+
+def _is_version(node):
+    """Tell whether a line of a module says which version of the package it is."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets) == "__version__"
 
 
 def _file(name):

@@ -137,3 +137,13 @@ def test_a_change_computes_again_what_depends_on_it(config, ds, monkeypatch, mod
     again = computed()
     assert stale <= again
     assert again.isdisjoint(kept)
+
+
+def test_a_version_changes_nothing_and_a_number_does():
+    source = '__version__ = "{}"\nlimit = {}\n'
+    old, newer, other = (
+        dependencies._program(ast.parse(source.format(*numbers)))
+        for numbers in (("0.3.0", 1), ("0.4.0", 1), ("0.3.0", 2))
+    )
+    assert old == newer
+    assert old != other
