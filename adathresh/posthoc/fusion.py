@@ -339,9 +339,9 @@ class AverageFusion:
     """A weighted mean of both fusions.
 
     Trees follow the signals where pairs are many, the linear model is steady where they are few. The trees'
-    weight w is the one under which rows that neither has seen are likeliest, with a normal prior around one
-    half (a stacked mean: Wolpert 1992, doi 10.1016/S0893-6080(05)80023-1): a few thousand pairs hardly move
-    it, and where hundreds of thousands say that trees are better, little of the linear model is left.
+    weight w is the likeliest one for rows that neither was fitted on, with a normal prior around one half (a
+    stacked mean: Wolpert 1992, doi 10.1016/S0893-6080(05)80023-1): a few thousand pairs hardly move it, and
+    where hundreds of thousands say that trees are better, little of the linear model is left.
 
     Attributes
     ----------
@@ -452,7 +452,7 @@ class AverageFusion:
         return self.linear_.threshold(pairs, idf, (fused_threshold - w * boosted) / (1 - w))
 
     def _likeliest_weight(self, pairs, idf, truth, weight):
-        """Return the likeliest weight of the trees by its prior and by pairs that neither fusion has seen."""
+        """Return the likeliest weight of the trees by its prior and by the held-out pairs."""
         linear, boosted = self.linear_.decide(pairs, idf), self.boosted_.decide(pairs, idf)
         sign = np.where(truth, 1.0, -1.0)
 
