@@ -433,7 +433,11 @@ def _pooled(rows, folds, fitting, local, *, seed):
     order = np.random.default_rng(seed).permutation(units.max() + 1)
     apart = (order < len(order) // 2)[units]
     rule = AdaptiveThreshold("precision", target_value=PROMISED[0], random_state=seed).fit(
-        fitting[~apart], rows.Y[~apart], local=[part[~apart] for part in local], folds=folds[~apart]
+        fitting[~apart],
+        rows.Y[~apart],
+        local=[part[~apart] for part in local],
+        folds=folds[~apart],
+        groups=units[~apart],
     )
     unseen = rule.predict_proba(fitting[apart], local=[part[apart] for part in local])
     lowest = _lowest_of_use(rule.fitted_probabilities_.data)

@@ -72,6 +72,7 @@ class LinearFusion:
         weight: np.ndarray,
         *,
         sample_weight: npt.ArrayLike = 1.0,
+        groups: np.ndarray | None = None,
         random_state: int,
     ) -> Self:
         """Fit the coefficients.
@@ -88,6 +89,8 @@ class LinearFusion:
             How many pairs each one stands for, where some were drawn.
         sample_weight : array-like of shape (n_pairs,), default=1
             Weight of each pair's row.
+        groups : numpy.ndarray of shape (n_pairs,), optional
+            Not used: nothing is held out.
         random_state : int
             Not used: the fit is exact.
 
@@ -177,7 +180,7 @@ class BoostedFusion:
 
     Every signal is divided into steps first, so that the fused logit changes at known values of the score
     only and the threshold can be found exactly. Weights of rows count in the loss; the steps, the least
-    number of pairs in a leaf and the pairs that tell when to stop are counted without.
+    number of pairs in a leaf and the rows that tell when to stop are counted without.
 
     Examples
     --------
@@ -196,6 +199,7 @@ class BoostedFusion:
         weight: np.ndarray,
         *,
         sample_weight: npt.ArrayLike = 1.0,
+        groups: np.ndarray | None = None,
         random_state: int,
     ) -> Self:
         """Grow the trees; the pairs of :func:`held_out_pairs`, where there are any, tell when to stop.
@@ -212,6 +216,8 @@ class BoostedFusion:
             How many pairs each one stands for, where some were drawn.
         sample_weight : array-like of shape (n_pairs,), default=1
             Weight of each pair's row.
+        groups : numpy.ndarray of shape (n_pairs,), optional
+            Group of each pair's row, of which all rows are held out or none; None: every row by itself.
         random_state : int
             Of the held-out rows.
 
@@ -223,12 +229,13 @@ class BoostedFusion:
         signals = _signals(pairs, idf)
         self._steps = [_steps(column, truth) for column in signals]
         codes, weight = self._codes(signals), weight * np.asarray(sample_weight)
-        held = held_out_pairs(pairs, truth, random_state=random_state)
+        held = held_out_pairs(pairs.rows if groups is None else groups, truth, random_state=random_state)
         model = HistGradientBoostingClassifier(
             max_iter=200,
             min_samples_leaf=min(200, max(20, int(truth.sum()) // 20)),
             monotonic_cst=[0] + [1] * (len(signals) - 1),
             early_stopping=bool(held.any()),
+            random_state=random_state,
         )
         told = {"X_val": codes[held], "y_val": truth[held], "sample_weight_val": weight[held]}
         told = told if held.any() else {}
@@ -340,8 +347,8 @@ class AverageFusion:
 
     Trees follow the signals where pairs are many, the linear model is steady where they are few. The trees'
     weight w is the likeliest one for rows that neither was fitted on, with a normal prior around one half (a
-    stacked mean: Wolpert 1992, doi 10.1016/S0893-6080(05)80023-1): a few thousand pairs hardly move it, and
-    where hundreds of thousands say that trees are better, little of the linear model is left.
+    stacked mean: Wolpert 1992, doi 10.1016/S0893-6080(05)80023-1): a thousand pairs hardly move it, and where
+    hundreds of thousands say that trees are better, little of the linear model is left.
 
     Attributes
     ----------
@@ -367,6 +374,7 @@ class AverageFusion:
         weight: np.ndarray,
         *,
         sample_weight: npt.ArrayLike = 1.0,
+        groups: np.ndarray | None = None,
         random_state: int,
     ) -> Self:
         """Fit both on the same rows, then their weights on the others.
@@ -383,22 +391,26 @@ class AverageFusion:
             How many pairs each one stands for, where some were drawn.
         sample_weight : array-like of shape (n_pairs,), default=1
             Weight of each pair's row.
+        groups : numpy.ndarray of shape (n_pairs,), optional
+            Group of each pair's row, of which all rows are held out or none; None: every row by itself.
         random_state : int
-            Of the rows that are held out.
+            Of the held-out rows.
 
         Returns
         -------
         AverageFusion
             The fitted fusion.
         """
-        weight = weight * np.asarray(sample_weight)
-        self.boosted_ = BoostedFusion().fit(pairs, idf, truth, weight, random_state=random_state)
-        held = held_out_pairs(pairs, truth, random_state=random_state)
+        weight, groups = weight * np.asarray(sample_weight), pairs.rows if groups is None else groups
+        self.boosted_ = BoostedFusion().fit(
+            pairs, idf, truth, weight, groups=groups, random_state=random_state
+        )
+        held = held_out_pairs(groups, truth, random_state=random_state)
         seen, others = (
             (pairs.take(np.flatnonzero(part)), idf[part], truth[part], weight[part]) for part in (~held, held)
         )
         self.linear_ = LinearFusion().fit(*seen, random_state=random_state)
-        self.boosted_weight_ = self._likeliest_weight(*others)
+        self.boosted_weight_ = self._likeliest_weight(*others) if held.any() else _WEIGHT_MEAN
         return self
 
     def decide(self, pairs: Pairs, idf: np.ndarray) -> np.ndarray:
@@ -463,13 +475,13 @@ class AverageFusion:
         return float(minimize_scalar(surprise, bounds=(0, _LARGEST_WEIGHT), method="bounded").x)
 
 
-def held_out_pairs(pairs: Pairs, truth: np.ndarray, *, random_state: int) -> np.ndarray:
-    """Draw one row in ten, whose pairs are kept from the trees and from the linear model beside them.
+def held_out_pairs(groups: np.ndarray, truth: np.ndarray, *, random_state: int) -> np.ndarray:
+    """Draw one row, or group, in ten; its pairs are kept from both fusions.
 
     Parameters
     ----------
-    pairs : Pairs
-        Candidate pairs.
+    groups : numpy.ndarray of int, shape (n_pairs,)
+        Number of each pair's row, or of its group.
     truth : numpy.ndarray of bool, shape (n_pairs,)
         Whether the label is true.
     random_state : int
@@ -478,19 +490,18 @@ def held_out_pairs(pairs: Pairs, truth: np.ndarray, *, random_state: int) -> np.
     Returns
     -------
     numpy.ndarray of bool, shape (n_pairs,)
-        Whether a pair is held out; nowhere, where too few true or false pairs would be.
+        Whether a pair is held out; nowhere, where too few true or false pairs would be, or would be left.
 
     Examples
     --------
-    >>> from adathresh.posthoc.candidates import gather_pairs
-    >>> pairs = gather_pairs(np.full((100, 2), 0.5), None, None)
-    >>> held_out_pairs(pairs, np.tile([True, False], 100), random_state=0).sum()
+    >>> rows, truth = np.repeat(np.arange(100), 2), np.tile([True, False], 100)
+    >>> held_out_pairs(rows, truth, random_state=0).sum()
     np.int64(20)
     """
-    rows = np.random.default_rng(random_state).permutation(pairs.shape[0]) % _ONE_IN == 0
-    held = rows[pairs.rows]
-    enough = min(truth[held].sum(), (~truth[held]).sum()) >= _ENOUGH_HELD
-    return held if enough else np.zeros_like(held)
+    n_groups = groups.max(initial=-1) + 1
+    held = (np.random.default_rng(random_state).permutation(n_groups) % _ONE_IN == 0)[groups]
+    counts = [part.sum() for side in (held, ~held) for part in (side & truth, side & ~truth)]
+    return held if min(counts) >= _ENOUGH_HELD else np.zeros_like(held)
 
 
 def first_step(holds: Callable[[np.ndarray], np.ndarray], n_pairs: int, last: int) -> np.ndarray:

@@ -147,7 +147,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     transductive : bool, default=False
         Whether ``predict`` chooses the thresholds anew for the rows that it is given, as one batch.
     random_state : int, RandomState instance or None, default=None
-        Of the pairs that are drawn where there are very many, and of the rows that stop the boosting.
+        Of the pairs that are drawn where there are very many, and of the rows that stop and weigh the trees.
 
     Attributes
     ----------
@@ -265,11 +265,13 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             For cross-fitted scores: fold of each row, scored by a model trained on all other folds. A label's
             rarity is then what that model saw.
         groups : array-like of shape (n_samples,), optional
-            Rows of one group depend on each other. Used only with ``confidence``: groups are kept from the
-            fusion as wholes, and each counts as one row, by the mean over its rows.
+            Rows of one group depend on each other: those that stop the boosting, and those that a guarantee
+            is tested on, are whole groups. Under ``confidence`` a group counts as one row, by the mean over
+            its rows.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each row, 0 or more: a row of weight 2 counts as two rows alike, one of weight 0 as
-            none. Only trees still count pairs in their smallest leaves, their steps and what stops them, and
+            none. Only trees still count pairs in their smallest leaves, their steps and what stops them (rows
+            are drawn for it whatever they weigh), and
             more than 400,000 pairs are drawn whatever they weigh. Not with ``confidence``.
 
         Returns
@@ -666,15 +668,15 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             name: 0 if columns is None else columns.shape[1]
             for name, columns in (("local", pairs.share), ("affinity", pairs.affinity))
         }
-        held = kept = None
+        units, held, kept = group_codes(groups, Y.shape[0]), None, None
         if self.confidence is not None:
-            units, apart = self._draw_held(Y.shape[0], groups)
-            held, kept = (_of_rows(pairs, apart), Y[apart], units[apart]), ~apart
+            places, apart = self._draw_held(units)
+            held, kept = (_of_rows(pairs, apart), Y[apart], places[apart]), ~apart
         elif weight is not None:
             kept = weight > 0
             weight = weight[kept]
         if kept is not None:
-            pairs, Y = _of_rows(pairs, kept), Y[kept]
+            pairs, Y, units = _of_rows(pairs, kept), Y[kept], group_codes(units[kept], kept.sum())
             folds = None if folds is None else group_codes(folds, len(kept), name="folds")[kept]
         self._row_weight = weight
         self.lowest_logits_ = _lowest_logits(pairs, weight)
@@ -694,7 +696,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         self.idf_ = rarity
         self._find_impossible(known=Y_train is not None or folds is not None)
         idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds, weight)
-        self._fit_fusion(pairs, idf, truth, pair_weight)
+        self._fit_fusion(pairs, idf, truth, pair_weight, units[pairs.rows])
         raw = self.fusion_.decide(pairs, idf)
         self.effects_ = LabelEffects().fit(
             raw, pairs.labels, truth, self.n_labels_, sample_weight=pair_weight
@@ -702,12 +704,11 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         self.fitted_probabilities_ = pairs.matrix(expit(self.effects_.apply(raw, pairs.labels)))
         self._held_rows = None if held is None else self._fused_held(*held)
 
-    def _draw_held(self, n_samples, groups):
-        """Return the number of each row's unit, in random order, and which rows to keep from the fusion."""
-        codes = group_codes(groups, n_samples)
-        n_units = codes.max(initial=-1) + 1
-        units = check_random_state(self.random_state).permutation(n_units)[codes]
-        return units, units < round(_HELD_SHARE * n_units)
+    def _draw_held(self, units):
+        """Return the place of each row's unit in a random order, and which rows to keep from the fusion."""
+        n_units = units.max(initial=-1) + 1
+        places = check_random_state(self.random_state).permutation(n_units)[units]
+        return places, places < round(_HELD_SHARE * n_units)
 
     def _fused_held(self, pairs, Y, units):
         """Return what the fusion says of the rows that were kept from it, what is true, and their units."""
@@ -744,7 +745,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         """Return how many rows the fitted ones count as."""
         return n_rows if self._row_weight is None else self._row_weight.sum()
 
-    def _fit_fusion(self, pairs, idf, truth, pair_weight):
+    def _fit_fusion(self, pairs, idf, truth, pair_weight, groups):
         """Fit the pooled model, on drawn pairs where there are very many."""
         rng = check_random_state(self.random_state)
         keep, weight = _draw(truth, rng)
@@ -752,7 +753,9 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         seed = rng.randint(2**31 - 1)
         few = min(pair_weight[truth].sum(), pair_weight[~truth].sum()) < _FEW_PAIRS
         kind = LinearFusion if few and self.fusion == "auto" else _FUSIONS[self.fusion]
-        self.fusion_ = kind().fit(*data, sample_weight=pair_weight[keep], random_state=seed)
+        self.fusion_ = kind().fit(
+            *data, sample_weight=pair_weight[keep], groups=groups[keep], random_state=seed
+        )
 
     def _fused(self, pairs):
         """Return the fused, corrected logits."""

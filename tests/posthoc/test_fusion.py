@@ -198,7 +198,7 @@ def of_rows(fusion_data, keep):
 def test_the_average_is_the_mean_of_both_fitted_without_the_held_out_rows():
     data = make_pairs()
     fusion = fitted(AverageFusion, *data)
-    held = held_out_pairs(data[0], data[2], random_state=0)
+    held = held_out_pairs(data[0].rows, data[2], random_state=0)
     linear, boosted = fitted(LinearFusion, *of_rows(data, ~held)), fitted(BoostedFusion, *data)
     new, new_idf, *_ = make_pairs(seed=1)
     w, parts = fusion.boosted_weight_, [part.decide(new, new_idf) for part in (linear, boosted)]
@@ -210,7 +210,7 @@ def test_the_average_is_the_mean_of_both_fitted_without_the_held_out_rows():
 def test_the_trees_weight_is_the_likeliest_on_the_held_out_rows():
     pairs, idf, truth, weight = data = make_pairs()
     fusion = AverageFusion().fit(*data, sample_weight=np.tile([1.0, 2.0], 1500), random_state=0)
-    held = held_out_pairs(pairs, truth, random_state=0)
+    held = held_out_pairs(pairs.rows, truth, random_state=0)
     seen = pairs.take(held), idf[held]
     total = weight[held] * np.tile([1.0, 2.0], 1500)[held]
     linear, boosted = fusion.linear_.decide(*seen), fusion.boosted_.decide(*seen)
@@ -244,18 +244,37 @@ def test_where_pairs_are_many_the_better_fusion_counts(shape):
 def test_a_tenth_of_the_rows_is_held_out_whole():
     pairs = gather_pairs(np.full((200, 3), 0.5), None, None)
     truth = np.arange(600) % 2 == 0
-    held = held_out_pairs(pairs, truth, random_state=0)
+    held = held_out_pairs(pairs.rows, truth, random_state=0)
     rows = held.reshape(200, 3)
     assert (rows.all(axis=1) | ~rows.any(axis=1)).all()
     assert rows[:, 0].sum() == 20
-    assert (held != held_out_pairs(pairs, truth, random_state=1)).any()
+    assert (held != held_out_pairs(pairs.rows, truth, random_state=1)).any()
+
+
+@pytest.mark.parametrize("kind", [BoostedFusion, AverageFusion])
+def test_groups_are_held_out_whole(kind):
+    data = make_pairs()
+    groups = data[0].rows // 30
+    held = held_out_pairs(groups, data[2], random_state=0)
+    of_group = held.reshape(100, 30)
+    assert (of_group.all(axis=1) | ~of_group.any(axis=1)).all()
+    assert held.sum() == 300
+    ours = kind().fit(*data, groups=groups, random_state=0).decide(*data[:2])
+    # the same rows, named one by one
+    pairs = data[0]._replace(rows=groups)
+    np.testing.assert_array_equal(ours, kind().fit(pairs, *data[1:], random_state=0).decide(*data[:2]))
+    assert np.abs(ours - kind().fit(*data, random_state=0).decide(*data[:2])).max() > 1e-3
 
 
 def test_nothing_is_held_out_where_it_would_tell_nothing():
     pairs = gather_pairs(np.full((200, 3), 0.5), None, None)
     for n_true in (4, 596):
         truth = np.arange(600) < n_true
-        assert not held_out_pairs(pairs, truth, random_state=0).any()
+        assert not held_out_pairs(pairs.rows, truth, random_state=0).any()
+    one_row, one_class_left = np.zeros(600, dtype=int), pairs.rows == 0
+    assert not held_out_pairs(one_row, np.arange(600) % 2 == 0, random_state=0).any()
+    for seed in range(10):  # the one row with a true pair may be drawn
+        assert not held_out_pairs(pairs.rows, one_class_left, random_state=seed).any()
     ones, few = np.ones(600), np.arange(600) < 4
     fusion = fitted(AverageFusion, pairs, ones, few, ones)
     assert fusion.boosted_weight_ == pytest.approx(0.5)

@@ -232,7 +232,7 @@ def fitted_choice(ds, choice, seen, *, seed):
     rows, folds = fitting_rows(ds, seed=seed)
     (fitting, at_fitting), at_test = (_given(choice, seen, part) for part in range(2))
     rule = AdaptiveThreshold(fusion=choice.fusion, evaluation_rows=ds.test.Y.shape[0], random_state=seed).fit(
-        fitting, rows.Y, folds=folds, **at_fitting
+        fitting, rows.Y, folds=folds, groups=rows.groups, **at_fitting
     )
     return rule, at_test
 
