@@ -44,7 +44,7 @@ N_DRAWS = {"quick": 3, "full": 5}
 BY_ROW, BY_GROUP = "split by row", "split by group"
 """The two splits."""
 
-IN_BOTH = "those of both splits"
+IN_BOTH = "tested by both splits"
 """The rows that are judged on both."""
 
 
@@ -52,7 +52,7 @@ IN_BOTH = "those of both splits"
 
 
 def feasible_shares(config, ds):
-    """Name the shares whose rows have groups for all folds in every draw; none if only one of them has."""
+    """Name the shares whose rows have groups for all folds in every draw: all groups and others, or none."""
     codes = group_codes(fitting_rows(ds, seed=config.random_state).rows.groups, fitting_labels(ds).shape[0])
     found = [
         share
@@ -62,7 +62,7 @@ def feasible_shares(config, ds):
             for seed, draw in _repetitions(config)
         )
     ]
-    return found if len(found) > 1 else []
+    return found if EVERY in found and len(found) > 1 else []
 
 
 def drawn_rows(codes, share, *, seed, draw):
@@ -113,7 +113,7 @@ def _fit(ds, model, share, *, seed, draw):
         local[0].append(knn.fit_transform(of_fitting, Y, groups=folds))
         local[1].append(knn.transform(of_test))
     ours = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
-    ours.fit(fitting, Y, local=local[0], folds=folds)
+    ours.fit(fitting, Y, local=local[0], folds=folds, groups=rows.groups)
     rivals = rival_rules(Y)
     sets = {rule: rivals[rule][0].fit(fitting, Y).predict(test) for rule in RULES if rule != OURS}
     return {**sets, OURS: ours.predict(test, local=local[1])}

@@ -3,7 +3,7 @@
 from adathresh.experiments.core.claims import ABOVE, BELOW, interval_claims, outcome_of, yes_claim
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.core.sentences import listed, mean_differences, with_interval
-from adathresh.experiments.nb13_groups.evaluation import BY_GROUP, BY_ROW, IN_BOTH, SPLIT, TRAINING
+from adathresh.experiments.nb13_groups.evaluation import BY_GROUP, BY_ROW, EVERY, IN_BOTH, SPLIT, TRAINING
 from adathresh.experiments.nb13_groups.intervals import METRICS
 from adathresh.experiments.nb13_groups.knowledge import CONTEXT, GROUP_LABELS, KNOWLEDGE
 from adathresh.experiments.nb13_groups.tables import ALL_ROWS
@@ -23,12 +23,12 @@ def claims(tables):
         return []
     differences = tables["group_differences"]
     # a part of the rows has few of the labels: its macro-F1 says little
-    shown = differences[differences["test_rows"].isin(WHOLE) | (differences["metric"] == "micro_f1")]
+    shown = differences[(differences["test_rows"] == ALL_ROWS) | (differences["metric"] == "micro_f1")]
     ratio = _width_by_rows(differences)
     return [
         *interval_claims(shown, "{metric} of {rule}, {a} minus {b} (test rows: {test_rows})"),
         yes_claim(
-            "Intervals that resample rows are narrower than those that resample groups",
+            "Intervals that resample rows are on average narrower than those that resample groups",
             bool(ratio < 1),
             f"{ratio:.3f} times as wide",
         ),
@@ -42,50 +42,51 @@ def finding(tables):
     differences = tables["group_differences"]
     ratio = _width_by_rows(differences)
     sentences = [
-        _of_training_groups(differences),
+        _of_training_groups(tables["groups"], differences),
         *_of_split(tables["groups"], differences),
         _of_knowledge(differences),
-        f"An interval that resamples rows as if each stood alone is {ratio:.2f} times as wide as one that "
-        "resamples groups.",
+        f"Intervals that resample rows as if each stood alone are on average {ratio:.2f} times as wide as "
+        "those that resample groups.",
     ]
     return " ".join(sentences)
 
 
-def _of_training_groups(differences):
+def _of_training_groups(values, differences):
     """Say what all groups change against the smallest share of them."""
     macro, micro = (_ours(differences, TRAINING, metric) for metric in METRICS)
     if macro.empty:
         return "There are too few groups to draw training rows from a part of them."
-    share = macro.index[0].removesuffix(" of the groups")
+    values = values[values["question"] == TRAINING]
+    n_groups = values.groupby("variant")["fitting_groups"].mean()
+    many, few = (f"{n_groups[share]:,.0f}" for share in (EVERY, macro.index[0]))
     return (
-        f"As many training rows, from all groups instead of {share} of them, change the macro-F1 of `{OURS}` "
-        f"on rows of new groups by {with_interval(macro.iloc[0], named=True)} and its micro-F1 by "
-        f"{with_interval(micro.iloc[0])}."
+        f"As many training rows, from {many} groups instead of {few}, change the macro-F1 of `{OURS}` over "
+        f"the {values['n_labels'].max():,.0f} most frequent labels on rows of new groups by "
+        f"{with_interval(macro.iloc[0], named=True)} and its micro-F1 by {with_interval(micro.iloc[0])}."
     )
 
 
 def _of_split(values, differences):
     """Say what a split by row shows of the same test rows, where there are any."""
-    macro, micro = (_ours(differences, SPLIT, metric) for metric in METRICS)
-    if macro.empty:
+    micro = _ours(differences, SPLIT, "micro_f1")
+    if micro.empty:
         return []
     ours = values[(values["question"] == SPLIT) & (values["rule"] == OURS)]
-    means = ours.groupby("variant")["micro_f1"].mean()
+    means, n_rows = ours.groupby("variant")["micro_f1"].mean(), ours["n_rows"].mean()
     return [
         f"A split by row, which parts groups, shows a micro-F1 of {means[BY_ROW]:.3f} where a split by group "
-        f"shows {means[BY_GROUP]:.3f} on the same test rows, {with_interval(micro.iloc[0])}, and changes "
-        f"macro-F1 by {with_interval(macro.iloc[0])}."
+        f"shows {means[BY_GROUP]:.3f} on the same {n_rows:,.0f} test rows, {with_interval(micro.iloc[0])}."
     ]
 
 
 def _of_knowledge(differences):
-    """Say what the rule gains from the other rows of a group."""
+    """Say what the rule gains from the rows of a group."""
     macro, micro = (_ours(differences, KNOWLEDGE, metric, by="a") for metric in METRICS)
     return (
-        f"What the other rows of its group say changes the macro-F1 of `{OURS}` by "
-        f"{with_interval(macro.loc[CONTEXT])} as context and by {with_interval(macro.loc[GROUP_LABELS])} as "
-        f"predicted labels of the group; micro-F1 is clearly greater with {_named(micro, ABOVE)}, clearly "
-        f"smaller with {_named(micro, BELOW)}."
+        f"The other rows of its group, as context, change the macro-F1 of `{OURS}` by "
+        f"{with_interval(macro.loc[CONTEXT])}, labels predicted for the whole group by "
+        f"{with_interval(macro.loc[GROUP_LABELS])}; micro-F1 is clearly greater with {_named(micro, ABOVE)}, "
+        f"clearly smaller with {_named(micro, BELOW)}."
     )
 
 

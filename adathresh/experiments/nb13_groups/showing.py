@@ -20,7 +20,7 @@ CAPTIONS = {
 }
 """What is shown of each question."""
 
-_BY = {TRAINING: ["variant", "fitting_groups", "rule"], SPLIT: ["variant", "rule"]}
+_BY = {TRAINING: ["variant", "fitting_groups", "rule"], SPLIT: ["variant", "n_rows", "rule"]}
 _METRICS = ["macro_f1", "micro_f1", "samples_f1"]
 
 
@@ -45,7 +45,8 @@ def show_differences(tables, question):
     if found.empty:
         return Markdown("There are too few groups here.")
     columns = ["a", "b", "rule", "test_rows", "difference", "low", "high", "low_by_rows", "high_by_rows"]
-    return shown(found[columns], caption="Differences in micro-F1 and their 95 % intervals", digits=4)
+    caption = "Differences in micro-F1 and their 95 % intervals: groups resampled, then rows resampled"
+    return shown(found[columns], caption=caption, digits=4)
 
 
 def plot_groups(tables):
