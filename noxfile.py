@@ -93,6 +93,7 @@ def mutation(session):
     """Change what makes numbers, one thing at a time: the tests must notice; ``-- rules`` takes one room."""
     session.install("-r", PINNED, "mutmut==3.8.1")
     session.install("--no-deps", "-e", ".")
+    too_many = []
     for room in session.posargs or MUTATED:
         folder = Path(session.create_tmp()) / room
         shutil.rmtree(folder, ignore_errors=True)
@@ -109,7 +110,11 @@ def mutation(session):
         survivors = counts["total"] - counts["killed"] - counts["timeout"]
         session.log(f"{room}: {survivors} of {counts['total']} mutants survived")
         if survivors > MOST_SURVIVORS * counts["total"]:
-            session.error(f"more than {MOST_SURVIVORS:.0%} survived: see tests/mutants.md")
+            too_many.append(room)
+    if too_many:
+        session.error(
+            f"more than {MOST_SURVIVORS:.0%} survived in {', '.join(too_many)}: see tests/mutants.md"
+        )
 
 
 @nox.session(python=PYTHONS[0])
