@@ -199,7 +199,7 @@ def test_thresholds_of_the_rule_are_those_it_predicts_by(config, request, rows):
     assert len(local) == (1 if ds.train.titles is None else 2)
     predicted = main_predictions(config, ds, "network", seed=0)["adaptive"].label_sets.toarray()
     rule = AdaptiveThreshold(evaluation_rows=50, random_state=0)
-    rule.fit(scores[0], rows.Y, local=local, folds=folds)
+    rule.fit(scores[0], rows.Y, local=local, folds=folds, groups=rows.groups)
     theta = rule.thresholds(sp.csr_array((50, 12)), local=local_test).toarray()
     stored = stored_pairs(seen.local[1]["neighbours"])  # those by title are no column of the map
     finite = [(i, c, k) for i, c, k in stored if np.isfinite(theta[i, c])]

@@ -182,7 +182,7 @@ def test_calibrated_rivals_are_thresholded_on_calibrated_probabilities(ds, seen,
 def test_fused_rivals_get_the_probabilities_of_ours(ds, seen, found, name, rule):
     rows, folds = fitting_rows(ds, seed=0)
     ours = AdaptiveThreshold(evaluation_rows=50, random_state=0)
-    ours.fit(seen.scores[0], rows.Y, folds=folds, local=given(seen, "local", 0))
+    ours.fit(seen.scores[0], rows.Y, folds=folds, groups=rows.groups, local=given(seen, "local", 0))
     expected = rule.fit(ours.fitted_probabilities_, rows.Y).predict(found[OURS].probabilities)
     np.testing.assert_array_equal(found[name + FUSED].label_sets.toarray(), expected.toarray())
     assert (found[name + FUSED].probabilities != found[OURS].probabilities).nnz == 0
@@ -193,7 +193,7 @@ def test_fused_rivals_get_the_probabilities_of_ours(ds, seen, found, name, rule)
 def test_fused_probabilities_of_fitting_rows_are_those_that_the_thresholds_come_from(ds, seen):
     rows, folds = fitting_rows(ds, seed=0)
     ours = AdaptiveThreshold("precision", target_value=0.7, random_state=0)
-    ours.fit(seen.scores[0], rows.Y, folds=folds, local=given(seen, "local", 0))
+    ours.fit(seen.scores[0], rows.Y, folds=folds, groups=rows.groups, local=given(seen, "local", 0))
     fitting = ours.fitted_probabilities_
     # the precision over all pairs that is expected with these thresholds is the one that was asked for
     chosen = fitting.data[fitting.data > ours.label_thresholds_[fitting.indices]]
@@ -216,7 +216,7 @@ def test_every_rule_of_ours_gets_what_its_name_says(ds, seen, found, name, optio
     rows, folds = fitting_rows(ds, seed=0)
     at_fitting, at_test = ({what: given(seen, what, i) for what in signals} for i in range(2))
     ours = AdaptiveThreshold(evaluation_rows=50, random_state=0, **options)
-    ours.fit(seen.scores[0], rows.Y, folds=folds, **at_fitting)
+    ours.fit(seen.scores[0], rows.Y, folds=folds, groups=rows.groups, **at_fitting)
     expected = ours.predict(seen.scores[1], **at_test)
     np.testing.assert_array_equal(found[name].label_sets.toarray(), expected.toarray())
     probabilities = ours.predict_proba(seen.scores[1], **at_test)
@@ -253,7 +253,7 @@ def test_all_together_are_fused_by_ours_and_averaged_for_the_rivals(config, ds):
     assert (predictions["global threshold"].label_sets != expected).nnz == 0
     np.testing.assert_allclose(predictions["F*/2"].probabilities.toarray(), test.toarray(), rtol=1e-6)
     ours = AdaptiveThreshold(evaluation_rows=50, random_state=0)
-    ours.fit(together.scores[0], rows.Y, folds=folds, local=given(together, "local", 0))
+    ours.fit(together.scores[0], rows.Y, folds=folds, groups=rows.groups, local=given(together, "local", 0))
     expected = ours.predict(together.scores[1], local=given(together, "local", 1))
     np.testing.assert_array_equal(predictions[OURS].label_sets.toarray(), expected.toarray())
 
@@ -329,7 +329,7 @@ def test_a_choice_is_fitted_on_what_it_names(config, titled, bases, local, affin
 
     (fitting, at_fitting), (test, at_test) = of_part(0), of_part(1)
     rule = AdaptiveThreshold(evaluation_rows=50, random_state=1)
-    rule.fit(fitting, rows.Y, folds=folds, **at_fitting)
+    rule.fit(fitting, rows.Y, folds=folds, groups=rows.groups, **at_fitting)
     np.testing.assert_array_equal(chosen.label_sets.toarray(), rule.predict(test, **at_test).toarray())
     probabilities = rule.predict_proba(test, **at_test).toarray()
     np.testing.assert_allclose(chosen.probabilities.toarray(), probabilities, atol=1e-6)
