@@ -230,15 +230,16 @@ class BoostedFusion:
         self._steps = [_steps(column, truth) for column in signals]
         codes, weight = self._codes(signals), weight * np.asarray(sample_weight)
         held = held_out_pairs(pairs.rows if groups is None else groups, truth, random_state=random_state)
+        told = {}
+        if held.any():
+            told = {"X_val": codes[held], "y_val": truth[held], "sample_weight_val": weight[held]}
         model = HistGradientBoostingClassifier(
             max_iter=200,
             min_samples_leaf=min(200, max(20, int(truth.sum()) // 20)),
             monotonic_cst=[0] + [1] * (len(signals) - 1),
-            early_stopping=bool(held.any()),
+            early_stopping=bool(told),
             random_state=random_state,
         )
-        told = {"X_val": codes[held], "y_val": truth[held], "sample_weight_val": weight[held]}
-        told = told if held.any() else {}
         model.fit(codes[~held], truth[~held], sample_weight=weight[~held], **told)
         self._trees = BoostedTrees.from_sklearn(model)
         return self
@@ -405,10 +406,8 @@ class AverageFusion:
         self.boosted_ = BoostedFusion().fit(
             pairs, idf, truth, weight, groups=groups, random_state=random_state
         )
-        held = held_out_pairs(groups, truth, random_state=random_state)
-        seen, others = (
-            (pairs.take(np.flatnonzero(part)), idf[part], truth[part], weight[part]) for part in (~held, held)
-        )
+        held = held_out_pairs(groups, truth, random_state=random_state)  # those that the trees lacked, too
+        seen, others = ((pairs.take(part), idf[part], truth[part], weight[part]) for part in (~held, held))
         self.linear_ = LinearFusion().fit(*seen, random_state=random_state)
         self.boosted_weight_ = self._likeliest_weight(*others) if held.any() else _WEIGHT_MEAN
         return self

@@ -21,7 +21,6 @@ from adathresh.experiments.nb13_groups import (
     claims,
     evaluation,
     finding,
-    intervals,
     knowledge,
     showing,
     study,
@@ -37,7 +36,7 @@ from adathresh.experiments.nb13_groups.evaluation import (
 )
 from adathresh.experiments.nb13_groups.findings import NO_GROUPS
 from adathresh.experiments.nb13_groups.knowledge import ALONE, CONTEXT, GROUP_LABELS, KNOWLEDGE
-from adathresh.experiments.nb13_groups.tables import ALL_ROWS
+from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows
 from adathresh.metrics import macro_f1, micro_f1, paired_bootstrap, samples_f1
 from adathresh.posthoc.crossfit import base_scores
 
@@ -63,51 +62,13 @@ def drawn_sets(n_rows, *, seed, n_labels=6):
     return [sp.csr_array((rng.random((n_rows, n_labels)) < p).astype(np.float32)) for p in (0.3, 0.4, 0.2)]
 
 
-# --- intervals ---
-
-
-@pytest.mark.parametrize("metric", MEASURES)
-def test_pseudo_values_are_those_of_leaving_out_one_group_after_the_other(metric):
-    Y, predicted, _ = drawn_sets(20, seed=0)
-    codes = np.random.default_rng(1).permutation(20) % 5
-    measure = MEASURES[metric]
-    without = np.array([measure(Y[codes != group], predicted[codes != group]) for group in range(5)])
-    whole = measure(Y, predicted)
-    expected = whole + 4 * (without.mean() - without)
-    np.testing.assert_allclose(intervals._pseudo_values(codes, Y, predicted, metric), expected)
-
-
-@pytest.mark.parametrize("metric", MEASURES)
-def test_rows_that_are_copies_count_as_one_row(metric):
-    Y, ours, others = drawn_sets(30, seed=0)
-    options = {"metric": metric, "n_draws": 400, "random_state": 0}
-    alone = intervals.group_interval(Y, [ours], [others], np.arange(30), **options)
-    copies = np.repeat(np.arange(30), 4)
-    together = [part[copies] for part in (Y, ours, others)]
-    four = intervals.group_interval(together[0], [together[1]], [together[2]], copies, **options)
-    assert four == pytest.approx(alone)
-    apart = paired_bootstrap(together[0], together[1], {"others": together[2]}, metric=metric)["others"]
-    assert apart["high"] - apart["low"] < 0.6 * (four["high"] - four["low"])
-
-
-@pytest.mark.parametrize("metric", MEASURES)
-@pytest.mark.parametrize("n_repetitions", [1, 3])
-def test_where_every_row_is_a_group_intervals_are_those_of_the_paired_bootstrap(metric, n_repetitions):
-    Y, *_ = drawn_sets(60, seed=0)
-    ours, others = ([drawn_sets(60, seed=s)[at] for s in range(n_repetitions)] for at in (1, 2))
-    options = {"metric": metric, "n_draws": 4_000, "random_state": 0}
-    found = intervals.group_interval(Y, ours, others, np.arange(60), **options)
-    expected = paired_bootstrap(Y, ours, {"others": others}, **options)["others"]
-    assert found["difference"] == pytest.approx(expected["difference"])
-    width = expected["high"] - expected["low"]
-    assert found["low"] == pytest.approx(expected["low"], abs=0.05 * width)
-    assert found["high"] == pytest.approx(expected["high"], abs=0.05 * width)
+# --- comparisons ---
 
 
 def test_a_comparison_has_both_intervals_of_both_metrics(config):
     Y, ours, others = drawn_sets(30, seed=0)
     groups = [f"group {row // 3}" for row in range(30)]
-    rows = intervals.compared_rows(config, Y, [ours], [others], groups, a="ours", b="others")
+    rows = compared_rows(config, Y, [ours], [others], groups, a="ours", b="others")
     assert [row["metric"] for row in rows] == list(MEASURES)
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": 0}
     for row in rows:
@@ -116,7 +77,7 @@ def test_a_comparison_has_both_intervals_of_both_metrics(config):
         assert row["difference"] == pytest.approx(MEASURES[metric](Y, ours) - MEASURES[metric](Y, others))
         by_rows = paired_bootstrap(Y, ours, {"": others}, metric=metric, **options)[""]
         assert (row["low_by_rows"], row["high_by_rows"]) == (by_rows["low"], by_rows["high"])
-        by_groups = intervals.group_interval(Y, [ours], [others], groups, metric=metric, **options)
+        by_groups = paired_bootstrap(Y, ours, {"": others}, groups=groups, metric=metric, **options)[""]
         assert (row["low"], row["high"]) == (by_groups["low"], by_groups["high"])
         assert row["low"] < row["difference"] < row["high"]
 
@@ -429,8 +390,8 @@ def test_without_new_groups_there_are_no_tables_and_no_claims(config, grouped, g
     assert tables == {}
     assert claims(tables) == []
     assert finding(tables) == NO_GROUPS
-    for show, question in product((showing.show_values, showing.show_differences), showing.CAPTIONS):
-        assert show(tables, question).data == NO_GROUPS
+    for question in showing.CAPTIONS:
+        assert [said.data for said in showing.shown_of(tables, question)] == [NO_GROUPS]
 
 
 @pytest.mark.slow
@@ -457,7 +418,8 @@ def test_too_few_groups_for_a_part_of_them_leave_the_others_questions(config, gr
     assert finding(tables).startswith(
         "There are too few groups to draw training rows from a part of them. A "
     )
-    assert showing.show_values(tables, TRAINING).data == "There are too few groups here."
+    [said] = showing.shown_of(tables, TRAINING)
+    assert said.data == "There are too few groups here."
     assert claims(tables)
     assert len(showing.plot_groups(tables).axes) == 2
 
@@ -605,6 +567,8 @@ def test_tables_show_the_mean_number_of_groups_of_the_draws():
         }
         for n, f1 in ((10, 0.1), (13, 0.3))
     ]
-    table = showing.show_values({"groups": pd.DataFrame(rows).assign(samples_f1=0.5)}, TRAINING)
+    values = pd.DataFrame(rows).assign(samples_f1=0.5)
+    table, differences = showing.shown_of({**made_up(), "groups": values}, TRAINING)
     assert "all groups  12              adaptive" in repr(table)
     assert "0.200 ± 0.141" in repr(table)
+    assert "an eighth of the groups" in repr(differences)

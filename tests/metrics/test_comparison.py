@@ -17,12 +17,18 @@ def against(Y, ours, rival, **options):
     return m.paired_bootstrap(Y, ours, {"rival": rival}, **options)["rival"]
 
 
-def naive_bootstrap(Y, ours, rivals, value_of, n_draws, random_state):
-    """Leave every row out, then draw rows and repetitions one draw at a time."""
-    n, n_repetitions = len(Y), len(ours)
+def units_of(Y, grouped):
+    """The number of each row, or of its group: groups of different size, whose rows are scattered."""
+    rows = np.arange(len(Y))
+    return np.random.default_rng(0).permutation(np.minimum(rows // 2, 3)) if grouped else rows
+
+
+def naive_bootstrap(Y, ours, rivals, value_of, units, n_draws, random_state):
+    """Leave every unit out, then draw units and repetitions one draw at a time."""
+    n, n_repetitions = len(set(units)), len(ours)
 
     def contributions(P):
-        without = [value_of(np.delete(Y, i, axis=0), np.delete(P, i, axis=0)) for i in range(n)]
+        without = [value_of(Y[units != unit], P[units != unit]) for unit in range(n)]
         return value_of(Y, P) + (n - 1) * (np.mean(without) - without)
 
     differences = {
@@ -31,10 +37,10 @@ def naive_bootstrap(Y, ours, rivals, value_of, n_draws, random_state):
     }
     rng, draws = np.random.RandomState(random_state), {name: [] for name in rivals}
     for _ in range(n_draws):
-        rows = rng.randint(n, size=n)
+        drawn = rng.randint(n, size=n)
         repetitions = rng.randint(n_repetitions, size=n_repetitions) if n_repetitions > 1 else [0]
         for name, values in differences.items():
-            draws[name].append(np.mean([values[i][rows] for i in repetitions]))
+            draws[name].append(np.mean([values[i][drawn] for i in repetitions]))
     expected = {}
     for name, theirs in rivals.items():
         difference = np.mean([value_of(Y, a) - value_of(Y, b) for a, b in zip(ours, theirs, strict=True)])
@@ -43,17 +49,21 @@ def naive_bootstrap(Y, ours, rivals, value_of, n_draws, random_state):
     return expected
 
 
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("n_repetitions", [1, 3])
 @pytest.mark.parametrize("metric", ["macro_f1", "micro_f1", "samples_f1", "brier"])
-def test_bootstrap_against_a_loop(make_case, metric, n_repetitions):
+def test_bootstrap_against_a_loop(make_case, metric, n_repetitions, grouped):
     kind, value_of = (2, m.brier_score) if metric == "brier" else (1, getattr(m, metric))
     Y, *_ = make_case(0)
     ours, *others = (
         [make_case(10 * method + seed)[kind] for seed in range(n_repetitions)] for method in range(1, 4)
     )
     rivals = dict(zip("ab", others, strict=True))
-    expected = naive_bootstrap(Y, ours, rivals, value_of, n_draws=300, random_state=7)
-    found = m.paired_bootstrap(Y, ours, rivals, metric=metric, n_draws=300, random_state=7)
+    units = units_of(Y, grouped)
+    options = {"n_draws": 300, "random_state": 7}
+    expected = naive_bootstrap(Y, ours, rivals, value_of, units, **options)
+    groups = [f"group {unit}" for unit in units] if grouped else None
+    found = m.paired_bootstrap(Y, ours, rivals, metric=metric, groups=groups, **options)
     assert list(found) == ["a", "b"]
     for name, interval in found.items():
         assert interval == pytest.approx(expected[name], abs=1e-12)
@@ -70,20 +80,24 @@ def test_one_prediction_is_one_repetition_in_every_container(make_case, containe
     assert m.paired_bootstrap(Y, np.array([A]), {"rival": np.array([B])}, n_draws=50) == expected
 
 
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("metric", ["macro_f1", "micro_f1", "samples_f1"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_metric_without_each_row_against_leaving_it_out(make_case, metric, seed):
+def test_metric_without_each_unit_against_leaving_it_out(make_case, metric, seed, grouped):
     Y, P, *_ = make_case(seed, n_samples=12)
     Y, P = Y[:, ::-1], P[:, ::-1]  # the last label is the one that no row has
     Y[-1] = P[-1] = P[:, -1] = 0
-    _, value_of, without_row_of = comparison._WITHOUT_EACH_ROW[metric]
-    expected = [value_of(np.delete(Y, i, axis=0), np.delete(P, i, axis=0)) for i in range(len(Y))]
-    np.testing.assert_allclose(without_row_of(sp.csr_array(Y), sp.csr_array(P)), expected, atol=1e-14)
+    units = units_of(Y, grouped)
+    _, value_of, without_unit_of = comparison._WITHOUT_EACH_UNIT[metric]
+    expected = [value_of(Y[units != unit], P[units != unit]) for unit in range(units.max() + 1)]
+    found = without_unit_of(sp.csr_array(Y), sp.csr_array(P), units)
+    np.testing.assert_allclose(found, expected, atol=1e-14)
 
 
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_calibration_without_each_row_against_leaving_it_out(make_case, container, seed):
+def test_calibration_without_each_unit_against_leaving_it_out(make_case, container, seed, grouped):
     Y, _, scores, stored, sparse = make_case(seed, n_samples=12)
     stored[-1] = False
     sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=Y.shape)
@@ -92,15 +106,29 @@ def test_calibration_without_each_row_against_leaving_it_out(make_case, containe
     given = scores if container is np.asarray else sparse
     p, truth = scores[stored], Y[stored].astype(bool)
     bins = np.floor(15 * (rankdata(p) - 0.5) / len(p))
-    row_of, ece, brier = np.nonzero(stored)[0], [], []
-    for row in range(len(Y)):
-        keep = row_of != row
+    units, ece, brier = units_of(Y, grouped), [], []
+    unit_of = units[np.nonzero(stored)[0]]
+    for unit in range(units.max() + 1):
+        keep = unit_of != unit
         gaps = [abs((p - truth)[keep & (bins == b)].sum()) for b in range(15)]
         ece.append(sum(gaps) / keep.sum())
         brier.append(((p - truth)[keep] ** 2).mean())
     Y = sp.csr_array(Y)
-    np.testing.assert_allclose(comparison._ece_without_each_row(Y, given), ece, atol=1e-12)
-    np.testing.assert_allclose(comparison._brier_score_without_each_row(Y, given), brier, atol=1e-12)
+    np.testing.assert_allclose(comparison._ece_without_each_unit(Y, given, units), ece, atol=1e-12)
+    np.testing.assert_allclose(comparison._brier_score_without_each_unit(Y, given, units), brier, atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "micro_f1"])
+def test_rows_that_are_copies_count_as_one_row(make_case, metric):
+    Y, A, *_ = make_case(0)
+    B = make_case(9)[1]
+    options = {"metric": metric, "n_draws": 400}
+    alone = against(Y, A, B, **options)
+    copies = np.repeat(np.arange(len(Y)), 4)
+    four = [part[copies] for part in (Y, A, B)]
+    assert against(*four, groups=copies, **options) == pytest.approx(alone)
+    apart = against(*four, **options)
+    assert apart["high"] - apart["low"] < 0.6 * (alone["high"] - alone["low"])
 
 
 @pytest.mark.slow

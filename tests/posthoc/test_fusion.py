@@ -323,7 +323,7 @@ def test_average_threshold_against_a_search_of_every_step(weight):
         found = fusion.threshold(pairs, idf, threshold)
         for i in range(n):
             expected = brute_force(fusion, pairs.take([i]), idf[i], threshold[i])
-            assert found[i] == pytest.approx(expected, abs=1e-6)
+            assert found[i] == pytest.approx(expected, abs=1e-7)
         kinds["jump"] += np.isin(found, steps).sum()
         kinds["first"] += (found < steps[0]).sum()
         kinds["last"] += (found > steps[-1]).sum()

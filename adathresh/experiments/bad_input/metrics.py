@@ -102,6 +102,7 @@ def calls(_):
             "rivals": {"no dict": v.Y, "repetitions without any": {"theirs": []}}
             | {words: {"theirs": value} for words, value in predicted.items()},
             "metric": {"another one": "accuracy"},
+            "groups": v.groups() | {"one group": [0] * 12},
             "n_draws": v.whole(),
             "random_state": v.SEED,
         },

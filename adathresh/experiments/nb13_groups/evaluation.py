@@ -15,8 +15,7 @@ from adathresh.experiments.core.fold_scores import N_FOLDS, fitting_labels, fitt
 from adathresh.experiments.core.other_signals import neighbor_spaces
 from adathresh.experiments.core.rules import OURS, main_predictions, rival_rules
 from adathresh.experiments.nb06_leakage.splits import BASE, RULES, label_sets_of, random_split
-from adathresh.experiments.nb13_groups.intervals import compared_rows
-from adathresh.experiments.nb13_groups.tables import ALL_ROWS, value_row
+from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows, value_row
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
 from adathresh.signals.knn import NeighborLabels, group_codes
@@ -24,16 +23,16 @@ from adathresh.signals.knn import NeighborLabels, group_codes
 TRAINING, SPLIT = "training groups", "split"
 """The two questions, as tables call them."""
 
+EVERY = "all groups"
+"""The share that the others are compared with."""
+
 SHARES = {
     "an eighth of the groups": 1 / 8,
     "a quarter of the groups": 1 / 4,
     "half of the groups": 1 / 2,
-    "all groups": 1.0,
+    EVERY: 1.0,
 }
 """The groups that training rows are drawn from; always as many rows as the least of them hold."""
-
-EVERY = "all groups"
-"""The share that the others are compared with."""
 
 N_LABELS = 40
 """How many labels, the most frequent ones, so few rows are judged on: the others would have no positives."""

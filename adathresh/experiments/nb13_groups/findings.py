@@ -4,9 +4,8 @@ from adathresh.experiments.core.claims import ABOVE, BELOW, interval_claims, out
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.core.sentences import listed, mean_differences, with_interval
 from adathresh.experiments.nb13_groups.evaluation import BY_GROUP, BY_ROW, EVERY, IN_BOTH, SPLIT, TRAINING
-from adathresh.experiments.nb13_groups.intervals import METRICS
 from adathresh.experiments.nb13_groups.knowledge import CONTEXT, GROUP_LABELS, KNOWLEDGE
-from adathresh.experiments.nb13_groups.tables import ALL_ROWS
+from adathresh.experiments.nb13_groups.tables import ALL_ROWS, METRICS
 
 NO_GROUPS = (
     "The rows of this data set have no groups that its split keeps apart, so that nothing can be asked here."

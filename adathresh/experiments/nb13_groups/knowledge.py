@@ -12,8 +12,7 @@ from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.core.rules import OURS, fitted_choice, main_predictions, our_choices
 from adathresh.experiments.nb06_leakage.splits import BASE
-from adathresh.experiments.nb13_groups.intervals import compared_rows, sum_by_group
-from adathresh.experiments.nb13_groups.tables import ALL_ROWS, value_row
+from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows, value_row
 from adathresh.metrics import top_k
 from adathresh.posthoc.crossfit import base_scores, out_of_fold_scores
 from adathresh.signals.knn import NeighborLabels, group_codes
@@ -74,6 +73,16 @@ def context_vectors(X, groups, n_kept):
     others.data[np.abs(others.data) < 1e-9] = 0  # what rounding leaves of the row's own
     others.eliminate_zeros()
     return _shortened(others, n_kept)
+
+
+def sum_by_group(codes, matrix):
+    """Add up the rows of each group, which ``codes`` numbers from 0: one row a group, in CSR."""
+    members = sp.csr_array(
+        (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(codes.max() + 1, len(codes))
+    )
+    sums = narrow_indices(sp.csr_array(members @ matrix))
+    sums.sort_indices()
+    return sums
 
 
 def group_label_scores(model, rows, folds, test):

@@ -24,29 +24,31 @@ _BY = {TRAINING: ["variant", "fitting_groups", "rule"], SPLIT: ["variant", "n_ro
 _METRICS = ["macro_f1", "micro_f1", "samples_f1"]
 
 
-def show_values(tables, question):
-    """Show what was measured for one question, or say that there is nothing to ask."""
+def shown_of(tables, question):
+    """Return what was measured for one question and the differences, or why there is nothing to ask."""
     if not tables:
-        return Markdown(NO_GROUPS)
-    values = tables["groups"].query("question == @question")
-    if values.empty:
-        return Markdown("There are too few groups here.")
+        return [Markdown(NO_GROUPS)]
+    values, differences = (
+        table[table["question"] == question] for table in (tables["groups"], tables["group_differences"])
+    )
+    if differences.empty:
+        return [Markdown("There are too few groups here.")]
+    return [_values(values, question), _differences(differences)]
+
+
+def _values(values, question):
+    """Show what was measured."""
     mean_groups = values.groupby("variant")["fitting_groups"].transform("mean")
     values = values.assign(fitting_groups=mean_groups.round().astype(int))
     by = _BY.get(question, ["test_rows", "n_rows", "variant"])
     return summarize(values, caption=CAPTIONS[question], by=by, metrics=_METRICS)
 
 
-def show_differences(tables, question):
-    """Show the differences of one question with their intervals, by groups and by rows."""
-    if not tables:
-        return Markdown(NO_GROUPS)
-    found = tables["group_differences"].query("question == @question and metric == 'micro_f1'")
-    if found.empty:
-        return Markdown("There are too few groups here.")
+def _differences(differences):
+    """Show the differences in micro-F1 with their intervals, by groups and by rows."""
     columns = ["a", "b", "rule", "test_rows", "difference", "low", "high", "low_by_rows", "high_by_rows"]
     caption = "Differences in micro-F1 and their 95 % intervals: groups resampled, then rows resampled"
-    return shown(found[columns], caption=caption, digits=4)
+    return shown(differences.query("metric == 'micro_f1'")[columns], caption=caption, digits=4)
 
 
 def plot_groups(tables):
