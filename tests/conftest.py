@@ -1,11 +1,5 @@
 """What all tests share: no display, one thread, and property-based tests that behave alike everywhere."""
 
-import os
-
-# Before torch is loaded here or in a notebook's kernel: threads that spin while they wait for each other are
-# ten times slower on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import matplotlib
 import nbformat
 import pytest
@@ -26,28 +20,6 @@ def pytest_collection_finish():
     By now the test modules have loaded the libraries. The processes of notebooks do not inherit this.
     """
     threadpool_limits(1)
-
-
-def pytest_collection_modifyitems(items):
-    """Leave the notebooks out of the quick loop."""
-    for item in filter(of_notebook, items):
-        item.add_marker("slow")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item):
-    """Give the notebooks that several pytest workers run at once each its share of the cores."""
-    if not of_notebook(item):
-        return (yield)
-    from adathresh.experiments.reproduce import share_of_cores  # takes a second; most runs have no notebooks
-
-    with share_of_cores(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))):
-        return (yield)
-
-
-def of_notebook(item):
-    """Tell whether a test is a cell of a notebook."""
-    return type(item).__name__ == "IPyNbCell"
 
 
 PARAMETERS = """\
