@@ -73,12 +73,9 @@ def corruptions(table):
     numbers, texts = columns_of(table)
     rng = np.random.default_rng(0)
     exchanged = table.astype(dict.fromkeys(numbers, float))
+    named = table[texts].to_numpy(object)
     pairs = (
-        [
-            pair
-            for pair in combinations(range(len(table)), 2)
-            if texts and (table.loc[pair[0], texts] != table.loc[pair[1], texts]).any()
-        ]
+        [pair for pair in combinations(range(len(table)), 2) if (named[pair[0]] != named[pair[1]]).any()]
         if len(table) < 60
         else [tuple(rng.permutation(len(table))[:2]) for _ in range(50)]
     )
@@ -98,8 +95,8 @@ def corruptions(table):
             corrupted = exchanged.copy()
             corrupted.loc[table[column] == value, name] += sign * np.ptp(finite.dropna()) / 2
             yield "shifted", corrupted
-    for column in texts:
-        differing = [pair for pair in pairs if table.loc[pair[0], column] != table.loc[pair[1], column]]
+    for column, names in zip(texts, named.T, strict=True):
+        differing = [pair for pair in pairs if names[pair[0]] != names[pair[1]]]
         for first, second in _some(differing, rng)[:2]:
             corrupted = table.copy()
             corrupted.loc[[first, second], column] = table.loc[[second, first], column].to_numpy()

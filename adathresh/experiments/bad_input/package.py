@@ -314,7 +314,7 @@ def _files(folder):
             "retargetable": v.FLAG,
         },
     )
-    classifier = adathresh.AdaptiveThresholdClassifier(_base(), cv=2).fit(v.X, v.Y)
+    classifier = adathresh.AdaptiveThresholdClassifier(_base(), cv=2, random_state=0).fit(v.X, v.Y)
     for fitted in (rule, classifier, network):
         of_it = folder / f"{type(fitted).__name__}.safetensors"
         fitted.save(of_it)

@@ -29,11 +29,11 @@ def interval_claims(frame, wording):
     means = named.groupby("claim", sort=False)[["difference", "low", "high"]].mean()
     return [
         {
-            "claim": claim,
+            "claim": row["claim"],
             "outcome": outcome_of(row),
             "figures": "{difference:+.4f} ({low:+.4f} to {high:+.4f})".format(**row),
         }
-        for claim, row in means.iterrows()
+        for row in means.reset_index().to_dict("records")
     ]
 
 
