@@ -15,6 +15,7 @@ from lower ones, or from its own):
 - ``paper``: the method of arXiv:2505.03118, a network trained together with its thresholds;
 - ``leakage``: the audit of data, scores and predictions;
 - ``classifier``: the recommended rule around any classifier;
+- ``explorer``: a view of single rows in notebooks;
 - ``experiments``: what the notebooks run.
 """
 
@@ -32,6 +33,7 @@ MODULES = {
     "LabelIDF": "adathresh.signals.idf",
     "LabelKnowledge": "adathresh.signals.label_knowledge",
     "LabelMentions": "adathresh.signals.mentions",
+    "LabelSetExplorer": "adathresh.explorer",
     "NeighborLabels": "adathresh.signals.knn",
     "ThresholdFusion": "adathresh.paper.threshold_layer",
     "load": "adathresh.saving",

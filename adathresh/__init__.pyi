@@ -1,6 +1,7 @@
 """What type checkers see in place of the attributes that are loaded on first use."""
 
 from adathresh.classifier import AdaptiveThresholdClassifier as AdaptiveThresholdClassifier
+from adathresh.explorer import LabelSetExplorer as LabelSetExplorer
 from adathresh.paper.classifier import AdaptiveThresholdNetwork as AdaptiveThresholdNetwork
 from adathresh.paper.losses import AdaptiveThresholdLoss as AdaptiveThresholdLoss
 from adathresh.paper.threshold_layer import ThresholdFusion as ThresholdFusion

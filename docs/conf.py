@@ -37,6 +37,8 @@ exclude_patterns = [
 
 # Pages and notebooks
 nb_execution_mode = "off"
+# Controls need a kernel; what stands beside them does not.
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3  # GitHub's anchors of headings
 suppress_warnings = [

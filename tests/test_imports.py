@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 FLOORS = [
     {"__main__"},
-    {"experiments"},
+    {"experiments", "explorer"},
     {"classifier", "leakage", "paper", "rules"},
     {"models", "posthoc"},
     {"datasets", "metrics"},
@@ -91,6 +91,7 @@ def module_names(room):
 OPTIONAL = {
     "huggingface_hub": "transformers",  # sentence-transformers needs it, and the next one
     "transformers": "transformers",
+    "ipywidgets": "notebooks",
     "omikuji": "trees",
     "rdflib": "skos",
     "sentence_transformers": "transformers",

@@ -140,7 +140,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     fusion : {"auto", "boosted", "linear"}, default="auto"
         The pooled model: gradient boosting that rises in every signal, or logistic regression, whose
         ``coef_`` can be read; "auto" is their weighted mean, where there are pairs enough for trees
-        (:class:`adathresh.posthoc.fusion.AverageFusion`).
+        (``adathresh.posthoc.fusion.AverageFusion``).
     evaluation_rows : int, optional
         Number of rows over which macro-F1 will be taken; None: as many as are fitted, or the sum of their
         weights. The fewer rows, the fewer positives of a rare label, and the lower its best threshold.

@@ -60,6 +60,7 @@ RAISED_ELSEWHERE = {
     ("BlockCoordinateMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
     ("FrankWolfeMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
     ("LabelTree", "ImportError"): "tests/models/test_tree.py",
+    ("LabelSetExplorer.widget", "ImportError"): "tests/test_explorer.py",
     ("LabelKnowledge.from_skos", "ImportError"): "tests/signals/test_label_knowledge.py",
     ("load", "ImportError"): "tests/test_saving.py",
     ("FineTunedTransformer", "KeyboardInterrupt"): "tests/models/test_transformer.py",

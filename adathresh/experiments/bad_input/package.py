@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
@@ -60,7 +61,7 @@ PARAMETERS = {
 
 def calls(folder):
     """Return the calls of these rooms."""
-    return [*_rule(), *_classifier(), *_network(), *_files(folder), *_label_sets()]
+    return [*_rule(), *_classifier(), *_explorer(), *_network(), *_files(folder), *_label_sets()]
 
 
 def _signals():
@@ -205,6 +206,42 @@ def _classifier():
             },
         ),
         *method(made, "set_params", {}, {"n_folds": {"no parameter": 3}}),
+    ]
+
+
+def _explorer():
+    """Return the calls of the view of single rows."""
+    unfitted = adathresh.AdaptiveThresholdClassifier(_base(), cv=2, random_state=0)
+    fitted = clone(unfitted).fit(v.X, v.Y)
+    binary = adathresh.AdaptiveThresholdClassifier(LogisticRegression(), random_state=0).fit(v.X, v.Y[:, 0])
+    given = {"classifier": fitted, "X": v.X, "Y": v.Y, "texts": v.TEXTS, "training_texts": v.TEXTS}
+    wrong = {
+        "classifier": {
+            "another one": LogisticRegression(),
+            "not fitted": unfitted,
+            "of a binary target": binary,
+        },
+        "X": v.features(width=True) | {"no row": v.X[:0]},
+        "Y": v.labels(),
+        "texts": v.texts(rows=True),
+        "training_texts": v.texts(rows=True),
+        "n_labels": v.whole(),
+        "n_neighbors": v.whole(),
+        "row": {"not there": 12, "negative": -1},
+    }
+    view = {"row": 0, "target": "precision", "target_value": 0.5}
+    return [
+        *function(adathresh.LabelSetExplorer, given, wrong),
+        *method(
+            adathresh.LabelSetExplorer(**given),
+            "view",
+            view,
+            {
+                "row": wrong["row"],
+                "target": TARGET,
+                "target_value": {"missing": None, "out of range": 1.5},
+            },
+        ),
     ]
 
 
