@@ -99,6 +99,7 @@ def test_a_word_of_the_notebooks_is_in_the_glossary_and_a_head_leads_there(word)
 # What is found, and written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 5])
 def test_a_wrong_figure_is_found_and_put_right_byte_for_byte(copies, number):
     path = copies[number]

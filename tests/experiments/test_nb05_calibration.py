@@ -58,6 +58,7 @@ def test_calibrations_are_what_their_names_say(config, ds, scores):
     assert len({probabilities.toarray().tobytes() for probabilities in found.values()}) == len(found)
 
 
+@pytest.mark.slow
 def test_labels_of_test_rows_calibrate_nothing(config, ds, empty_cache):
     found = study.calibrated_scores(config, ds, seed=0)
     empty_cache("second")

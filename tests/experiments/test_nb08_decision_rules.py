@@ -30,6 +30,7 @@ def found(config, ds):
     return [study.rules_on_scores(config, ds, "linear", seed=seed) for seed in (0, 1)]
 
 
+@pytest.mark.slow
 def test_one_name_is_one_model_and_the_same_figure_as_in_notebook_02(config, ds, found):
     of_02 = {row["rule"]: row for row in judge(config, ds, "linear", seed=0).rows}
     of_08 = {row["rule"]: row for row in found[0].rows}

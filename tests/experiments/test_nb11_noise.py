@@ -135,6 +135,7 @@ def test_every_noise_has_a_fingerprint_of_its_own(config, ds):
 # What the rules make of them
 
 
+@pytest.mark.slow
 def test_on_clean_labels_figures_are_those_of_notebook_02(config, ds, found):
     main, clean = main_predictions(config, ds, "linear", seed=0), of(found, CLEAN).predictions
     assert set(clean) == set(study.RULES)

@@ -35,6 +35,7 @@ def one_thread():
 
 
 # The checks give a network few rows: a longer stride makes up for the few steps.
+@pytest.mark.slow
 @parametrize_with_checks([AdaptiveThresholdNetwork(hidden_layers=(16,), learning_rate=0.01, random_state=0)])
 def test_scikit_learns_contract(estimator, check):
     check(estimator)

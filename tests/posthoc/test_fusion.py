@@ -226,6 +226,7 @@ def test_the_trees_weight_is_the_likeliest_on_the_held_out_rows():
     assert 0.01 < abs(best - 0.5) < 0.44  # neither the prior alone, nor the limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["steps", "line"])
 def test_where_pairs_are_many_the_better_fusion_counts(shape):
     rng = np.random.default_rng(0)

@@ -277,6 +277,7 @@ def useless_shares(seed, n_samples):
     return top_scores(expit(z), k=8), Y, sp.csr_array(shares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("fusion", ["linear", "auto"])
 def test_pairs_that_only_neighbours_bring_in_cost_nothing(fusion, seed, monkeypatch):
@@ -1202,6 +1203,7 @@ def test_an_absent_score_counts_as_below_every_stored_one(fusion):
     np.testing.assert_array_equal(rule.predict_proba(np.zeros((1, 8)), local=shared).toarray(), absent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_two_models_are_better_than_one(fusion):
     rng = np.random.default_rng(0)
@@ -1235,6 +1237,7 @@ def test_the_number_of_matrices_must_not_change(given):
             rule.predict(**right | {name: matrices[0]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_two_searches_and_two_texts_are_better_than_one(fusion):
     rng = np.random.default_rng(0)

@@ -331,6 +331,7 @@ def test_a_new_rule_needs_one_method():
 # Size ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [

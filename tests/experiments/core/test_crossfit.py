@@ -55,6 +55,7 @@ def test_labels_of_test_rows_change_nothing(config, titled, empty_cache):
     assert_equal(parts_of(crossfitted(config, other, "linear", seed=0)), own)
 
 
+@pytest.mark.slow
 def test_crossfit_all_leaves_nothing_to_train(config, titled, monkeypatch):
     two = dataclasses.replace(config, seeds=2)
     crossfit_all(two, titled, ["linear, titles", "neighbours"])

@@ -273,6 +273,7 @@ def assert_same(one, other):
     assert one.label_sets.nnz > 0
 
 
+@pytest.mark.slow
 def test_everything_names_all_base_models_and_signals(config, ds, make_dataset, top, empty_cache):
     shares, titles = "neighbours", "neighbours by title"
     texts = ("similarity", "mentions", "mentions in titles", "prototypes")

@@ -57,6 +57,7 @@ def test_groups_stay_together_and_folds_are_not_those_of_the_scores(config, ds, 
     assert (folds != of_scores).any()
 
 
+@pytest.mark.slow
 def test_the_rival_is_chosen_in_cross_validation_and_never_on_test_rows(config, ds, judged):
     by_rule = {row["rule"]: row["macro_f1"] for row in judged.rows}
     tried = {row["rule"]: row["macro_f1_in_cross_validation"] for row in judged.rivals}

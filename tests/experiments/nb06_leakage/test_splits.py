@@ -130,6 +130,7 @@ def macro(Y, predicted):
     return f1_score(Y.toarray(), predicted.toarray(), average="macro", zero_division=0)
 
 
+@pytest.mark.slow
 def test_rows_of_every_split(config, ds, labelled, compared):
     rows, _ = compared
     found = {(row["test_rows"], row["rule"]): row for row in rows}
