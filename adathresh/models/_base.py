@@ -9,7 +9,7 @@ from adathresh.metrics import top_k
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.parameters import check_parameters, check_value, parameters, whole
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_features
+from adathresh.utils.validation import check_features, narrow_indices
 
 # Entries of a (rows x labels) block of scores; bounds the working memory of top_scores and predict.
 _BLOCK_ENTRIES = 2**24
@@ -68,7 +68,7 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
         2
         """
         check_parameters(self)
-        X = check_features(self, X)
+        X = narrow_indices(check_features(self, X))
         self._fit(X, self._encode(Y, X.shape[0]))
         return self
 
@@ -133,7 +133,7 @@ class TopScoresClassifier(LabelSetMixin, ClassifierMixin, BaseEstimator):
     def _by_block(self, X, work):
         """Stack what a function returns for consecutive blocks of rows."""
         check_is_fitted(self, "n_labels_")
-        X = check_features(self, X, reset=False)
+        X = narrow_indices(check_features(self, X, reset=False))
         size = max(1, _BLOCK_ENTRIES // self.n_labels_)
         blocks = [work(X[start : start + size]) for start in range(0, X.shape[0], size)]
         return sp.vstack(blocks, format="csr")

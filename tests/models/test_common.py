@@ -92,6 +92,19 @@ def test_scores_are_the_highest_probabilities_of_each_row(adapter):
 
 
 @every_adapter
+def test_indices_of_64_bits_are_welcome(adapter):
+    X, Y = map(sp.csr_array, make_data())
+    wide = sp.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
+    assert wide.indices.dtype == np.int64
+    model, same = (clone(adapter).fit(features, Y) for features in (wide, X))
+    assert model.top_scores(wide, k=2).nnz == 400
+    if not isinstance(adapter, UNSEEDED):
+        np.testing.assert_array_equal(
+            model.top_scores(wide, k=2).toarray(), same.top_scores(X, k=2).toarray()
+        )
+
+
+@every_adapter
 def test_a_label_is_predicted_above_one_half(adapter):
     X, Y = make_data()
     model = clone(adapter).fit(X, Y)

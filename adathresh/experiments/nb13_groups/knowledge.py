@@ -16,7 +16,6 @@ from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows, va
 from adathresh.metrics import top_k
 from adathresh.posthoc.crossfit import base_scores, out_of_fold_scores
 from adathresh.signals.knn import NeighborLabels, group_codes
-from adathresh.utils.validation import narrow_indices
 
 KNOWLEDGE = "knowledge"
 """The question, as tables call it."""
@@ -80,7 +79,7 @@ def sum_by_group(codes, matrix):
     members = sp.csr_array(
         (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(codes.max() + 1, len(codes))
     )
-    sums = narrow_indices(sp.csr_array(members @ matrix))
+    sums = sp.csr_array(members @ matrix)
     sums.sort_indices()
     return sums
 
@@ -141,4 +140,4 @@ def _n_kept(X):
 
 def _shortened(X, n_kept):
     """Keep the greatest values of each row, and scale it to length 1."""
-    return narrow_indices(sp.csr_array(normalize(top_k(X, n_kept)), dtype=np.float32))
+    return sp.csr_array(normalize(top_k(X, n_kept)), dtype=np.float32)
