@@ -4,7 +4,6 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -107,6 +106,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     and its scores of the rows of ``fit`` are taken as they are, so that these rows must be others than those
     that it was trained on. Where all models are frozen, nothing is trained and no row is scored by folds: a
     row's neighbours are all rows but itself and its group.
+
+    Where Y is sparse, so is all that comes out: label sets, and probabilities, margins and thresholds of the
+    candidate pairs alone, which no label beyond can be predicted for. Nothing then takes the memory of rows
+    times labels but base models that do.
 
     Y may hold names, one list of labels a row, or be a data frame with a column for each label:
     :meth:`predict_labels` returns names, :meth:`predict` a 0/1 matrix in any case. ``score``, and searches of
@@ -390,11 +393,11 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         return Decision(
             label_sets=self._decode(sp.csr_array(found.label_sets)),
             probabilities=self._as_probabilities(found.probabilities),
-            margins=self._squeeze(_filled(found.margins, -np.inf)),
-            solve_thresholds=partial(_filled_thresholds, found, binary=self._container == "vector"),
+            margins=self._of_pairs(found.margins, -np.inf),
+            solve_thresholds=lambda: self._of_pairs(found.thresholds, np.inf),
         )
 
-    def decision_function(self, X: MatrixLike) -> np.ndarray:
+    def decision_function(self, X: MatrixLike) -> Matrix:
         """Return by how much each label exceeds its threshold; positive means predicted.
 
         Parameters
@@ -404,14 +407,14 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
         Returns
         -------
-        numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
-            Margins; −inf for a pair without score, neighbour share and label text, and for a label that is
-            never predicted.
+        numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
+            Margins; −inf for a label that is never predicted, and for a pair without score, neighbour share
+            and label text, which is not stored where Y was sparse.
         """
         scores, others = self._signals(self._checked(X))
-        return self._squeeze(_filled(self.rule_.margins(scores, **others), -np.inf))
+        return self._of_pairs(self.rule_.margins(scores, **others), -np.inf)
 
-    def predict_proba(self, X: MatrixLike) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> Matrix:
         """Return the probability of every label.
 
         Parameters
@@ -421,14 +424,14 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
         Returns
         -------
-        numpy.ndarray of shape (n_samples, n_labels), or (n_samples, 2) for a binary target
-            Fused probabilities in [0, 1]. Each label has its own threshold, so that "above 0.5" is not what
-            ``predict`` does.
+        numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples, 2) for a binary target
+            Fused probabilities in [0, 1], sparse where Y was. Each label has its own threshold, so that
+            "above 0.5" is not what ``predict`` does.
         """
         scores, others = self._signals(self._checked(X))
         return self._as_probabilities(self.rule_.predict_proba(scores, **others))
 
-    def thresholds(self, X: MatrixLike) -> np.ndarray:
+    def thresholds(self, X: MatrixLike) -> Matrix:
         """Return θ_l(x), in units of the base model's logit.
 
         Parameters
@@ -438,12 +441,13 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
         Returns
         -------
-        numpy.ndarray of shape (n_samples, n_labels), or (n_samples,) for a binary target
-            Thresholds of the (first) base model; inf for a pair that is no candidate or a label that is
-            never predicted, −inf where the label is predicted at every score.
+        numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
+            Thresholds of the (first) base model; −inf where the label is predicted at every score; inf for a
+            label that is never predicted, and for a pair that is no candidate, which is not stored where Y
+            was sparse.
         """
         scores, others = self._signals(self._checked(X))
-        return self._squeeze(_filled(self.rule_.thresholds(scores, **others), np.inf))
+        return self._of_pairs(self.rule_.thresholds(scores, **others), np.inf)
 
     def predict(self, X: MatrixLike) -> Matrix:
         """Return the label sets.
@@ -532,8 +536,14 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
     def _as_probabilities(self, pairs):
         """Return fused probabilities as scikit-learn shapes them for the target."""
-        probability = _filled(pairs, 0.0)
-        return np.hstack([1 - probability, probability]) if self._container == "vector" else probability
+        probability = self._of_pairs(pairs, 0.0)
+        return np.c_[1 - probability, probability] if self._container == "vector" else probability
+
+    def _of_pairs(self, pairs, elsewhere):
+        """Return values of candidate pairs, sparse where Y was, else with one value for all other pairs."""
+        if self._container == "matrix":
+            return sp.csr_matrix(pairs)
+        return pairs if self._container == "array" else self._squeeze(_filled(pairs, elsewhere))
 
     def _checked(self, X, *, name="X", reset=False):
         """Check rows, and turn texts into features; with ``reset`` as the training rows."""
@@ -796,9 +806,3 @@ def _filled(pairs, value):
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
     dense[rows, pairs.indices] = pairs.data
     return dense
-
-
-def _filled_thresholds(decision, *, binary):
-    """Return the thresholds of a decision as an array."""
-    dense = _filled(decision.thresholds, np.inf)
-    return dense.ravel() if binary else dense

@@ -190,8 +190,8 @@ class LabelSetExplorer:
         classifier = self._for_target(target or _AS_FITTED, target_value)
         x = _safe_indexing(self._X, [row])
         decision = classifier.decide(x)
-        found = (decision.probabilities, decision.margins, decision.label_sets)
-        probability, margin, predicted = (_as_vector(values) for values in found)
+        probability, predicted = map(_as_vector, (decision.probabilities, decision.label_sets))
+        margin = _as_vector(decision.margins, -np.inf)
         true = None if self._Y is None else _as_vector(self._Y[[row]]).astype(bool)
         shown = self._shown_labels(margin, true)
         with np.errstate(divide="ignore", invalid="ignore"):  # a label that is never predicted
@@ -313,9 +313,13 @@ def _checked_texts(texts, name, n_expected):
     return texts
 
 
-def _as_vector(values):
-    """Return the values of one row as a dense vector."""
-    return np.asarray(values.toarray() if sp.issparse(values) else values).ravel()
+def _as_vector(values, elsewhere=0):
+    """Return the values of one row as a dense vector, with one value where none is stored."""
+    if not sp.issparse(values):
+        return np.ravel(values)
+    dense = np.full(values.shape[1], elsewhere, dtype=np.result_type(values.dtype, type(elsewhere)))
+    dense[values.indices] = values.data
+    return dense
 
 
 def _headline(row, classifier, predicted, true):

@@ -89,6 +89,12 @@ def to_dense(matrix):
     return matrix.toarray() if sp.issparse(matrix) else matrix
 
 
+def assert_equal(one, other):
+    """Whether two results are the same, in the same container."""
+    assert type(one) is type(other)
+    np.testing.assert_array_equal(to_dense(one), to_dense(other))
+
+
 class Recorder(ClassifierMixin, BaseEstimator):
     """Logistic regressions that remember which rows each copy was fitted on and asked about."""
 
@@ -199,10 +205,10 @@ def test_containers(features, labels):
     assert predicted.dtype == np.int64
     assert clf.n_labels_ == 4
     # the base model's own solver differs a little between dense and sparse rows
-    np.testing.assert_allclose(
-        clf.decision_function(features(new)), expected.decision_function(new), atol=0.01
-    )
-    np.testing.assert_array_equal(to_dense(predicted), clf.decision_function(features(new)) > 0)
+    margins = clf.decision_function(features(new))
+    assert type(margins) is type(predicted)
+    np.testing.assert_allclose(to_dense(margins), expected.decision_function(new), atol=0.01)
+    np.testing.assert_array_equal(to_dense(predicted), to_dense(margins) > 0)
     assert 0 < predicted.sum() < new.shape[0] * 4
 
 
@@ -315,20 +321,37 @@ def test_nothing_sparse_is_densified(monkeypatch):
 
     for kind in (sp.csr_array, sp.csr_matrix, sp.coo_array, sp.csc_array, sp.csc_matrix):
         monkeypatch.setattr(kind, "toarray", guarded(kind.toarray))
-    predicted = make_classifier(TopScores()).fit(X, Y).predict(X)
+    clf = make_classifier(TopScores()).fit(X, Y)
+    predicted = clf.predict(X)
     assert isinstance(predicted, sp.csr_array)
     assert predicted.multiply(Y).sum() > 150
+    tracemalloc.start()
+    try:
+        found = [clf.predict_proba(X), clf.decision_function(X), clf.thresholds(X), clf.decide(X).thresholds]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert {type(values) for values in found} == {sp.csr_array}
+    assert peak < 120e6  # half of one dense matrix
 
 
 def test_pairs_that_are_no_candidates():
     X = sp.csr_array(np.eye(20)[np.arange(60) % 20])
-    Y = sp.csr_array(np.eye(20)[(np.arange(60) + np.arange(60) // 40) % 20])
+    Y = np.eye(20)[(np.arange(60) + np.arange(60) // 40) % 20]
     clf = make_classifier(TopScores(), n_neighbors=1).fit(X, Y)
     unscored = clf.predict_proba(X) == 0
     assert unscored.any()
     assert np.isneginf(clf.decision_function(X)[unscored]).all()
     assert np.isposinf(clf.thresholds(X)[unscored]).all()
-    assert not clf.predict(X).toarray()[unscored].any()
+    assert not clf.predict(X)[unscored].any()
+    for container in (sp.csr_array, sp.csr_matrix):
+        same = make_classifier(TopScores(), n_neighbors=1).fit(X, container(Y))
+        for method in ("predict_proba", "decision_function", "thresholds"):
+            values, dense = getattr(same, method)(X), getattr(clf, method)(X)
+            assert type(values) is container
+            assert values.nnz == (~unscored).sum()
+            rows, labels = values.nonzero() if method == "predict_proba" else np.nonzero(~unscored)
+            np.testing.assert_array_equal(np.ravel(values[rows, labels]), dense[rows, labels])
 
 
 @pytest.mark.parametrize("rate", [0, 1])
@@ -365,10 +388,11 @@ def test_a_decision_is_what_the_single_methods_return_from_one_pass(log, kind):
     thresholds = decision.thresholds
     assert len(log) == (kind != "vector")
     assert type(decision.label_sets) is type(clf.predict(new))
-    np.testing.assert_array_equal(to_dense(decision.label_sets), to_dense(clf.predict(new)))
-    np.testing.assert_array_equal(decision.probabilities, clf.predict_proba(new))
-    np.testing.assert_array_equal(decision.margins, clf.decision_function(new))
-    np.testing.assert_array_equal(thresholds, clf.thresholds(new))
+    assert sp.issparse(thresholds) == (kind == "sparse")
+    assert_equal(decision.label_sets, clf.predict(new))
+    assert_equal(decision.probabilities, clf.predict_proba(new))
+    assert_equal(decision.margins, clf.decision_function(new))
+    assert_equal(thresholds, clf.thresholds(new))
     with pytest.raises(ValueError, match="X has 9 features"):
         clf.decide(new[:, 1:])
 
@@ -1011,7 +1035,7 @@ def test_wide_indices(kind):
     base = OneVsRestClassifier(LinearSVC())
     expected = make_classifier(base, rule=LINEAR).fit(kind(X), kind(Y))
     clf = make_classifier(base, rule=LINEAR).fit(wide(X), wide(Y))
-    np.testing.assert_array_equal(clf.decision_function(wide(X)), expected.decision_function(kind(X)))
+    assert_equal(clf.decision_function(wide(X)), expected.decision_function(kind(X)))
 
 
 # Labels that a fold lacks
@@ -1088,7 +1112,7 @@ def in_another_order(seed, *, fusion, groups):
             NeighborShares(), rule=AdaptiveThreshold(fusion=fusion), random_state=0
         )
         clf.fit(X[rows], Y[rows], groups=rows if groups else None)
-        found.append((clf.predict(X[250:]).toarray(), clf.predict_proba(X[250:])))
+        found.append((clf.predict(X[250:]).toarray(), clf.predict_proba(X[250:]).toarray()))
     return found
 
 
@@ -1265,7 +1289,7 @@ def test_names_of_labels_come_in_and_go_out(as_given):
     predicted = clf.predict(new)
     assert isinstance(predicted, sp.csr_array)
     np.testing.assert_array_equal(predicted.toarray(), expected.predict(new).toarray())
-    np.testing.assert_array_equal(clf.predict_proba(new), expected.predict_proba(new))
+    assert_equal(clf.predict_proba(new), expected.predict_proba(new))
     found = clf.predict_labels(new)
     assert found == as_tags(predicted, sorted(ANIMALS))
     assert [] in found

@@ -13,8 +13,8 @@ class Decision:
 
     A label is predicted where its margin is positive, and that is where the base model's logit exceeds the
     threshold. ``AdaptiveThreshold.decide`` gives probabilities, margins and thresholds as CSR of the
-    candidate pairs; ``AdaptiveThresholdClassifier.decide`` gives arrays, shaped as its other methods return
-    them.
+    candidate pairs, and so does ``AdaptiveThresholdClassifier.decide`` where Y was sparse; else it gives
+    arrays.
 
     Examples
     --------

@@ -186,7 +186,7 @@ def test_a_file_holds_all_but_the_function(tmp_path):
         else:
             loaded.estimator_[0].set_params(function=scores_of)
             loaded.estimator_[1].estimator.set_params(function=scores_of)
-        np.testing.assert_allclose(loaded.predict_proba(new), clf.predict_proba(new))
+        np.testing.assert_allclose(loaded.predict_proba(new).toarray(), clf.predict_proba(new).toarray())
     assert model.function is not None
 
 
