@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from adathresh.models._base import TopScoresClassifier
 from adathresh.models._descent import label_loss, log_odds, share_of_rate
+from adathresh.utils.memory import check_memory
 from adathresh.utils.parameters import number, parameters, seed, whole
 
 
@@ -50,6 +51,8 @@ class LogisticHead(TopScoresClassifier):
     ------
     ValueError
         In ``fit``, for parameters outside their range, or weights that become NaN or infinite.
+    MemoryError
+        In ``fit``, if it is sure to take more memory than the machine has.
 
     Examples
     --------
@@ -77,7 +80,13 @@ class LogisticHead(TopScoresClassifier):
         self.random_state = random_state
 
     def _fit(self, X, Y):
-        """Train weights and intercepts."""
+        """Train weights and intercepts, if dense rows, and weights with what AdamW keeps, fit in memory."""
+        (n_samples, n_features), n_labels = X.shape, Y.shape[1]
+        check_memory(
+            4 * n_features * (n_samples + 5 * n_labels),
+            f"Dense rows and weights of {n_features} features and {n_labels} labels",
+            "take LinearOneVsRest",
+        )
         X = torch.from_numpy(_dense(X))
         scale = 1 / max(X.square().mean().sqrt().item(), np.finfo(np.float32).tiny)
         weight = torch.zeros(Y.shape[1], X.shape[1], requires_grad=True)

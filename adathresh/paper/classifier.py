@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,6 +25,7 @@ from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
+from adathresh.utils.memory import check_memory
 from adathresh.utils.parameters import (
     Allowed,
     check_parameters,
@@ -143,6 +145,8 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
     ValueError
         In ``fit``, for parameters outside their range, NaN or infinity in X, labels other than 0 and 1, a
         multiclass target, X and Y of different length, or a training that diverges.
+    MemoryError
+        In ``fit``, if the weights are sure to take more memory than the machine has.
 
     Examples
     --------
@@ -299,6 +303,12 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
             local = sp.csr_array(local, dtype=np.float32)
         seed = int(check_random_state(self.random_state).randint(2**31))
         groups = group_codes(groups, X.shape[0])
+        widths = [X.shape[1], *self.hidden_layers, Y.shape[1]]
+        n_weights = sum(before * after for before, after in pairwise(widths))
+        # each with its gradient, the two means of Adam, and its value in the best epoch
+        check_memory(
+            20 * n_weights, f"Training {n_weights} weights", "take smaller hidden_layers, or fewer features"
+        )
         rows, held_out = self._hold_out(groups, seed) if validation is None else (slice(None), None)
         self.training_rows_ = np.arange(X.shape[0])[rows]
         groups = groups[rows]

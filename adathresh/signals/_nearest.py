@@ -84,7 +84,7 @@ def search(
     else:
         queries = sp.csr_matrix(queries)
         if n_queries >= _FEW_ROWS:
-            features = np.flatnonzero(np.diff(transposed.indptr) >= max(1, _COMMON * n_rows))
+            features = common_features(transposed)
             common = transposed[features].toarray()
     members: Any = None if groups is None else _members(groups)
     size = max(_LEAST_ROWS, _BLOCK_ENTRIES // n_rows)
@@ -97,6 +97,11 @@ def search(
     done = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(tasks)
     bar = tqdm(done, total=len(blocks), desc="neighbours", unit="block", disable=not verbose, leave=False)
     return [piece for pieces in bar for piece in pieces]
+
+
+def common_features(transposed: sp.csr_matrix) -> np.ndarray:
+    """Find the features of so many rows that a search multiplies them as a dense matrix."""
+    return np.flatnonzero(np.diff(transposed.indptr) >= max(1, _COMMON * transposed.shape[1]))
 
 
 def _search_block(queries, left_out, transposed, features, common, limit, finish, *arguments):

@@ -56,6 +56,7 @@ TAKES_ANYTHING = {
     },
 }
 NEED_FILES = ("FineTunedTransformer", "FrozenTransformer", "SentenceEmbedder")
+LARGE = ("AdaptiveThresholdNetwork", "LogisticHead", "NeighborLabels")
 RAISED_ELSEWHERE = {
     ("BlockCoordinateMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
     ("FrankWolfeMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
@@ -63,6 +64,7 @@ RAISED_ELSEWHERE = {
     ("LabelSetExplorer.widget", "ImportError"): "tests/test_explorer.py",
     ("LabelKnowledge.from_skos", "ImportError"): "tests/signals/test_label_knowledge.py",
     ("load", "ImportError"): "tests/test_saving.py",
+    **{(name, "MemoryError"): "tests/utils/test_memory.py" for name in LARGE},
     ("FineTunedTransformer", "KeyboardInterrupt"): "tests/models/test_transformer.py",
     **{(name, "ImportError"): "tests/models/test_transformer.py" for name in NEED_FILES},
     **{(name, "OSError"): "tests/models/test_transformer.py" for name in NEED_FILES},
