@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from joblib import cpu_count
 from tqdm import tqdm
 
@@ -39,6 +40,9 @@ DIFFERENT = 3
 
 _SHORT = ("05_calibration", "07_your_own_model")
 """What begins last where several run at once: begun last, a long one would run alone."""
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+"""The bar counts seconds of the published run: what is left is told in time alone."""
 
 _CORES = ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS")
 """Variables that say on how many cores a process may compute."""
@@ -64,13 +68,15 @@ def reproduce(
     data_dir = None if config.data_dir is None else str(Path(config.data_dir).expanduser().absolute())
     # Notebooks run in their own folder, so every path they get must be absolute.
     parameters = dataclasses.replace(config, data_dir=data_dir, out=str(folder), save=True).to_parameters()
-    n_cells = sum(count_cells(notebook, parameters) for notebook in notebooks)
+    n_cells = {notebook.stem: count_cells(notebook, parameters) for notebook in notebooks}
+    weights = _cell_weights(n_cells, config.reference_folder)
     print(f"{len(notebooks)} notebook(s), data set {config.dataset}, profile {config.profile}, into {folder}")
 
     record = _RunRecord(config, folder, continues=only is not None)
-    bar = tqdm(total=n_cells, unit="cell", smoothing=0, disable=not progress)
+    total = sum(map(sum, weights.values()))
+    bar = tqdm(total=total, bar_format=_BAR, smoothing=0, disable=not progress)
     with bar, _ticking(bar), share_of_cores(notebooks_at_once):
-        ended = _run_all(notebooks, folder, parameters, record, bar, notebooks_at_once)
+        ended = _run_all(notebooks, folder, parameters, record, bar, weights, notebooks_at_once)
     print(_summary(ended, folder))
     broken = [end for end in ended if end.failure]
     if broken:
@@ -101,7 +107,26 @@ class _Ended(NamedTuple):
     failure: str | None
 
 
-def _run_all(notebooks, folder, parameters, record, bar, at_once):
+def _cell_weights(n_cells, reference):
+    """Return how much each cell adds to the bar: its seconds in the published run, where they are known.
+
+    Where only those of a whole notebook are, its cells share them; where none are, a cell is like the mean
+    of all others.
+    """
+    published = {} if reference is None else read_run(reference / "run.json").get("notebooks", {})
+    found = {}
+    for name, n in n_cells.items():
+        entry = published.get(name, {})
+        if len(entry.get("cell_seconds", ())) == n:
+            found[name] = entry["cell_seconds"]
+        elif "seconds" in entry:
+            found[name] = [entry["seconds"] / n] * n
+    known = [seconds for cells in found.values() for seconds in cells]
+    mean = sum(known) / len(known) if any(known) else 1
+    return {name: found.get(name, [mean] * n) for name, n in n_cells.items()}
+
+
+def _run_all(notebooks, folder, parameters, record, bar, weights, at_once):
     """Run notebooks, so many at once, until one fails; say how those ended that began."""
     no_more, interrupted, lock, running = threading.Event(), threading.Event(), threading.Lock(), []
 
@@ -115,19 +140,25 @@ def _run_all(notebooks, folder, parameters, record, bar, at_once):
             return None
         note(running.append, notebook)
         start, place = time.perf_counter(), folder / notebook.stem
+        cells, left = [start], iter(weights[notebook.stem])
         _forget(place)
+
+        def count_cell(**_):
+            cells.append(time.perf_counter())
+            bar.update(next(left, 0))
+
         status, failure = attempt(
             notebook,
             output=place / EXECUTED,
             parameters=parameters,
-            on_cell=lambda **_: bar.update(),
+            on_cell=count_cell,
             interrupted=interrupted,
         )
         if failure:
             no_more.set()
         ended = _Ended(notebook, status, time.perf_counter() - start, failure)
         with lock:
-            record.add(notebook.stem, status, ended.seconds)
+            record.add(notebook.stem, status, ended.seconds, np.diff(cells))
         note(running.remove, notebook)
         return ended
 
@@ -184,10 +215,15 @@ class _RunRecord:
         if earlier and all(_agree(earlier[key], self.content[key]) for key in ("config", "versions")):
             self.content |= {key: earlier[key] for key in ("started", "notebooks")}
 
-    def add(self, name, status, seconds):
+    def add(self, name, status, seconds, cell_seconds):
         """Note one notebook's end and write the file."""
         self.content["finished"] = _now()
-        self.content["notebooks"][name] = {"status": status, "seconds": round(seconds, 1), **self.own}
+        self.content["notebooks"][name] = {
+            "status": status,
+            "seconds": round(seconds, 1),
+            "cell_seconds": np.round(cell_seconds, 1).tolist(),
+            **self.own,
+        }
         self.content["notebooks"] = dict(sorted(self.content["notebooks"].items()))
         _write_json(self.path, self.content)
 

@@ -1,6 +1,7 @@
 """Running the notebooks: what is written where, verdict and exit status, failures and interruptions."""
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -120,7 +121,11 @@ def test_everything_is_written_and_summarised(config, write_notebook, capsys):
         "01_first": "done",
         "02_second": "done",
     }
-    assert all(entry["seconds"] > 0 for entry in content["notebooks"].values())
+    for entry in content["notebooks"].values():
+        assert (
+            len(entry["cell_seconds"]) == 4
+        )  # parameters as declared and as given, the configuration, and the cell itself
+        assert 0 < sum(entry["cell_seconds"]) <= entry["seconds"] + 0.2  # each is rounded
     assert content["started"] <= content["finished"]
     common = {"agreement.json", "executed.ipynb", "record.json"}
     assert set(names(config.folder / "01_first")) == common | {"claims.csv", "headline.csv", "timings.csv"}
@@ -265,6 +270,37 @@ def test_the_reference_is_replaced_notebook_by_notebook(clone, config, write_not
     assert names(folder / "02_second") == ["longtail.png", "record.json"]
     assert names(folder / "03_third") == ["kept.csv"]
     assert list(json.loads((folder / "run.json").read_text())["notebooks"]) == ["01_first", "02_second"]
+
+
+def test_the_bar_counts_seconds_of_the_published_run(clone, config, write_notebook, in_process, monkeypatch):
+    write_notebook("01_first", HEADLINE)
+    write_notebook("02_second", FIGURE)
+    notebook = write_notebook("03_third", "pass")
+    config.reference_folder.mkdir(parents=True)
+    known = {
+        "01_first": {"seconds": 9.0, "cell_seconds": [0.5, 0.5, 2.0, 5.0]},
+        "02_second": {"seconds": 8.0},
+    }
+    content = {"config": {}, "versions": {}, "started": "", "notebooks": known}
+    (config.reference_folder / "run.json").write_text(json.dumps(content))
+    bars = []
+
+    class Bar(module.tqdm):
+        def __init__(self, **options):
+            super().__init__(**options | {"disable": False, "file": io.StringIO()})
+            self.steps = []
+            bars.append(self)
+
+        def update(self, n=1):
+            self.steps.append(n)
+            return super().update(n)
+
+    monkeypatch.setattr(module, "tqdm", Bar)
+    run(config, notebook)
+    (bar,) = bars
+    # four cells each; those of the third are like the mean of the others
+    assert bar.total == pytest.approx(8 + 8 + 4 * 2)
+    assert bar.steps == [0.5, 0.5, 2.0, 2.0, 2.0, 2.0]  # in process, two cells of each are executed
 
 
 def test_only_what_was_run_is_replaced(clone, config, write_notebook, in_process):
