@@ -14,12 +14,13 @@ import pandas as pd
 
 from adathresh.experiments.across_datasets.models import places_with
 from adathresh.experiments.across_datasets.rules import fused_rivals, inductive_rivals, rules_table
+from adathresh.experiments.core.claims import ABOVE, BELOW, LEVEL, outcome_of
 from adathresh.experiments.core.config import RunConfig, repository_root
 from adathresh.experiments.core.execution import find_notebooks
 from adathresh.experiments.core.other_signals import LABEL_TEXTS
 from adathresh.experiments.core.results import RECORD, read_table, read_tables
 from adathresh.experiments.core.rules import FOR_BOTH, OURS, WITH_TEXTS
-from adathresh.experiments.core.sentences import signed
+from adathresh.experiments.core.sentences import mean_differences, signed, with_interval
 
 SHOWN_RULES = (
     "fixed 0.5",
@@ -219,6 +220,27 @@ def ladder_page():
             values = zip(frame.mean().index, _pairs(frame.mean()), strict=True)
             lines += [[shown, prefix + what, pair] for what, pair in values if what != "nothing"]
     return _markdown(["data set (profile)", "base models and signals", "macro-F1 / micro-F1"], lines)
+
+
+def local_signal_page():
+    """Show what the neighbours add to our rule on each data set and base model, and count the outcomes."""
+    lines, outcomes = [], []
+    for name, _, folder in places_with(_results(), "08_decision_rules/rule_differences.csv"):
+        frame = read_table(folder / "rule_differences.csv")
+        frame = frame[(frame["a"] == OURS) & (frame["b"] == f"{OURS}, no neighbours")]
+        found = mean_differences(frame, ["base", "metric"])
+        for base in frame["base"].unique():
+            of_base = [found.loc[(base, metric)] for metric in ("macro_f1", "micro_f1")]
+            outcomes.append([outcome_of(row) for row in of_base])
+            lines.append([f"{name} ({base})", *map(with_interval, of_base)])
+    parts = [
+        f"{what} is clearly greater in {found.count(ABOVE)}, level in {found.count(LEVEL)}, clearly smaller "
+        f"in {found.count(BELOW)}"
+        for what, found in zip(("macro-F1", "micro-F1"), zip(*outcomes, strict=True), strict=True)
+    ]
+    said = f"Of {len(lines)} pairs of data set and base model, {'; '.join(parts)}."
+    header = ["data set (base model)", "macro-F1 (95 % interval)", "micro-F1 (95 % interval)"]
+    return f"{said}\n\n{_markdown(header, lines)}"
 
 
 def released_page():

@@ -94,3 +94,30 @@ def test_the_gallery_shows_every_figure_below_its_finding():
         figures = sorted(path.name for path in folder.glob("*.png"))
         assert sorted(re.findall(r"\((?:[^()]*/)?([^/()]+\.png)\)", section)) == figures
         assert report.finding_of(folder.name, read_tables(folder)) in section
+
+
+def test_neighbours_are_counted_by_the_signs_of_their_intervals(tmp_path, monkeypatch):
+    folder = tmp_path / "toy" / "08_decision_rules"
+    folder.mkdir(parents=True)
+    ours, without = "adaptive", "adaptive, no neighbours"
+    found = [
+        ("linear", ours, without, "macro_f1", 0.02),
+        ("linear", ours, without, "macro_f1", 0.03),  # another seed
+        ("linear", ours, without, "micro_f1", 0.005),
+        ("linear", ours, "fixed 0.5", "micro_f1", -0.5),
+        ("network", ours, without, "macro_f1", 0.2),
+        ("network", ours, without, "micro_f1", -0.02),
+    ]
+    table = pd.DataFrame(found, columns=["base", "a", "b", "metric", "difference"])
+    table = table.assign(low=table["difference"] - 0.01, high=table["difference"] + 0.01)
+    table.to_csv(folder / "rule_differences.csv", index=False)
+    monkeypatch.setattr(report, "_results", lambda: tmp_path)
+    said, _, _, _, *rows = report.local_signal_page().splitlines()
+    assert said == (
+        "Of 2 pairs of data set and base model, macro-F1 is clearly greater in 2, level in 0, clearly "
+        "smaller in 0; micro-F1 is clearly greater in 0, level in 1, clearly smaller in 1."
+    )
+    assert rows == [
+        "| toy (linear) | +0.0250 (+0.0150 to +0.0350) | +0.0050 (−0.0050 to +0.0150) |",
+        "| toy (network) | +0.2000 (+0.1900 to +0.2100) | −0.0200 (−0.0300 to −0.0100) |",
+    ]
