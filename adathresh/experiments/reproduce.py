@@ -254,6 +254,7 @@ def _replace_reference(config, notebooks):
             if path.name not in (EXECUTED, AGREEMENT):
                 shutil.copy2(path, target / path.name)
     run, published = read_run(config.folder / "run.json"), read_run(reference / "run.json")
+    run["notebooks"] = {notebook.stem: run["notebooks"][notebook.stem] for notebook in notebooks}
     if published and all(_agree(published[key], run[key]) for key in ("config", "versions")):
         run["notebooks"] = dict(sorted({**published["notebooks"], **run["notebooks"]}.items()))
     _write_json(reference / "run.json", run)

@@ -310,6 +310,7 @@ def test_only_what_was_run_is_replaced(clone, config, write_notebook, in_process
     before = tree(config.reference_folder / "01_first")
     started = json.loads((config.reference_folder / "run.json").read_text())["notebooks"]["01_first"]
     write_notebook("01_first", HEADLINE.replace("0.35", "0.9"))
+    run(dataclasses.replace(config, seeds=3), notebook, only=["01"])  # not published
     assert run(config, notebook, update_reference=True, only=["02"]) == 0
     assert tree(config.reference_folder / "01_first") == before
     run_json = json.loads((config.reference_folder / "run.json").read_text())
