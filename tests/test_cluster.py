@@ -27,8 +27,13 @@ pytestmark = [
 def cluster():
     """Two processes of one thread each, and what gives them work."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    before = dict(os.environ)
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
+    # dask leaves what it sets for its workers; its limit of memory that is kept makes the trainings of
+    # notebooks that start later twice as slow
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

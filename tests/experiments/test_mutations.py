@@ -25,6 +25,7 @@ from adathresh.experiments.verify import verify_notebook
 RESULTS = repository_root() / "results"
 FOLDERS = sorted(path.parent for path in RESULTS.glob(f"**/{RECORD}"))
 OWN = ("pyapi", "pyapi-large")
+INTERVAL = ["difference", "low", "high"]  # shifted together, as a wrong difference would have them
 N_EACH = 4  # corruptions of each kind and table
 
 
@@ -91,9 +92,10 @@ def corruptions(table):
     for column, value in _some([group for group in groups if (table[group[0]] != group[1]).any()], rng):
         name = numbers[rng.integers(len(numbers))]
         finite = exchanged[name].replace([np.inf, -np.inf], np.nan)
+        moved = INTERVAL if name in INTERVAL else [name]
         for sign in (1, -1):
             corrupted = exchanged.copy()
-            corrupted.loc[table[column] == value, name] += sign * np.ptp(finite.dropna()) / 2
+            corrupted.loc[table[column] == value, moved] += sign * np.ptp(finite.dropna()) / 2
             yield "shifted", corrupted
     for column, names in zip(texts, named.T, strict=True):
         differing = [pair for pair in pairs if names[pair[0]] != names[pair[1]]]
