@@ -92,7 +92,7 @@ def corruptions(table):
     for column, value in _some([group for group in groups if (table[group[0]] != group[1]).any()], rng):
         name = numbers[rng.integers(len(numbers))]
         finite = exchanged[name].replace([np.inf, -np.inf], np.nan)
-        moved = INTERVAL if name in INTERVAL else [name]
+        moved = [other for other in INTERVAL if other in numbers] if name in INTERVAL else [name]
         for sign in (1, -1):
             corrupted = exchanged.copy()
             corrupted.loc[table[column] == value, moved] += sign * np.ptp(finite.dropna()) / 2
