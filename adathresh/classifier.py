@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -107,9 +108,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     that it was trained on. Where all models are frozen, nothing is trained and no row is scored by folds: a
     row's neighbours are all rows but itself and its group.
 
-    Where Y is sparse, so is all that comes out: label sets, and probabilities, margins and thresholds of the
-    candidate pairs alone, which no label beyond can be predicted for. Nothing then takes the memory of rows
-    times labels but base models that do.
+    Where Y is sparse, so is all that comes out: label sets, and the probabilities, margins and thresholds of
+    the candidate pairs, since no other label can be predicted. Rows times labels then take memory in a base
+    model at most.
 
     Y may hold names, one list of labels a row, or be a data frame with a column for each label:
     :meth:`predict_labels` returns names, :meth:`predict` a 0/1 matrix in any case. ``score``, and searches of
@@ -394,7 +395,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             label_sets=self._decode(sp.csr_array(found.label_sets)),
             probabilities=self._as_probabilities(found.probabilities),
             margins=self._of_pairs(found.margins, -np.inf),
-            solve_thresholds=lambda: self._of_pairs(found.thresholds, np.inf),
+            solve_thresholds=partial(self._thresholds_of, found),
         )
 
     def decision_function(self, X: MatrixLike) -> Matrix:
@@ -538,6 +539,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         """Return fused probabilities as scikit-learn shapes them for the target."""
         probability = self._of_pairs(pairs, 0.0)
         return np.c_[1 - probability, probability] if self._container == "vector" else probability
+
+    def _thresholds_of(self, decision):
+        """Return the thresholds of a decision of the rule."""
+        return self._of_pairs(decision.thresholds, np.inf)
 
     def _of_pairs(self, pairs, elsewhere):
         """Return values of candidate pairs, sparse where Y was, else with one value for all other pairs."""

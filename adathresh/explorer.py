@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh.classifier import AdaptiveThresholdClassifier
+from adathresh.classifier import AdaptiveThresholdClassifier, _filled
 from adathresh.utils.display import Table
 from adathresh.utils.parameters import check_value, whole
 from adathresh.utils.texts import check_texts, holds_texts
@@ -29,14 +29,25 @@ _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 _PREDICTED, _NOT_PREDICTED = "#0072b2", "#b0b0b0"
 
 
-class _Judged(NamedTuple):
-    """What was decided about one label of the row."""
+class LabelView(NamedTuple):
+    """What was decided about one label of a row.
+
+    Examples
+    --------
+    >>> LabelView("cat", probability=0.4, threshold=0.1, predicted=True, true=None).predicted
+    True
+    """
 
     name: str
+    """The label's name, or "label" and its number."""
     probability: float
+    """Fused probability, in [0, 1]."""
     threshold: float
+    """What it must exceed, in [0, 1]; 1 for a label that is never predicted."""
     predicted: bool
+    """Whether the label is predicted."""
     true: bool | None
+    """Whether the row carries it; None where that is not known."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,13 +56,14 @@ class RowView:
 
     Examples
     --------
-    >>> RowView("1 label", "", (), Table([("label", "")], [("cat",)]), Table([("text", "")], [("a cat",)]))
+    >>> cat = LabelView("cat", probability=0.4, threshold=0.1, predicted=True, true=None)
+    >>> RowView("1 label", "", (cat,), Table([("training row", "")], [("a cat",)]))
     1 label
     <BLANKLINE>
-    label
-    cat
+    label  probability  threshold  predicted
+    cat          0.400      0.100  yes
     <BLANKLINE>
-    text
+    training row
     a cat
     """
 
@@ -59,23 +71,21 @@ class RowView:
     """How many labels are predicted, and how many of the true ones are among them."""
     text: str
     """The row itself, where it is a text; else empty."""
-    judged: tuple[_Judged, ...]
-    """What is drawn: name, fused probability, threshold, and whether the label is predicted and true."""
-    labels: Table
-    """The same as a table."""
+    labels: tuple[LabelView, ...]
+    """The labels that are shown, those farthest above their threshold first."""
     neighbors: Table
     """The nearest training rows, and which of the shown labels they carry."""
 
     def __repr__(self) -> str:
-        parts = [self.headline, textwrap.fill(self.text, 100), repr(self.labels), repr(self.neighbors)]
-        return "\n\n".join(filter(None, parts))
+        tables = repr(_table_of(self.labels)), repr(self.neighbors)
+        return "\n\n".join(filter(None, [self.headline, textwrap.fill(self.text, 100), *tables]))
 
     def _repr_html_(self) -> str:
         """Return the view as HTML, the tables folded away below the drawing."""
         text = f"<blockquote>{html.escape(self.text)}</blockquote>" if self.text else ""
         return (
-            f"<p><b>{html.escape(self.headline)}</b></p>{text}{_drawing(self.judged)}"
-            f"<details><summary>The same as a table</summary>{self.labels._repr_html_()}</details>"
+            f"<p><b>{html.escape(self.headline)}</b></p>{text}{_drawing(self.labels)}"
+            f"<details><summary>The same as a table</summary>{_table_of(self.labels)._repr_html_()}</details>"
             f"{self.neighbors._repr_html_()}"
         )
 
@@ -153,7 +163,7 @@ class LabelSetExplorer:
             raise ValueError("X must hold at least one row; got none.")
         check_value("row", row, whole(0, n_samples - 1))
         self.n_samples, self.row = n_samples, row
-        self._classifiers = {(_AS_FITTED, None): classifier}
+        self._classifiers = {(None, None): classifier}
         self._X = X
         self._Y = None if Y is None else check_labels(Y, n_samples=n_samples, n_labels=classifier.n_labels_)
         self._texts = _checked_texts(X if texts is None and holds_texts(X) else texts, "texts", n_samples)
@@ -187,7 +197,7 @@ class LabelSetExplorer:
         """
         row = self.row if row is None else row
         check_value("row", row, whole(0, self.n_samples - 1))
-        classifier = self._for_target(target or _AS_FITTED, target_value)
+        classifier = self._for_target(target, target_value)
         x = _safe_indexing(self._X, [row])
         decision = classifier.decide(x)
         probability, predicted = map(_as_vector, (decision.probabilities, decision.label_sets))
@@ -196,8 +206,8 @@ class LabelSetExplorer:
         shown = self._shown_labels(margin, true)
         with np.errstate(divide="ignore", invalid="ignore"):  # a label that is never predicted
             thresholds = np.where(np.isneginf(margin), 1.0, expit(logit(probability) - margin))
-        judged = tuple(
-            _Judged(
+        labels = tuple(
+            LabelView(
                 self._name_of(label),
                 float(probability[label]),
                 float(thresholds[label]),
@@ -206,13 +216,11 @@ class LabelSetExplorer:
             )
             for label in shown
         )
+        text = "" if self._texts is None else self._texts[row]
         return RowView(
             _headline(row, classifier, predicted.astype(bool), true),
-            ""
-            if self._texts is None
-            else textwrap.shorten(self._texts[row], _SHOWN_LETTERS, placeholder=" …"),
-            judged,
-            _table_of(judged),
+            textwrap.shorten(text, _SHOWN_LETTERS, placeholder=" …"),
+            labels,
             self._neighbor_table(classifier, x, shown),
         )
 
@@ -244,10 +252,11 @@ class LabelSetExplorer:
 
         def show():
             """Show what the controls ask for."""
-            asked = target.value
-            precision.layout.display = None if asked == _PRECISION else "none"
+            asked = None if target.value == _AS_FITTED else target.value
+            value = precision.value if asked == _PRECISION else None
+            precision.layout.display = "none" if value is None else None
             try:
-                view = self.view(row.value, asked, precision.value if asked == _PRECISION else None)
+                view = self.view(row.value, asked, value)
             except ValueError as error:
                 shown.value = f"<p>{html.escape(str(error))}</p>"
             else:
@@ -274,8 +283,7 @@ class LabelSetExplorer:
     def _for_target(self, target, value):
         """Return the classifier for a target, each found once."""
         if (target, value) not in self._classifiers:
-            fitted = self._classifiers[_AS_FITTED, None]
-            self._classifiers[target, value] = fitted.retarget(target, value)
+            self._classifiers[target, value] = self._classifiers[None, None].retarget(target, value)
         return self._classifiers[target, value]
 
     def _shown_labels(self, margin, true):
@@ -287,7 +295,7 @@ class LabelSetExplorer:
 
     def _name_of(self, label):
         """Return a label's name, or its number."""
-        names = self._classifiers[_AS_FITTED, None].label_names_
+        names = self._classifiers[None, None].label_names_
         return f"label {label}" if names is None else names[label]
 
     def _neighbor_table(self, classifier, x, shown):
@@ -313,13 +321,9 @@ def _checked_texts(texts, name, n_expected):
     return texts
 
 
-def _as_vector(values, elsewhere=0):
+def _as_vector(values, elsewhere=0.0):
     """Return the values of one row as a dense vector, with one value where none is stored."""
-    if not sp.issparse(values):
-        return np.ravel(values)
-    dense = np.full(values.shape[1], elsewhere, dtype=np.result_type(values.dtype, type(elsewhere)))
-    dense[values.indices] = values.data
-    return dense
+    return np.ravel(_filled(values, elsewhere) if sp.issparse(values) else values)
 
 
 def _headline(row, classifier, predicted, true):
@@ -337,13 +341,13 @@ def _counted(number, what="label"):
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _table_of(judged):
+def _table_of(labels):
     """Return what was decided as a table."""
     columns = [("label", ""), ("probability", ".3f"), ("threshold", ".3f"), ("predicted", "")]
-    with_truth = any(label.true is not None for label in judged)
+    with_truth = any(label.true is not None for label in labels)
     lines = [
         (label.name, label.probability, label.threshold, _yes(label.predicted), _yes(label.true))
-        for label in judged
+        for label in labels
     ]
     kept = len(columns) + with_truth
     return Table([*columns, ("true", "")][:kept], [line[:kept] for line in lines])
@@ -354,9 +358,9 @@ def _yes(value):
     return "yes" if value else ""
 
 
-def _drawing(judged):
+def _drawing(labels):
     """Draw each label's probability as a bar and its threshold as a stroke, on an axis of log-odds."""
-    values = [value for label in judged for value in (label.probability, label.threshold)]
+    values = [value for label in labels for value in (label.probability, label.threshold)]
     least, most = min(values, default=0.1), max(values, default=0.9)
     low, high = logit(np.clip([min(least, 0.1) / 2, max(most, 0.9)], _TICKS[0], _TICKS[-1]))
 
@@ -365,7 +369,7 @@ def _drawing(judged):
         share = (logit(np.clip(probability, expit(low), expit(high))) - low) / (high - low)
         return _LEFT + share * (_WIDTH - _LEFT - 30)
 
-    bottom = _LINE * len(judged) + 4
+    bottom = _LINE * len(labels) + 4
     parts = []
     for tick in _TICKS:
         if expit(low) <= tick <= expit(high):
@@ -374,7 +378,7 @@ def _drawing(judged):
                 f'<line x1="{x}" x2="{x}" y1="0" y2="{bottom}" stroke="currentColor" opacity="0.15"/>'
                 f'<text x="{x}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>'
             )
-    for place, label in enumerate(judged):
+    for place, label in enumerate(labels):
         top = _LINE * place + 4
         name = html.escape(textwrap.shorten(label.name, 30, placeholder=" …") or label.name[:30])
         mark = " ✓" if label.true else ""

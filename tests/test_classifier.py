@@ -1,5 +1,6 @@
 """The classifier around any estimator: cross-fitting without leakage, containers, and bad input."""
 
+import pickle
 import tracemalloc
 import warnings
 
@@ -395,6 +396,13 @@ def test_a_decision_is_what_the_single_methods_return_from_one_pass(log, kind):
     assert_equal(thresholds, clf.thresholds(new))
     with pytest.raises(ValueError, match="X has 9 features"):
         clf.decide(new[:, 1:])
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_a_decision_can_be_sent_to_another_process(container):
+    X, Y = make_data()
+    decision = make_classifier(rule=LINEAR).fit(X, container(Y)).decide(X)
+    assert_equal(pickle.loads(pickle.dumps(decision)).thresholds, decision.thresholds)
 
 
 def test_another_target_comes_without_another_fit(log):

@@ -34,7 +34,7 @@ def test_what_is_shown_is_what_is_decided(clf):
     explorer = LabelSetExplorer(clf, X, Y, n_labels=6)
     for row in range(10):
         decision = clf.decide(X[[row]])
-        shown = {int(label.name.removeprefix("label ")): label for label in explorer.view(row).judged}
+        shown = {int(label.name.removeprefix("label ")): label for label in explorer.view(row).labels}
         assert len(shown) == 6
         for label, judged in shown.items():
             probability = decision.probabilities[0, label]
@@ -51,7 +51,7 @@ def test_the_farthest_above_come_first_and_true_ones_are_never_missing(clf):
     row = int(np.argmax(Y.sum(axis=1)))
     true = {f"label {i}" for i in np.flatnonzero(Y[row])}
     assert len(true) > 2
-    judged = LabelSetExplorer(clf, X, Y, n_labels=1).view(row).judged
+    judged = LabelSetExplorer(clf, X, Y, n_labels=1).view(row).labels
     first = f"label {clf.decision_function(X[[row]])[0].argmax()}"
     assert judged[0].name == first
     assert sorted(label.name for label in judged) == sorted({first} | true)
@@ -59,8 +59,9 @@ def test_the_farthest_above_come_first_and_true_ones_are_never_missing(clf):
 
 def test_without_truth_no_column_of_it(clf):
     view = LabelSetExplorer(clf, X).view(3)
-    assert [name for name, _ in view.labels.columns] == ["label", "probability", "threshold", "predicted"]
-    assert {label.true for label in view.judged} == {None}
+    (head,) = re.findall(r"^label +prob.*$", repr(view), flags=re.MULTILINE)
+    assert head.split() == ["label", "probability", "threshold", "predicted"]
+    assert {label.true for label in view.labels} == {None}
     assert "true" not in view.headline
 
 
@@ -79,7 +80,7 @@ def test_neighbours_are_the_nearest_training_rows(clf):
     assert [line[2] for line in view.neighbors.rows] == [names[row] for row, _, _ in nearest]
     assert [line[0] for line in view.neighbors.rows] == [weight for _, weight, _ in nearest]
     for line, (row, _, _) in zip(view.neighbors.rows, nearest, strict=True):
-        carried = {f"label {i}" for i in np.flatnonzero(Y[row])} & {label.name for label in view.judged}
+        carried = {f"label {i}" for i in np.flatnonzero(Y[row])} & {label.name for label in view.labels}
         assert set(line[1].split(", ")) == (carried or {"none"})
 
 
@@ -87,7 +88,7 @@ def test_another_target_is_that_of_retarget(clf):
     explorer = LabelSetExplorer(clf, X, Y, n_labels=6)
     view = explorer.view(5, "precision", 0.9)
     expected = clf.retarget("precision", 0.9).predict(X[[5]])[0]
-    assert {label.name for label in view.judged if label.predicted} == {
+    assert {label.name for label in view.labels if label.predicted} == {
         f"label {i}" for i in np.flatnonzero(expected)
     }
     assert "target precision 0.9" in view.headline
@@ -104,7 +105,7 @@ def test_containers_and_sparse_labels_give_the_same_view(clf, container):
 
 def test_texts_and_names_are_shown_and_markup_is_escaped(of_texts):
     view = LabelSetExplorer(of_texts, ["two dogs <script>"], training_texts=TEXTS).view()
-    assert {label.name for label in view.judged} <= {"cat", "dog"}
+    assert {label.name for label in view.labels} <= {"cat", "dog"}
     shown = view._repr_html_()
     assert "two dogs &lt;script&gt;" in shown
     assert "<script>" not in shown
@@ -124,7 +125,7 @@ def test_the_drawing_has_a_bar_and_a_stroke_for_each_label(clf):
     bars = [float(width) for width in re.findall(r'<rect [^>]*width="(\d+)"', drawing)]
     strokes = [float(x) for x in re.findall(r'<line x1="(\d+)"[^>]*stroke-width="2"', drawing)]
     assert len(bars) == len(strokes) == 6
-    for label, bar, stroke in zip(view.judged, bars, strokes, strict=True):
+    for label, bar, stroke in zip(view.labels, bars, strokes, strict=True):
         if abs(logit(label.probability) - logit(label.threshold)) > 0.1:
             assert (220 + bar > stroke) == label.predicted
 
@@ -210,6 +211,8 @@ def test_rows_that_do_not_fit(clf):
         LabelSetExplorer(clf, X).view(-1)
     with pytest.raises(ValueError, match="target must be one of"):
         LabelSetExplorer(clf, X).view(0, "macro-f1")
+    with pytest.raises(ValueError, match=r"target must be one of .*; got None"):
+        LabelSetExplorer(clf, X).view(0, target_value=0.5)
 
 
 def test_other_classifiers():

@@ -66,6 +66,19 @@ def test_ci_runs_the_test_line_of_the_readme(tmp_path):
     assert run("echo -m pytest\necho -m pytest\n").returncode == 2
 
 
+@pytest.mark.slow
+def test_notebooks_alone_are_treated_as_they_are_beside_the_tests():
+    notebook = "notebooks/guides/method_step_by_step.ipynb"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", notebook]
+    alone, quick = (
+        subprocess.run([*command, *only], cwd=ROOT, capture_output=True, text=True)
+        for only in ([], ["-m", "not slow"])
+    )
+    assert alone.returncode == pytest.ExitCode.OK, alone.stdout
+    # the hook that says so stands beside the one that gives each its share of the cores
+    assert quick.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, quick.stdout
+
+
 def test_the_pinned_set_is_complete_and_meets_every_lower_bound():
     lines = [line for line in read("binder/requirements.txt").splitlines() if not line.startswith("#")]
     assert lines == sorted(lines)

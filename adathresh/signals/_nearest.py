@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from joblib import Parallel, delayed
 from scipy.linalg.blas import dgemm
 
+from adathresh.utils.memory import check_memory
 from adathresh.utils.progress import tqdm
 
 # Entries of a (some rows x all rows) block of similarities, of 8 bytes: few enough for the memory to be used
@@ -76,6 +77,11 @@ def search(
     -------
     list
         What ``finish`` returned, in the order of the queries.
+
+    Raises
+    ------
+    MemoryError
+        If the dense matrix of common features is larger than the memory of the machine.
     """
     n_queries, n_rows = queries.shape[0], transposed.shape[1]
     features, common = None, None
@@ -84,7 +90,12 @@ def search(
     else:
         queries = sp.csr_matrix(queries)
         if n_queries >= _FEW_ROWS:
-            features = common_features(transposed)
+            features = np.flatnonzero(np.diff(transposed.indptr) >= max(1, _COMMON * n_rows))
+            check_memory(
+                8 * len(features) * n_rows,
+                f"Features that a tenth of the {n_rows} training rows have, as a dense matrix,",
+                "take fewer rows, or leave the commonest features out",
+            )
             common = transposed[features].toarray()
     members: Any = None if groups is None else _members(groups)
     size = max(_LEAST_ROWS, _BLOCK_ENTRIES // n_rows)
@@ -97,11 +108,6 @@ def search(
     done = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(tasks)
     bar = tqdm(done, total=len(blocks), desc="neighbours", unit="block", disable=not verbose, leave=False)
     return [piece for pieces in bar for piece in pieces]
-
-
-def common_features(transposed: sp.csr_matrix) -> np.ndarray:
-    """Find the features of so many rows that a search multiplies them as a dense matrix."""
-    return np.flatnonzero(np.diff(transposed.indptr) >= max(1, _COMMON * transposed.shape[1]))
 
 
 def _search_block(queries, left_out, transposed, features, common, limit, finish, *arguments):

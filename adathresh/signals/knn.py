@@ -9,8 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from adathresh.signals._nearest import common_features, first_of, search
-from adathresh.utils.memory import check_memory
+from adathresh.signals._nearest import first_of, search
 from adathresh.utils.parameters import (
     check_parameters,
     check_value,
@@ -68,7 +67,7 @@ class NeighborLabels(BaseEstimator):
         In ``fit``, for parameters of another type or outside their range, NaN or infinity in X, missing
         groups, or X, Y and groups of different length.
     MemoryError
-        In ``fit``, if a search is sure to take more memory than the machine has.
+        In a search, before it begins, if it is sure to take more memory than the machine has.
 
     Examples
     --------
@@ -125,12 +124,6 @@ class NeighborLabels(BaseEstimator):
         self._transposed = _unit_rows(X).T
         if sp.issparse(self._transposed):
             self._transposed = sp.csr_matrix(self._transposed)
-            size = len(common_features(self._transposed)) * X.shape[0]
-            check_memory(
-                8 * size,
-                f"Features that a tenth of the {X.shape[0]} training rows have, as a dense matrix,",
-                "take fewer rows, or leave the commonest features out",
-            )
         return self
 
     def fit_transform(

@@ -122,9 +122,8 @@ def test_everything_is_written_and_summarised(config, write_notebook, capsys):
         "02_second": "done",
     }
     for entry in content["notebooks"].values():
-        assert (
-            len(entry["cell_seconds"]) == 4
-        )  # parameters as declared and as given, the configuration, and the cell itself
+        # parameters as declared and as given, the configuration, and the cell itself
+        assert len(entry["cell_seconds"]) == 4
         assert 0 < sum(entry["cell_seconds"]) <= entry["seconds"] + 0.2  # each is rounded
     assert content["started"] <= content["finished"]
     common = {"agreement.json", "executed.ipynb", "record.json"}

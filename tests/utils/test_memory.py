@@ -14,9 +14,9 @@ X[:, ::2] *= np.random.default_rng(2).random((50, 20)) < 0.05  # half of the fea
 
 
 CASES = {
-    "network": (AdaptiveThresholdNetwork(hidden_layers=(8,), max_epochs=1), X, 20 * (40 * 8 + 8 * 3)),
-    "head": (LogisticHead(max_epochs=1), X, 4 * 40 * (50 + 5 * 3)),
-    "neighbours": (NeighborLabels(), sp.csr_array(X), 8 * 50 * 20),
+    "network": (AdaptiveThresholdNetwork(hidden_layers=(8,), max_epochs=1).fit, X, 20 * (40 * 8 + 8 * 3)),
+    "head": (LogisticHead(max_epochs=1).fit, X, 4 * 40 * (50 + 5 * 3)),
+    "neighbours": (NeighborLabels().fit_transform, sp.csr_array(X), 8 * 50 * 20),
 }
 
 
@@ -26,20 +26,26 @@ def machine(monkeypatch):
     return lambda size: monkeypatch.setattr(memory, "machine_memory", lambda: size)
 
 
-@pytest.mark.parametrize(("model", "rows", "size"), CASES.values(), ids=CASES)
-def test_one_byte_too_few_is_refused_and_enough_is_not(model, rows, size, machine, monkeypatch):
+@pytest.mark.parametrize(("work", "rows", "size"), CASES.values(), ids=CASES)
+def test_one_byte_too_few_is_refused_and_enough_is_not(work, rows, size, machine, monkeypatch):
     machine(size)
-    model.fit(rows, Y)
+    work(rows, Y)
     machine(size - 1)
-    for work in ("adathresh.paper.classifier.train", "adathresh.models.logistic.label_loss"):
-        monkeypatch.setattr(work, None)  # nothing has begun
+    for name in ("paper.classifier.train", "models.logistic.label_loss", "signals._nearest.Parallel"):
+        monkeypatch.setattr(f"adathresh.{name}", None)  # nothing has begun
     with pytest.raises(MemoryError, match=r"would take 0\.0 GiB, and the machine has 0\.0; (take|leave)"):
-        model.fit(rows, Y)
+        work(rows, Y)
+
+
+def test_single_rows_need_no_dense_matrix(machine):
+    neighbors = NeighborLabels().fit(sp.csr_array(X), Y)
+    machine(1)
+    assert neighbors.transform(sp.csr_array(X[:1])).nnz
 
 
 def test_where_the_memory_is_not_known_all_is_tried(machine):
     machine(None)
-    NeighborLabels().fit(sp.csr_array(X), Y)
+    NeighborLabels().fit_transform(sp.csr_array(X), Y)
     memory.check_memory(2**80, "Everything", "take less")
 
 
