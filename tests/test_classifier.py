@@ -194,12 +194,17 @@ def test_groups_share_a_fold_and_are_never_neighbours(log, monkeypatch):
     assert clf.rule_.fusion_.coef_ == rule.fusion_.coef_
 
 
+@pytest.fixture(scope="module")
+def of_arrays():
+    """A classifier that was fitted on dense arrays."""
+    return make_classifier().fit(*make_data())
+
+
 @pytest.mark.parametrize("labels", [np.array, sp.csr_array, sp.csr_matrix, sp.csc_array])
 @pytest.mark.parametrize("features", [np.array, sp.csr_array, sp.csr_matrix])
-def test_containers(features, labels):
+def test_containers(features, labels, of_arrays):
     X, Y = make_data()
     new, _ = make_data(seed=1)
-    expected = make_classifier().fit(X, Y)
     clf = make_classifier().fit(features(X), labels(Y))
     predicted = clf.predict(features(new))
     assert type(predicted) is {np.array: np.ndarray, sp.csr_matrix: sp.csr_matrix}.get(labels, sp.csr_array)
@@ -208,7 +213,7 @@ def test_containers(features, labels):
     # the base model's own solver differs a little between dense and sparse rows
     margins = clf.decision_function(features(new))
     assert type(margins) is type(predicted)
-    np.testing.assert_allclose(to_dense(margins), expected.decision_function(new), atol=0.01)
+    np.testing.assert_allclose(to_dense(margins), of_arrays.decision_function(new), atol=0.01)
     np.testing.assert_array_equal(to_dense(predicted), to_dense(margins) > 0)
     assert 0 < predicted.sum() < new.shape[0] * 4
 
@@ -1274,6 +1279,13 @@ def as_tags(Y, names=ANIMALS, kind=list):
     return [kind(names[label] for label in np.flatnonzero(row)) for row in to_dense(Y)]
 
 
+@pytest.fixture(scope="module")
+def of_a_matrix():
+    """A classifier of texts that was fitted on a label matrix whose columns are sorted by name."""
+    texts, Y = make_texts()
+    return make_classifier(PIPELINE, rule=LINEAR).fit(texts, sp.csr_array(Y[:, np.argsort(ANIMALS)]))
+
+
 @pytest.mark.parametrize(
     "as_given",
     [
@@ -1287,17 +1299,15 @@ def as_tags(Y, names=ANIMALS, kind=list):
         lambda Y: [row + row[:1] for row in as_tags(Y)],
     ],
 )
-def test_names_of_labels_come_in_and_go_out(as_given):
+def test_names_of_labels_come_in_and_go_out(as_given, of_a_matrix):
     texts, Y = make_texts()
     new, _ = make_texts(seed=1)
-    order = np.argsort(ANIMALS)
-    expected = make_classifier(PIPELINE, rule=LINEAR).fit(texts, sp.csr_array(Y[:, order]))
     clf = make_classifier(PIPELINE, rule=LINEAR).fit(texts, as_given(Y))
     assert clf.classes_.tolist() == sorted(ANIMALS)
     predicted = clf.predict(new)
     assert isinstance(predicted, sp.csr_array)
-    np.testing.assert_array_equal(predicted.toarray(), expected.predict(new).toarray())
-    assert_equal(clf.predict_proba(new), expected.predict_proba(new))
+    np.testing.assert_array_equal(predicted.toarray(), of_a_matrix.predict(new).toarray())
+    assert_equal(clf.predict_proba(new), of_a_matrix.predict_proba(new))
     found = clf.predict_labels(new)
     assert found == as_tags(predicted, sorted(ANIMALS))
     assert [] in found

@@ -56,6 +56,7 @@ def test_rows_and_label_sets_are_those_of_every_rule(config, ds, found):
         assert (row["base"], row["seed"], row["mode"]) == ("linear", 0, expected[row["rule"]].mode)
 
 
+@pytest.mark.slow
 def test_timings_name_the_base_model_and_every_rule(config, ds, found):
     first, *rules = found[0].timings
     seconds = crossfitted(config, ds, "linear", seed=0).cost.seconds

@@ -26,7 +26,7 @@ ADAPTERS = [
     NeighborShares(20),
     MLkNN(),
     ExtraTrees(30, random_state=0),
-    LogisticHead(max_epochs=100, batch_size=50, random_state=0),
+    LogisticHead(max_epochs=30, batch_size=50, learning_rate=0.03, random_state=0),
 ]
 UNSEEDED = (LabelTree,)
 

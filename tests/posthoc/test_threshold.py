@@ -41,6 +41,27 @@ TARGETS = [
 ]
 
 
+FORMS = {
+    "dense": np.asarray,
+    "top": lambda scores: top_scores(scores),
+    "rounded": lambda scores: np.round(scores, 1),
+}
+
+
+@cache
+def fitted_once(fusion, form):
+    """Scores in one form, neighbour shares, and a rule fitted on both, for :func:`for_target`."""
+    scores, Y, local = make_data()
+    scores = FORMS[form](scores)
+    return scores, local, AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, local=local)
+
+
+def for_target(fusion, form, target, value):
+    """Scores, neighbour shares and the rule for a target."""
+    scores, local, rule = fitted_once(fusion, form)
+    return scores, local, rule.retarget(target, value)
+
+
 def linear(**parameters):
     """The rule whose fit is exact."""
     return AdaptiveThreshold(fusion="linear", **parameters)
@@ -1274,15 +1295,10 @@ def test_a_signal_alone_is_a_list_of_one():
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("form", ["dense", "top", "rounded"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("target", "value"), TARGETS)
 def test_predicted_exactly_where_the_logit_exceeds_the_threshold(fusion, form, target, value):
-    scores, Y, local = make_data()
-    forms = {"dense": np.asarray, "top": top_scores, "rounded": lambda s: np.round(s, 1)}
-    scores = forms[form](scores)
-    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0).fit(
-        scores, Y, local=local
-    )
+    scores, local, rule = for_target(fusion, form, target, value)
     for transductive in (False, True):  # fit does not depend on it
         rule.set_params(transductive=transductive)
         predicted = array(rule.predict(scores, local=local))
@@ -1295,13 +1311,10 @@ def test_predicted_exactly_where_the_logit_exceeds_the_threshold(fusion, form, t
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("container", [np.asarray, top_scores])
+@pytest.mark.parametrize("form", ["dense", "top"])
 @pytest.mark.parametrize(("target", "value"), TARGETS)
-def test_a_decision_is_what_the_single_methods_return(fusion, container, target, value):
-    scores, Y, local = make_data()
-    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0)
-    scores = container(scores)
-    rule.fit(scores, Y, local=local)
+def test_a_decision_is_what_the_single_methods_return(fusion, form, target, value):
+    scores, local, rule = for_target(fusion, form, target, value)
     for transductive in (False, True):  # fit does not depend on it
         rule.set_params(transductive=transductive)
         decision = rule.decide(scores, local=local)
@@ -1356,9 +1369,7 @@ def test_a_decision_travels_between_processes():
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize(("target", "value"), TARGETS)
 def test_a_score_that_crosses_its_threshold_turns_the_prediction(fusion, target, value):
-    scores, Y, local = make_data()
-    rule = AdaptiveThreshold(target, target_value=value, fusion=fusion, random_state=0)
-    rule.fit(scores, Y, local=local)
+    scores, local, rule = for_target(fusion, "dense", target, value)
     theta = rule.thresholds(scores, local=local).toarray()
     turned = 0
     for row, label in np.argwhere(np.abs(theta) < 13)[::40]:
