@@ -15,6 +15,7 @@ from lower ones, or from its own):
 - ``paper``: the method of arXiv:2505.03118, a network trained together with its thresholds;
 - ``leakage``: the audit of data, scores and predictions;
 - ``classifier``: the recommended rule around any classifier;
+- ``self_training``: a base model that also learns from rows without labels;
 - ``explorer``: a view of single rows in notebooks;
 - ``experiments``: what the notebooks run.
 """
@@ -35,6 +36,7 @@ MODULES = {
     "LabelMentions": "adathresh.signals.mentions",
     "LabelSetExplorer": "adathresh.explorer",
     "NeighborLabels": "adathresh.signals.knn",
+    "SelfTraining": "adathresh.self_training",
     "ThresholdFusion": "adathresh.paper.threshold_layer",
     "load": "adathresh.saving",
     "save": "adathresh.saving",

@@ -8,6 +8,7 @@ from adathresh.paper.threshold_layer import ThresholdFusion as ThresholdFusion
 from adathresh.posthoc.threshold import AdaptiveThreshold as AdaptiveThreshold
 from adathresh.saving import load as load
 from adathresh.saving import save as save
+from adathresh.self_training import SelfTraining as SelfTraining
 from adathresh.signals.idf import LabelIDF as LabelIDF
 from adathresh.signals.knn import NeighborLabels as NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge as LabelKnowledge

@@ -64,6 +64,7 @@ from adathresh.utils.validation import (
     check_scores,
     check_unmasked,
     like_input,
+    naming,
     narrow_indices,
     one_row,
 )
@@ -233,7 +234,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             labels are then those of ``label_names``, or else of the names in ``label_features``, or else all
             that occur, sorted.
         groups : array-like of shape (n_samples,), optional
-            Rows of one group share a fold, and so are never each other's neighbours.
+            Rows of one group share a fold, and so are never each other's neighbours. They are passed on to
+            base models whose ``fit`` takes ``groups``, such as :class:`adathresh.SelfTraining`.
         label_features : array-like or sparse of shape (n_labels, n_features), or names, optional
             What labels are called. Where X holds features: features of the labels' own texts, made by the
             vectoriser that made X. Where X holds texts: names, a sequence of str with one a label and ""
@@ -288,7 +290,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             labels, weight = labels[kept], weight[kept]
             groups = None if groups is None else group_codes(groups, n_samples)[kept]
             n_samples = len(weight)
-        weights = _weights_of(models, weight)
+        given = _fit_parameters(models, weight, None if groups is None else group_codes(groups, n_samples))
         self.label_names_ = names
         if self._container != "vector" and identify_labels(self.label_names_ or [""]):
             self.classes_ = np.array(self.label_names_, dtype=object)
@@ -302,7 +304,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
         local = self.neighbors_.fit_transform(rows.features, labels, groups=groups if all_frozen else folds)
         affinity = self._fit_affinity(label_features, rows, labels, folds)
-        held_out = self._held_out_scores(models, rows, target, labels, folds, weights)
+        held_out = self._held_out_scores(models, rows, target, labels, folds, given)
         if rule.random_state is None:
             rule.set_params(random_state=rng.randint(2**31))
         signals = {"local": local, "affinity": affinity}
@@ -310,8 +312,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             signals["folds"] = folds
         self.rule_ = rule.fit(held_out, labels, **signals, groups=groups, sample_weight=weight)
         fitted = [
-            model if _is_frozen(model) else clone(model).fit(rows.data, target, **given)
-            for model, given in zip(models, weights, strict=True)
+            model if _is_frozen(model) else clone(model).fit(rows.data, target, **of_model)
+            for model, of_model in zip(models, given, strict=True)
         ]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
         return self
@@ -611,7 +613,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             return like_input(labels, "dense").ravel()
         return like_input(labels, "dense" if dense else self._container)
 
-    def _held_out_scores(self, models, rows, target, labels, folds, weights):
+    def _held_out_scores(self, models, rows, target, labels, folds, given):
         """Return the scores of the training rows: of frozen models as they are, of others out of fold."""
         # those of frozen models first, since they may be wrong
         known = {
@@ -623,7 +625,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         return [
             known[number]
             if number in known
-            else out_of_fold_scores(model, rows.data, target, folds, **weights[number], **options)
+            else out_of_fold_scores(model, rows.data, target, folds, **given[number], **options)
             for number, model in enumerate(models)
         ]
 
@@ -673,7 +675,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         check_unmasked(label_features, name=name)
         if isinstance(label_features, list | tuple) and len({np.size(row) for row in label_features}) > 1:
             raise ValueError(f"{name} must have a row of features for each label; its rows differ in length.")
-        features = check_array(label_features, accept_sparse="csr", dtype=np.float64, input_name=name)
+        with naming(name, "must have a row of features for each label"):
+            features = check_array(label_features, accept_sparse="csr", dtype=np.float64, input_name=name)
         if features.shape[0] != self.n_labels_:
             raise ValueError(
                 f"label_features has {features.shape[0]} rows but Y has {self.n_labels_} labels; give one "
@@ -738,6 +741,18 @@ def _is_frozen(model: Any) -> bool:
     return isinstance(model, FrozenEstimator | ScoreFunction)
 
 
+def _fit_parameters(models, weight, groups):
+    """Return what the fit of each base model is given beside rows and labels: weights and groups."""
+    takes_groups = [
+        groups is not None and not _is_frozen(model) and has_fit_parameter(model, "groups")
+        for model in models
+    ]
+    return [
+        weights | ({"groups": groups} if takes else {})
+        for weights, takes in zip(_weights_of(models, weight), takes_groups, strict=True)
+    ]
+
+
 def _weights_of(models, weight):
     """Return what the fit of each base model is given of the weights; name those that take none."""
     if weight is None:
@@ -748,7 +763,7 @@ def _weights_of(models, weight):
         warnings.warn(
             f"The fit of {' and '.join(without)} takes no sample_weight; only the rule counts rows by their "
             "weights. Base models that take weights, such as MultiOutputClassifier, are fitted with them.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return [{} if _is_frozen(m) or not _takes_weights(m) else {"sample_weight": weight} for m in models]
 

@@ -81,6 +81,7 @@ CLASSES = {
     "RCut": "adathresh.rules.rcut",
     "SCut": "adathresh.rules.scut",
     "ScoreFunction": "adathresh.models.function",
+    "SelfTraining": "adathresh.self_training",
     "SentenceEmbedder": "adathresh.models.transformer",
     "SortedScores": "adathresh.rules.row_scores",
     "TemperatureScaling": "adathresh.calibration",
@@ -93,8 +94,12 @@ _FUNCTIONS = {"_first_words": "adathresh.models.words"}
 # Attributes that hold trees grown by scikit-learn. Those are read by code that trusts their numbers, and are
 # private to a release, so that they are kept as arrays of ours.
 _TREES = {"MetaLabeler": "learner_", "ThresholdRegression": "learner_"}
-# Parameters that hold the caller's code, which a file does not.
-_LEFT_OUT = {"AdaptiveThresholdNetwork": "loss", "ScoreFunction": "function"}
+# Attributes that a file does not hold: the caller's code, and what only training needs.
+_LEFT_OUT = {
+    "AdaptiveThresholdNetwork": ("loss",),
+    "ScoreFunction": ("function",),
+    "SelfTraining": ("unlabeled", "stages_", "sure_labels_", "pseudo_labels_"),
+}
 # What scikit-learn's one-vs-rest makes of a label without training rows: it holds one number.
 _HARMLESS = {"sklearn.multiclass._ConstantPredictor"}
 # Attributes of AdaptiveThreshold from which retarget chooses thresholds.
@@ -393,7 +398,7 @@ class _Writer:
         if name == "AdaptiveThreshold" and not self._retargetable:
             state = {key: item for key, item in state.items() if key not in _FOR_RETARGET}
         if name in _LEFT_OUT:
-            state = state | {_LEFT_OUT[name]: None}
+            state = state | dict.fromkeys(_LEFT_OUT[name])
         return {"is": "object", "class": name, "state": self._fields(state, where)}
 
     def _vectorizer(self, vectorizer, where):

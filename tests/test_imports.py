@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 FLOORS = [
     {"__main__"},
     {"experiments", "explorer"},
+    {"self_training"},
     {"classifier", "leakage", "paper", "rules"},
     {"models", "posthoc"},
     {"datasets", "metrics"},

@@ -91,6 +91,7 @@ def out_of_fold_scores(
     *,
     n_labels: int,
     sample_weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     verbose: bool = False,
 ) -> np.ndarray | sp.csr_array:
     """Score every row by a copy of the estimator that was fitted on the other folds.
@@ -109,6 +110,8 @@ def out_of_fold_scores(
         Number of labels.
     sample_weight : numpy.ndarray of shape (n_samples,), optional
         Weights of the rows, for an estimator whose ``fit`` takes them.
+    groups : numpy.ndarray of shape (n_samples,), optional
+        Groups of the rows, for an estimator whose ``fit`` takes them.
     verbose : bool, default=False
         Whether to show progress with a time estimate.
 
@@ -129,12 +132,13 @@ def out_of_fold_scores(
     >>> out_of_fold_scores(DummyClassifier(), X, Y, np.array([0, 0, 1, 1]), n_labels=2).tolist()
     [[0.0, 0.5], [0.0, 0.5], [1.0, 0.5], [1.0, 0.5]]
     """
+    of_rows = {"sample_weight": sample_weight, "groups": groups}
     parts = []
-    name = f"folds of {type(estimator).__name__}"
-    for fold in tqdm(np.unique(folds), desc=name, disable=not verbose, leave=False):
+    what = f"folds of {type(estimator).__name__}"
+    for fold in tqdm(np.unique(folds), desc=what, disable=not verbose, leave=False):
         held_out = folds == fold
         with _silent_on_constant_labels():
-            options = {} if sample_weight is None else {"sample_weight": sample_weight[~held_out]}
+            options = {name: values[~held_out] for name, values in of_rows.items() if values is not None}
             fitted = clone(estimator).fit(_safe_indexing(X, ~held_out), Y[~held_out], **options)
         parts.append(base_scores(fitted, _safe_indexing(X, held_out), n_labels=n_labels))
     stacked = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.vstack(parts)

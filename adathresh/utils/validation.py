@@ -1,7 +1,8 @@
 """Checks shared by everything that takes labels or scores; every message names the argument and the mend."""
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -180,6 +181,8 @@ def check_features(
     ValueError
         If X is no matrix of numbers, has no rows, holds NaN, infinity or masked entries, or has other
         features than the estimator knows.
+    TypeError
+        If X holds objects that are no numbers.
 
     Examples
     --------
@@ -190,12 +193,39 @@ def check_features(
     """
     check_unmasked(X, name=name)
     kind = (np.float64, np.float32) if dtype is None else dtype
-    try:
+    with naming(name, "must be a matrix of numbers with at least one row"):
         return validate_data(estimator, X, accept_sparse="csr", dtype=kind, copy=copy, reset=reset)
-    except ValueError as error:
+
+
+@contextmanager
+def naming(name: str, wanted: str) -> Iterator[None]:
+    """Begin the message of an error with the argument that is wrong, where it does not name it.
+
+    Parameters
+    ----------
+    name : str
+        How the argument is called.
+    wanted : str
+        What it must be.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In place of another one of the same type.
+
+    Examples
+    --------
+    >>> with naming("k", "must be a number"):
+    ...     float("one")
+    Traceback (most recent call last):
+    ValueError: k must be a number. could not convert string to float: 'one'
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
         if re.search(rf"\b{name}\b", str(error)):
             raise
-        raise ValueError(f"{name} must be a matrix of numbers with at least one row. {error}") from error
+        raise type(error)(f"{name} {wanted}. {error}") from error
 
 
 def check_sample_weight(sample_weight: npt.ArrayLike, n_samples: int) -> np.ndarray:

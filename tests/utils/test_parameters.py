@@ -15,6 +15,7 @@ from adathresh import (
     LabelIDF,
     LabelKnowledge,
     NeighborLabels,
+    SelfTraining,
     models,
     rules,
 )
@@ -40,6 +41,7 @@ CASES = {
     models.ScoreFunction: ({"function": len}, (X, Y)),
     AdaptiveThreshold: ({}, (SCORES, Y)),
     AdaptiveThresholdClassifier: ({"estimator": BASE}, (X, Y)),
+    SelfTraining: ({"estimator": BASE, "unlabeled": X}, (X, Y)),
     AdaptiveThresholdNetwork: ({"hidden_layers": (2,), "max_epochs": 1}, (X, Y)),
     LabelIDF: ({}, (Y,)),
     **{cls: ({}, (SCORES, Y)) for cls in CALIBRATIONS},

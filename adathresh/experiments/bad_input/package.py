@@ -23,6 +23,11 @@ PARAMETERS = {
     "evaluation_rows": v.whole(),
     "transductive": v.FLAG,
     "random_state": v.SEED,
+    "unlabeled": v.features(width=True) | {"no row": v.X[:0], "texts": v.TEXTS},
+    "label_features": {"names": v.NAMES, "a label too few": v.X[:2], "a feature too few": v.X[:3, 1:]},
+    "others": {"another one": "kept"},
+    "n_rounds": {"negative": -1, "a text": "2"},
+    "held_out": v.share() | {"less than a row": 0.01},
     "estimator": {
         "no estimator": "logistic",
         "a class": LogisticRegression,
@@ -61,7 +66,15 @@ PARAMETERS = {
 
 def calls(folder):
     """Return the calls of these rooms."""
-    return [*_rule(), *_classifier(), *_explorer(), *_network(), *_files(folder), *_label_sets()]
+    return [
+        *_rule(),
+        *_classifier(),
+        *_self_training(),
+        *_explorer(),
+        *_network(),
+        *_files(folder),
+        *_label_sets(),
+    ]
 
 
 def _signals():
@@ -206,6 +219,22 @@ def _classifier():
             },
         ),
         *method(made, "set_params", {}, {"n_folds": {"no parameter": 3}}),
+    ]
+
+
+def _self_training():
+    """Return the calls of self-training."""
+    rule = adathresh.AdaptiveThreshold("micro_f1", fusion="linear")
+    options = {"rule": rule, "held_out": 0.5, "n_rounds": 1, "random_state": 0}
+    made = adathresh.SelfTraining(_base(), v.X, **options)
+    given = {"X": v.X, "Y": v.Y, "groups": v.ROWS}
+    wrong = {"X": v.features(), "Y": v.labels(width=False), "groups": v.groups()}
+    new = {"X": v.features(width=True)}
+    fitted = clone(made).fit(**given)
+    return [
+        *estimator(made, given, wrong, parameters=PARAMETERS),
+        *used(fitted, ["predict"], {"X": v.X}, new),
+        *used(fitted, ["top_scores"], {"X": v.X, "k": 1}, new | {"k": v.whole()}),
     ]
 
 
