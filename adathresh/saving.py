@@ -51,6 +51,7 @@ CLASSES = {
     "CrossValidatedSCut": "adathresh.rules.cross_validated_scut",
     "ExpectedF1Threshold": "adathresh.rules.expected_f1",
     "ExtraTrees": "adathresh.models.forest",
+    "FeatureBlocks": "adathresh.signals.blocks",
     "FineTunedTransformer": "adathresh.models.transformer",
     "FixedThreshold": "adathresh.rules.fixed",
     "FrankWolfeMacroF1": "adathresh.rules.xcolumns",

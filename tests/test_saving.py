@@ -59,6 +59,7 @@ from adathresh.models import (
 )
 from adathresh.paper.rival_losses import FocalLoss
 from adathresh.posthoc.label_texts import LabelTextSignals
+from adathresh.signals import FeatureBlocks
 from adathresh.signals.phrases import PhraseMatcher
 from adathresh.utils.boosted_trees import BoostedTrees
 
@@ -129,6 +130,10 @@ SIGNALS = {
     "sparse neighbors": (
         NeighborLabels(5).fit(sp.csr_array(X), sp.csr_array(Y), groups=FOLDS),
         lambda signal: (signal.transform(X[:9]), signal.kneighbors(), np.array(signal.nearest(X[:1], 0))),
+    ),
+    "blocks": (
+        FeatureBlocks(weights={"all": 2, "some": 1}).fit({"all": X, "some": sp.csr_array(X[:, :2])}),
+        lambda blocks: (blocks.transform({"all": X[:9]}), blocks.weights_),
     ),
     "affinity": (LabelAffinity().fit(sp.csr_array(X[:5])), lambda signal: signal.transform(X)),
     "mentions": (LabelMentions(KNOWLEDGE).fit(TEXTS, OF_TEXTS), lambda signal: signal.transform(NEW_TEXTS)),

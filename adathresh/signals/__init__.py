@@ -1,5 +1,6 @@
 """What a threshold looks at: how rare a label is, who carries it nearby, how its text resembles the row's."""
 
+from adathresh.signals.blocks import FeatureBlocks, greedy_block_weights
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
@@ -8,6 +9,7 @@ from adathresh.signals.mentions import LabelMentions
 from adathresh.signals.phrases import PhraseMatcher, PhraseMatches, count_phrases, folded_words
 
 __all__ = [
+    "FeatureBlocks",
     "LabelAffinity",
     "LabelIDF",
     "LabelKnowledge",
@@ -17,4 +19,5 @@ __all__ = [
     "PhraseMatches",
     "count_phrases",
     "folded_words",
+    "greedy_block_weights",
 ]

@@ -30,7 +30,7 @@ def calls(folder):
     given = {"Y": v.Y}
     wrong = {"Y": v.labels(rows=False, width=False) | {"no rows": v.Y[:0]}, "sample_weight": v.weights()}
     found = estimator(signals.LabelIDF(), given, wrong, parameters=PARAMETERS)
-    return [*found, *_neighbors(), *_texts(), *_knowledge(folder)]
+    return [*found, *_neighbors(), *_blocks(), *_texts(), *_knowledge(folder)]
 
 
 def _neighbors():
@@ -61,6 +61,51 @@ def _neighbors():
             parameters=PARAMETERS,
         ),
         *used(affinity, ["transform"], {"X": v.X}, {"X": new}),
+    ]
+
+
+def _blocks():
+    """Return the calls of what takes several blocks of features."""
+    blocks = {"words": v.X, "sensor": v.X[:, :2]}
+    wrong = {
+        f"a block with {words}": {**blocks, "sensor": bad} for words, bad in v.features(rows=True).items()
+    }
+    wrong |= {"a matrix": v.X, "no blocks": {}, "a number as a name": {1: v.X}}
+    weights = {
+        "a negative one": {"words": 1, "sensor": -1},
+        "all 0": {"words": 0, "sensor": 0},
+        "for another name": {"words": 1, "sensors": 1},
+        "a block too few": {"words": 1},
+        "a list": [1, 2],
+    }
+    of_new = {words: bad for words, bad in wrong.items() if words != "a block with None"}  # missing
+    of_new |= {
+        "a block with a feature too few": {**blocks, "sensor": v.X[:, :1]},
+        "an unknown block": {"word": v.X},
+        "all blocks missing": {"words": None},
+    }
+    made = signals.FeatureBlocks()
+    return [
+        *estimator(made, {"blocks": blocks}, {"blocks": wrong}, parameters={"weights": weights}),
+        *method(made, "fit_transform", {"blocks": blocks}, {"blocks": wrong}),
+        *used(made.fit(blocks), ["transform"], {"blocks": blocks}, {"blocks": of_new}),
+        *function(
+            signals.greedy_block_weights,
+            {"blocks": blocks, "Y": v.Y},
+            {
+                "blocks": wrong,
+                "Y": v.labels(width=False),
+                "groups": v.groups(),
+                "neighbors": v.OBJECT | {"a class": signals.NeighborLabels},
+                "start": {
+                    "a negative one": {"words": -1},
+                    "a fraction": {"words": 0.5},
+                    "a list": [1, 1],
+                    "an unknown block": {"word": 1},
+                },
+                "max_steps": v.whole(),
+            },
+        ),
     ]
 
 
