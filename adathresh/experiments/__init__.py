@@ -18,6 +18,8 @@ notebook               module                          tables
 11_noise               ``nb11_noise``                  noise, noise_differences, kept
 12_automation          ``nb12_automation``             coverage, coverage_differences, promises, redraws
 13_groups              ``nb13_groups``                 groups, group_differences
+14_blocks              ``nb14_blocks``                 blocks, block_choice, block_weights,
+                                                       block_differences
 =====================  ==============================  ==================================================
 
 Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the

@@ -39,6 +39,8 @@ LESSONS = {
     "11_noise": "what missing and wrong training labels do to each rule, and how to correct for missing ones",
     "12_automation": "how much can be left to a rule at a precision, and what a promised precision is worth",
     "13_groups": "what rows that belong together do to a figure and to its interval, and how to tell",
+    "14_blocks": "how to give neighbours and a linear model several views of a row at once, and what becomes "
+    "of them when one is missing",
 }
 """What the reader of each notebook will learn."""
 

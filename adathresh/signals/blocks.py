@@ -264,14 +264,10 @@ def greedy_block_weights(
         unknown = next(name for name in counts if name not in checked)
         raise ValueError(f"start has {unknown!r}, which is none of the blocks.")
 
-    def error(weights):
-        """Return the error of the neighbours that blocks of some weights find."""
-        stacked = FeatureBlocks(weights=weights).fit_transform(checked)
-        return _squared_error(clone(search).fit_transform(stacked, Y, groups=groups), Y)
-
-    least = error(counts) if any(counts.values()) else np.inf
+    given = checked, Y, groups, search
+    least = _error(counts, *given) if any(counts.values()) else np.inf
     for _ in range(max_steps):
-        errors = {name: error({**counts, name: count + 1}) for name, count in counts.items()}
+        errors = {name: _error({**counts, name: count + 1}, *given) for name, count in counts.items()}
         best = min(errors, key=errors.__getitem__)
         if not errors[best] < least * (1 - _LEAST_GAIN):
             break
@@ -281,8 +277,10 @@ def greedy_block_weights(
     return {name: count / total for name, count in counts.items()}
 
 
-def _squared_error(shares, Y):
-    """Return the squared error of neighbour shares over all labels, averaged over rows."""
+def _error(weights, blocks, Y, groups, search):
+    """Return the squared error of the shares of the neighbours that blocks of some weights find."""
+    stacked = FeatureBlocks(weights=weights).fit_transform(blocks)
+    shares = clone(search).fit_transform(stacked, Y, groups=groups)
     squares = float(np.square(shares.data, dtype=np.float64).sum())
     of_true = float(shares.multiply(Y).sum(dtype=np.float64))
     return (squares - 2 * of_true + Y.nnz) / Y.shape[0]

@@ -1,0 +1,41 @@
+"""What each layer of a sentence transformer says of a text."""
+
+import numpy as np
+import torch
+
+from adathresh.experiments.core.cache import cached_arrays
+from adathresh.experiments.core.data import rows_key
+from adathresh.experiments.core.fold_scores import joined
+from adathresh.experiments.nb14_blocks.views import LAYERS
+from adathresh.models._encoder import MINILM, load_encoder, model_folder
+
+_TEXTS_AT_ONCE = 32
+
+
+def layer_vectors(config, ds):
+    """Return what each layer of MiniLM says of all texts, by the layer's name, and each text's row in it."""
+    texts = list(dict.fromkeys(joined(rows.texts for rows in ds.splits.values())))
+    max_length = config.numbers.text_tokens
+    key = {"what": "layers", "data": ds.fingerprint, "rows": rows_key(ds), "max_length": max_length}
+    vectors = cached_arrays(key, lambda: _embed_by_layers(texts, max_length))
+    return vectors, {text: row for row, text in enumerate(texts)}
+
+
+def _embed_by_layers(texts, max_length):
+    """Average the hidden states of every layer over the tokens of each text."""
+    encoder = load_encoder(model_folder(MINILM), max_length).eval()
+    order = np.argsort([len(text) for text in texts], kind="stable")  # texts of a batch are of like length
+    found = {}
+    for start in range(0, len(order), _TEXTS_AT_ONCE):
+        at = order[start : start + _TEXTS_AT_ONCE]
+        some = [texts[row] for row in at]
+        tokens = encoder.tokenizer(
+            some, padding=True, truncation=True, max_length=max_length, return_tensors="pt"
+        ).to(encoder.device)
+        with torch.inference_mode():
+            states = encoder[0].auto_model(**tokens, output_hidden_states=True).hidden_states
+        there = tokens["attention_mask"][:, :, None]
+        for name, state in zip(LAYERS, states[1:], strict=True):
+            means = ((state * there).sum(dim=1) / there.sum(dim=1)).cpu().numpy()
+            found.setdefault(name, np.empty((len(texts), means.shape[1]), dtype=np.float32))[at] = means
+    return found
