@@ -48,6 +48,18 @@ def with_layers(monkeypatch):
     monkeypatch.setattr(layers, "layer_vectors", vectors)
 
 
+@pytest.fixture(scope="module")
+def paired(titled):
+    """The same rows, whose titles are two words each."""
+    rng = np.random.default_rng(0)
+    words = [f"word{letter}" for letter in "abcdefgh"]
+    titles = {
+        f"title_{split}": [" ".join(rng.choice(words, 2)) for _ in range(n)]
+        for split, n in (("train", 90), ("dev", 40), ("test", 50))
+    }
+    return replaced(titled, **titles)
+
+
 # --- what the blocks are ---
 
 
@@ -74,15 +86,20 @@ def test_halves_are_all_features_once(config, ds):
     assert (sp.hstack([first, second]) != ds.test.X).nnz == 0
 
 
-def test_words_of_titles_are_learnt_from_the_rows_that_are_fitted(config, titled):
-    fitted = titled.train.take(np.arange(40))
-    read = views.block_reader(config, titled, (WORDS, TITLES), fitted)
-    blocks = read(titled.test)
-    assert (blocks[WORDS] != titled.test.X).nnz == 0
-    common = {title for title in fitted.titles if fitted.titles.count(title) > 1 and title}
+def test_words_and_pairs_of_titles_are_learnt_from_the_rows_that_are_fitted(config, paired):
+    fitted = paired.train.take(np.arange(40))
+    read = views.block_reader(config, paired, (WORDS, TITLES), fitted)
+    blocks = read(paired.test)
+    assert (blocks[WORDS] != paired.test.X).nnz == 0
+
+    def counted(title):
+        return {*title.split(), title}
+
+    everywhere = [part for title in fitted.titles for part in counted(title)]
+    common = {part for part in everywhere if everywhere.count(part) > 1}
     assert blocks[TITLES].shape[1] == len(common)
-    for row, title in enumerate(titled.test.titles):
-        assert blocks[TITLES][[row]].nnz == (title in common)
+    for row, title in enumerate(paired.test.titles):
+        assert blocks[TITLES][[row]].nnz == len(counted(title) & common)
 
 
 def test_layers_are_read_by_text(config, ds, with_layers):
@@ -122,17 +139,26 @@ def test_a_layer_is_the_mean_of_its_states(tmp_path, monkeypatch):
 # --- scores ---
 
 
-def test_weights_are_chosen_by_neighbours_in_the_other_folds(config, titled):
-    rows, folds = fitting_rows(titled, seed=0)
+def test_weights_are_chosen_by_neighbours_in_the_other_folds(config, paired, monkeypatch):
+    rows, folds = fitting_rows(paired, seed=0)
     some = np.sort(np.random.default_rng(0).permutation(130)[:50])
     rows, folds = rows.take(some), folds[some]
-    blocks = views.block_reader(config, titled, (WORDS, TITLES), rows)(rows)
-    expected = greedy_block_weights(
-        blocks, rows.Y, groups=folds, start={WORDS: 1, TITLES: 1}, max_steps=scoring.MAX_STEPS
-    )
-    assert scoring.chosen_weights(config, titled, BOTH, seed=0) == pytest.approx(expected)
+    blocks = views.block_reader(config, paired, (WORDS, TITLES), rows)(rows)
+    given = []
+
+    def recorded(blocks, Y, **options):
+        given.append(options)
+        return greedy_block_weights(blocks, Y, **options)
+
+    monkeypatch.setattr(scoring, "greedy_block_weights", recorded)
+    found = scoring.chosen_weights(config, paired, BOTH, seed=0)
+    (options,) = given
+    np.testing.assert_array_equal(options.pop("groups"), folds)
+    assert options == {"start": {WORDS: 1, TITLES: 1}, "max_steps": scoring.MAX_STEPS}
+    expected = greedy_block_weights(blocks, rows.Y, groups=folds, **options)
+    assert found == pytest.approx(expected)
     assert min(expected.values()) > 0
-    dealt = replaced(titled, Y_test=titled.test.Y[::-1])
+    dealt = replaced(paired, Y_test=paired.test.Y[::-1])
     assert scoring.chosen_weights(config, dealt, BOTH, seed=0) == pytest.approx(expected)
 
 
@@ -153,20 +179,20 @@ def test_variants(config, titled, ds, with_layers):
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_scores_are_those_of_a_model_of_the_joined_rows(config, titled, base):
-    rows, folds = fitting_rows(titled, seed=0)
-    model = make_base_model(config, titled, base, seed=0)
+def test_scores_are_those_of_a_model_of_the_joined_rows(config, paired, base):
+    rows, folds = fitting_rows(paired, seed=0)
+    model = make_base_model(config, paired, base, seed=0)
     for fold in (0, ALL_ROWS):
         fit = rows.take(np.flatnonzero(folds != fold))
-        scored = titled.test if fold == ALL_ROWS else rows.take(np.flatnonzero(folds == fold))
-        read = views.block_reader(config, titled, (WORDS, TITLES), fit)
+        scored = paired.test if fold == ALL_ROWS else rows.take(np.flatnonzero(folds == fold))
+        read = views.block_reader(config, paired, (WORDS, TITLES), fit)
 
         def joined(blocks, *, missing=None):
             parts = [normalize(blocks[name]) * (name != missing) for name in (WORDS, TITLES)]
             return normalize(sp.hstack(parts, format="csr"))
 
         fitted = clone(model).fit(joined(read(fit)), fit.Y)
-        found = scoring.block_scores(config, titled, base, EQUAL, fold, seed=0)
+        found = scoring.block_scores(config, paired, base, EQUAL, fold, seed=0)
         assert list(found) == ([ALL, WORDS, TITLES] if fold == ALL_ROWS else [ALL])
         for missing, scores in found.items():
             expected = base_scores(fitted, joined(read(scored), missing=missing), n_labels=12)

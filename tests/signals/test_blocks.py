@@ -46,6 +46,7 @@ def test_rows_are_those_of_a_loop(blocks, weights, missing):
     made = FeatureBlocks(weights=weights).fit(blocks)
     given = {name: None if name in missing else block for name, block in blocks.items()}
     expected = by_loops(given, dict.fromkeys(blocks, 1.0) if weights is None else WEIGHTS)
+    assert sum(made.weights_.values()) == pytest.approx(1)
     found = made.transform(given)
     np.testing.assert_allclose(found.toarray(), expected, atol=1e-12)
     absent = {name: block for name, block in given.items() if block is not None}
