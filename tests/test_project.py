@@ -234,6 +234,12 @@ def test_the_readme_is_short():
     assert len(read("README.md").split()) <= 1_000
 
 
+def test_the_readme_lists_every_notebook():
+    listed = re.findall(r"^- \[.*\]\((notebooks/[^)]*)\): .", read("README.md"), flags=re.MULTILINE)
+    there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").rglob("[!.]*.ipynb")]
+    assert sorted(listed) == sorted(there)
+
+
 def test_every_published_claim_follows_from_its_tables():
     assert verify() == 0
 

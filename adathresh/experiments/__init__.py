@@ -20,6 +20,7 @@ notebook               module                          tables
 13_groups              ``nb13_groups``                 groups, group_differences
 14_blocks              ``nb14_blocks``                 blocks, block_choice, block_weights,
                                                        block_differences
+15_self_training       ``nb15_self_training``          self_training, self_training_differences
 =====================  ==============================  ==================================================
 
 Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the

@@ -41,6 +41,7 @@ LESSONS = {
     "13_groups": "what rows that belong together do to a figure and to its interval, and how to tell",
     "14_blocks": "how to give neighbours and a linear model several views of a row at once, and what becomes "
     "of them when one is missing",
+    "15_self_training": "when a model may label rows by itself, and what that is worth",
 }
 """What the reader of each notebook will learn."""
 

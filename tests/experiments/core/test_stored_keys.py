@@ -10,7 +10,7 @@ import pytest
 from helpers import replaced
 
 from adathresh import LabelKnowledge, experiments
-from adathresh.experiments import nb09_rule_ablations, nb11_noise, nb12_automation
+from adathresh.experiments import nb09_rule_ablations, nb11_noise, nb12_automation, nb15_self_training
 from adathresh.experiments.core import base_models, fold_scores, other_signals, rules, trainings
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
@@ -36,6 +36,7 @@ MODULES = (
     groups_knowledge,
     layers,
     scoring,
+    nb15_self_training,
 )
 
 STORED = {
@@ -61,6 +62,10 @@ STORED = {
     "block weights": lambda config, ds: scoring.chosen_weights(config, ds, "both blocks", seed=0),
     "blocks": lambda config, ds: scoring.block_scores(config, ds, "linear", scoring.EQUAL, 0, seed=0),
     "rule on blocks": lambda config, ds: scoring.predictions_of(config, ds, "linear", scoring.FUSED, seed=0),
+    "self-training": lambda config, ds: nb15_self_training._stage_scores(
+        config, ds, "guaranteed 0.9", 0, seed=0
+    ),
+    "self-trained rule": lambda config, ds: nb15_self_training._predict(config, ds, "guaranteed 0.9", 0, 0),
     "released run": lambda config, ds: protocol_runs.released_run(config, ds, seed=0),
     "leak-free run": lambda config, ds: protocol_runs.leak_free_run(config, ds, seed=0),
     "leak-free method": lambda config, ds: protocol_runs.leak_free_method(config, ds, seed=0),
