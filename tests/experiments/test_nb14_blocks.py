@@ -317,6 +317,19 @@ def test_tables_measure_and_compare_every_variant(config, titled, made_up_sets):
     assert weights == scoring.chosen_weights(config, titled, BOTH, seed=0)
 
 
+def test_chosen_layers_are_compared_with_the_last_one(config, ds, with_layers):
+    last, rng = f"{LAYERS[-1]} alone", np.random.default_rng(0)
+    names = [BOTH, "words alone", last, CHOSEN_LAYERS, MISSING.format(WORDS), MISSING.format(LAYERS[-1])]
+    sets = {name: [sp.csr_array((rng.random((50, 12)) < 0.3).astype(np.float32))] for name in names}
+    rows = study.difference_rows(config, ds, {"neighbours": sets})
+    compared = [(row["a"], row["b"]) for row in rows if row["metric"] == "macro_f1"]
+    assert compared[-1] == (CHOSEN_LAYERS, last)
+    assert len(compared) == 5 + 2 + 1
+    (chosen,), (of_last,) = sets[CHOSEN_LAYERS], sets[last]
+    expected = macro_f1(ds.test.Y, chosen) - macro_f1(ds.test.Y, of_last)
+    assert rows[-2]["difference"] == pytest.approx(expected)
+
+
 def made_up():
     """Return tables in which both blocks gain 0.02 on neighbours, where titles are better alone."""
     values = [

@@ -60,6 +60,7 @@ _SETS, _PROBABILITIES = "sets: ", "probabilities: "
 def prepare_scores(config, ds):
     """Compute all scores and chosen weights, side by side, into the cache."""
     seeds, folds = config.seed_list, (ALL_ROWS, *range(N_FOLDS))
+    block_reader(config, ds, block_names(config, ds), ds.train)  # a transformer reads all texts here, once
     side_by_side(
         [
             *(delayed(make_base_model)(config, ds, base, seed=seeds[0]) for base in BASES),

@@ -18,7 +18,7 @@ from adathresh.experiments.nb14_blocks.scoring import (
     prepare_scores,
     variants_of,
 )
-from adathresh.experiments.nb14_blocks.views import BOTH, block_names, candidate_blocks
+from adathresh.experiments.nb14_blocks.views import BOTH, CHOSEN_LAYERS, LAYERS, block_names, candidate_blocks
 
 
 def block_tables(config, ds):
@@ -78,12 +78,21 @@ def weight_rows(config, ds):
 
 
 def difference_rows(config, ds, label_sets):
-    """Compare both blocks with every other variant, and with one missing with the other block alone."""
+    """Compare both blocks with every other variant, and with one missing with the other block alone.
+
+    The chosen layers are also compared with the last one, which transformers are used by.
+    """
     names, rows = block_names(config, ds), []
     for base, found in label_sets.items():
         options = {"random_state": config.random_state, "base": base}
         rows += interval_rows(config, ds, found, BOTH, **options)
-        for name, alone in zip(names, names[::-1], strict=True):
-            pair = {variant: found[variant] for variant in (MISSING.format(name), ALONE.format(alone))}
-            rows += interval_rows(config, ds, pair, MISSING.format(name), **options)
+        pairs = [
+            (MISSING.format(name), ALONE.format(alone))
+            for name, alone in zip(names, names[::-1], strict=True)
+        ]
+        if CHOSEN_LAYERS in found:
+            pairs.append((CHOSEN_LAYERS, ALONE.format(LAYERS[-1])))
+        for ours, other in pairs:
+            pair = {ours: found[ours], other: found[other]}
+            rows += interval_rows(config, ds, pair, ours, **options)
     return rows

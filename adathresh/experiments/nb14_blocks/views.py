@@ -7,7 +7,7 @@ from adathresh.utils.texts import word_vectorizer
 WORDS, TITLES = "words", "titles"
 """Blocks of texts: the features of the data set, and the words and pairs of words of the titles."""
 
-LAYERS = tuple(f"MiniLM, layer {number}" for number in range(1, 7))
+LAYERS = tuple(f"MiniLM layer {number}" for number in range(1, 7))
 """Blocks of texts: the hidden states of each layer of all-MiniLM-L6-v2, averaged over a text's tokens."""
 
 HALVES = ("first half", "second half")
