@@ -59,9 +59,9 @@ class SelfTraining(TopScoresClassifier):
     scores with neighbours and what the labels' texts say, and labels the rows without labels where it is sure
     enough; these pseudo-labels then train the next model together with the labelled rows. The label texts
     are the same in every round, while the model learns: a frozen prior beside a learnable head, as in
-    microCLIP (arXiv:2510.02270). By default a label is sure where a precision of 0.9 is guaranteed with a confidence of 0.9, for
-    rows that are drawn like the labelled ones. That is a promise of the first round: later models have been
-    trained with pseudo-labels that the same rows let through.
+    microCLIP (arXiv:2510.02270). By default a label is sure where a precision of 0.9 is guaranteed with a
+    confidence of 0.9, for rows that are drawn like the labelled ones. That is a promise of the first round:
+    later models have been trained with pseudo-labels that the same rows let through.
 
     A row joins the training rows where one of its labels is sure. Its other labels are then guessed, as those
     with the best micro-F1, since most rows have more labels than what is sure, and a label that is missing is

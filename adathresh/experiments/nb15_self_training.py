@@ -21,7 +21,7 @@ from adathresh.experiments.core.results import table_row
 from adathresh.experiments.core.rules import OURS, WITH_TEXTS, Prediction, choice_prediction, our_choices
 from adathresh.experiments.core.sentences import listed, mean_differences, percent, with_interval
 from adathresh.posthoc import AdaptiveThreshold
-from adathresh.posthoc.crossfit import base_scores, draw_folds
+from adathresh.posthoc.crossfit import base_scores, draw_folds, in_row_order
 from adathresh.self_training import NoPseudoLabelsWarning, SelfTraining
 from adathresh.signals import LabelAffinity, NeighborLabels
 from adathresh.utils.texts import learn_words, word_vectorizer
@@ -333,14 +333,13 @@ def _decide(config, ds, way, number, *, seed):
         _of_round(_stage_scores(config, ds, way, fold, seed=seed), number)
         for fold in (ALL_ROWS, *range(N_FOLDS))
     )
-    order = np.argsort(np.argsort(few.folds, kind="stable"), kind="stable")
     knn, said = NeighborLabels(), (None, None)
     local = knn.fit_transform(few.X, few.Y, groups=few.folds), knn.transform(few.X_test)
     if few.label_features is not None:
         affinity = LabelAffinity().fit(few.label_features)
         said = affinity.transform(few.X), affinity.transform(few.X_test)
     rule = AdaptiveThreshold(evaluation_rows=ds.test.Y.shape[0], random_state=seed)
-    fitting = sp.csr_array(sp.vstack(folds, format="csr")[order])
+    fitting = in_row_order(folds, few.folds)
     rule.fit(fitting, few.Y, local=local[0], affinity=said[0], folds=few.folds, groups=few.groups)
     decision = rule.decide(test, local=local[1], affinity=said[1])
     return {"sets": decision.label_sets, "probabilities": decision.probabilities}

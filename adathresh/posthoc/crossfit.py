@@ -141,8 +141,33 @@ def out_of_fold_scores(
             options = {name: values[~held_out] for name, values in of_rows.items() if values is not None}
             fitted = clone(estimator).fit(_safe_indexing(X, ~held_out), Y[~held_out], **options)
         parts.append(base_scores(fitted, _safe_indexing(X, held_out), n_labels=n_labels))
-    stacked = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.vstack(parts)
-    return stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")]
+    return in_row_order(parts, folds)
+
+
+def in_row_order(parts: list[Matrix], folds: np.ndarray) -> np.ndarray | sp.csr_array:
+    """Put what belongs to each fold's rows together, in the order of the rows.
+
+    Parameters
+    ----------
+    parts : list of array or sparse of shape (n_rows_of_fold, n_labels)
+        One a fold, in order of the folds' numbers, with its rows in their order.
+    folds : numpy.ndarray of int, shape (n_samples,)
+        Fold of each row.
+
+    Returns
+    -------
+    numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
+        One row a row; CSR where the parts are sparse.
+
+    Examples
+    --------
+    >>> in_row_order([np.array([[1], [2]]), np.array([[3]])], np.array([0, 1, 0])).tolist()
+    [[1], [3], [2]]
+    """
+    place = np.argsort(np.argsort(folds, kind="stable"))
+    if sp.issparse(parts[0]):
+        return sp.csr_array(sp.vstack(parts, format="csr")[place])
+    return np.vstack(parts)[place]
 
 
 def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.ndarray | sp.csr_array:

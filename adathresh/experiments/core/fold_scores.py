@@ -14,7 +14,7 @@ from adathresh.experiments.core.base_models import BASE_MODELS, make_base_model,
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.costs import Cost, cost_of, fit_and_predict
 from adathresh.experiments.core.data import rows_key
-from adathresh.posthoc.crossfit import base_scores, draw_folds
+from adathresh.posthoc.crossfit import base_scores, draw_folds, in_row_order
 
 N_FOLDS = 3
 """Folds of the cross-fitted scores."""
@@ -61,8 +61,7 @@ def out_of_fold_and_test_scores(config, ds, name, *, seed):
     parts = [fold_scores(config, ds, name, fold, seed=seed) for fold in range(N_FOLDS)]
     on_all = fold_scores(config, ds, name, ALL_ROWS, seed=seed)
     folds = fitting_rows(ds, seed=seed).folds
-    stacked = sp.vstack([part["scores"] for part in parts], format="csr")
-    fitting = sp.csr_array(stacked[np.argsort(np.argsort(folds, kind="stable"), kind="stable")])
+    fitting = in_row_order([part["scores"] for part in parts], folds)
     costs = [cost_of(part) for part in (*parts, on_all)]
     seconds = (sum(column) for column in list(zip(*costs, strict=True))[:2])
     return (fitting, on_all["scores"]), Cost(*seconds, max(cost.peak_memory_mb for cost in costs))

@@ -28,7 +28,7 @@ from adathresh.experiments.nb14_blocks.views import (
 )
 from adathresh.metrics import macro_f1
 from adathresh.posthoc import AdaptiveThreshold
-from adathresh.posthoc.crossfit import base_scores
+from adathresh.posthoc.crossfit import base_scores, in_row_order
 from adathresh.rules import GlobalThreshold
 from adathresh.signals.blocks import FeatureBlocks, greedy_block_weights
 
@@ -153,8 +153,7 @@ def scores_of(config, ds, base, variant, *, seed):
         single = [scores_of(config, ds, base, name, seed=seed) for name in block_names(config, ds)]
         return [fitting for fitting, _ in single], {ALL: [test[ALL] for _, test in single]}
     parts = [block_scores(config, ds, base, variant, fold, seed=seed)[ALL] for fold in range(N_FOLDS)]
-    by_fold = np.argsort(fitting_rows(ds, seed=seed).folds, kind="stable")
-    fitting = sp.csr_array(sp.vstack(parts, format="csr")[np.argsort(by_fold)])
+    fitting = in_row_order(parts, fitting_rows(ds, seed=seed).folds)
     return fitting, block_scores(config, ds, base, variant, ALL_ROWS, seed=seed)
 
 
