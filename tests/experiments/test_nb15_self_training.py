@@ -20,15 +20,16 @@ pytestmark = pytest.mark.usefixtures("shared_cache")
 WAY = "expected 0.5"
 
 
-@pytest.fixture(autouse=True)
-def many_labelled(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def many_labelled():
     """Half of the few rows keep their labels, and one way lets some labels be sure."""
-    monkeypatch.setattr(study, "SHARE", 0.5)
-    monkeypatch.setattr(study, "N_FOLDS", 2)
-    monkeypatch.setattr(
-        study, "WAYS", {WAY: study.Way(0.5, None, "guessed"), "sure": study.Way(0.99, 0.99, "absent")}
-    )
-    monkeypatch.setattr(study, "START", WAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "SHARE", 0.5)
+        patch.setattr(study, "N_FOLDS", 2)
+        ways = {WAY: study.Way(0.5, None, "guessed"), "sure": study.Way(0.99, 0.99, "absent")}
+        patch.setattr(study, "WAYS", ways)
+        patch.setattr(study, "START", WAY)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def test_without_texts_features_are_those_of_the_data_set(plain):
     assert (few.X_test != plain.test.X).nnz == 0
 
 
+@pytest.mark.slow
 def test_rounds_are_those_of_the_public_classes(config, plain):
     few = study.few_labels(plain, seed=0)
     found = study._rounds(config, plain, WAY, seed=0)
@@ -110,8 +112,8 @@ def test_a_way_that_is_sure_of_nothing_stays_where_it_started(config, plain):
         assert (one["prediction"].label_sets != start["prediction"].label_sets).nnz == 0
 
 
-@pytest.fixture
-def tables(config, plain):
+@pytest.fixture(scope="module")
+def tables(config, plain, shared_cache):
     config = dataclasses.replace(config, seeds=2)
     found = study.self_training(config, plain)
     rows, differences = (make(config, plain, found) for make in (study.round_rows, study.round_differences))
