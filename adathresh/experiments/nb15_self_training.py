@@ -5,14 +5,16 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from joblib import delayed
 
 from adathresh.experiments.core.base_models import BASE_MODELS
 from adathresh.experiments.core.cache import cached_arrays
-from adathresh.experiments.core.claims import interval_claims, yes_claim
+from adathresh.experiments.core.claims import METRICS, interval_claims, yes_claim
 from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
 from adathresh.experiments.core.data import rows_key
+from adathresh.experiments.core.display import shown
 from adathresh.experiments.core.evaluation import interval_rows, metrics_on_test
 from adathresh.experiments.core.fold_scores import ALL_ROWS, N_FOLDS, fitting_rows
 from adathresh.experiments.core.parallel import side_by_side
@@ -159,6 +161,32 @@ def round_differences(config, ds, found):
         options = {"random_state": config.random_state, "base": BASE}
         rows += interval_rows(config, ds, {name: sets, LABELLED: start}, name, **options)
     return rows
+
+
+def shown_rounds(rows):
+    """Show what becomes of the test rows in each round, and what the rows without labels are given."""
+    named = {
+        "macro_f1": "macro_f1",
+        "micro_f1": "micro_f1",
+        "n_joined": "rows that join",
+        "n_sure": "sure labels",
+        "precision_of_sure": "of these right",
+        "n_given": "all their labels",
+        "precision_of_given": "of all right",
+    }
+    means = pd.DataFrame(rows).groupby(["method", "round"], sort=False)[list(named)].mean().reset_index()
+    counts = {
+        name: pd.Series([None if np.isnan(mean) else round(mean) for mean in means[name]], dtype=object)
+        for name in ("n_joined", "n_sure", "n_given")
+    }
+    table = means.assign(**counts).rename(columns={"method": "sure labels by", **named})
+    return shown(table, caption="Test rows, and what the other rows get")
+
+
+def shown_differences(rows):
+    """Show what every way, and the labels of all rows, change."""
+    table = pd.DataFrame(rows).replace({"metric": METRICS})[["metric", "a", "difference", "low", "high"]]
+    return shown(table, caption="Minus labelled rows only", digits=4)
 
 
 def plot_rounds(rows):

@@ -158,3 +158,12 @@ def test_the_figure_shows_every_way(tables):
     means = tables["self_training"].groupby(["method", "round"])["macro_f1"].mean()
     np.testing.assert_allclose(left.lines[0].get_ydata(), means[WAY])
     assert right.get_ylabel() == "share of the sure labels that is right"
+
+
+def test_shown_are_means_with_whole_counts(tables):
+    shown = str(study.shown_rounds(tables["self_training"]))
+    (line,) = [line for line in shown.splitlines() if line.startswith(WAY) and line.split()[2] == "1"]
+    of_way = tables["self_training"].query("method == @WAY and round == 1")
+    assert line.split()[3] == f"{of_way['macro_f1'].mean():.3f}"
+    assert line.split()[5] == f"{round(of_way['n_joined'].mean())}"
+    assert "Macro-F1  sure" in str(study.shown_differences(tables["self_training_differences"]))
