@@ -197,6 +197,8 @@ class SelfTraining(TopScoresClassifier):
         X = narrow_indices(check_features(self, X))
         labels = self._encode(Y, X.shape[0])
         unlabeled = narrow_indices(check_features(self, self.unlabeled, name="unlabeled", reset=False))
+        if sp.issparse(X) != sp.issparse(unlabeled):
+            X, unlabeled = sp.csr_array(X), sp.csr_array(unlabeled)
         groups = None if groups is None else group_codes(groups, X.shape[0])
         rows = _Rows(X, labels, groups, unlabeled)
         rng = check_random_state(self.random_state)

@@ -109,6 +109,16 @@ def test_the_labels_of_the_last_stage_are_those_of_the_model():
     assert (model.predict(unlabeled) == truth).mean() > 0.7
 
 
+@pytest.mark.parametrize("of_labelled", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("of_others", [np.asarray, sp.csr_matrix])
+def test_rows_of_both_kinds_go_together(of_labelled, of_others):
+    X, Y, unlabeled, _ = make_data()
+    expected = make_model(unlabeled, LinearOneVsRest(random_state=0)).fit(X, Y)
+    model = make_model(of_others(unlabeled), LinearOneVsRest(random_state=0)).fit(of_labelled(X), Y)
+    assert (model.sure_labels_[0] != expected.sure_labels_[0]).nnz <= 3  # sparse rows are solved otherwise
+    assert model.stages_[-1].coef_.shape == (3, 12)
+
+
 def test_without_rounds_or_without_sure_labels_it_is_the_model_itself():
     X, Y, unlabeled, _ = make_data(60)
     plain = OneVsRestClassifier(LogisticRegression()).fit(X, Y).predict_proba(unlabeled)
