@@ -39,6 +39,7 @@ def test_frequencies_follow_the_power_law():
     np.testing.assert_allclose(Y.sum(axis=0), 400, rtol=0.3)
 
 
+@pytest.mark.slow
 def test_labels_co_occur(sample):
     _, Y = sample
     together = (Y.T @ Y).toarray()

@@ -195,6 +195,7 @@ def test_bootstrap_is_antisymmetric_in_the_two_predictions_and_repeats_with_its_
     assert against(Y, A, B) == against(Y, A, B, n_draws=1000, random_state=0)
 
 
+@pytest.mark.slow
 def test_repetitions_are_resampled_with_the_rows(make_case):
     Y, A, *_ = make_case(0)
     As, Bs = [A, make_case(5)[1], make_case(6)[1]], [make_case(seed)[1] for seed in (7, 8, 9)]

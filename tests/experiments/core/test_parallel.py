@@ -64,6 +64,7 @@ def is_running(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs the list of processes of Linux")
 def test_the_processes_end_when_their_parent_is_killed(tmp_path):
     with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)]) as parent:

@@ -142,6 +142,7 @@ def test_a_stored_run_equals_a_fresh_one(ds, config, empty_cache, monkeypatch):
     assert_equal(train_network(config, ds, seed=0, **PAPER), fresh)
 
 
+@pytest.mark.slow
 def test_whatever_changes_a_run_trains_it_again(ds, config, monkeypatch):
     trained = []
 
