@@ -61,6 +61,7 @@ def one_thread():
 # A label is predicted above its own threshold, not where it is likelier than not; scikit-learn's few pairs
 # see a difference with some folds, not with these.
 @pytest.mark.filterwarnings("ignore:The fit of OneVsRestClassifier takes no sample_weight")
+@pytest.mark.slow
 @parametrize_with_checks(
     [AdaptiveThresholdClassifier(ONE_VS_REST, random_state=3)],
     expected_failed_checks=lambda _: {

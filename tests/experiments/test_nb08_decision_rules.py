@@ -85,6 +85,7 @@ def test_labels_of_test_rows_change_no_label_set(config, ds, found, empty_cache)
         assert (again.label_sets[rule] != label_sets).nnz == 0, rule
 
 
+@pytest.mark.slow
 def test_labels_without_fitting_or_test_rows_can_be_left_out(config, ds, found):
     fitted = np.vstack([ds.train.Y.toarray(), ds.validation.Y.toarray()]).any(axis=0)
     kept = fitted & ds.test.Y.toarray().any(axis=0)

@@ -120,6 +120,7 @@ def tables(config, plain, shared_cache):
     return {"self_training": pd.DataFrame(rows), "self_training_differences": pd.DataFrame(differences)}
 
 
+@pytest.mark.slow
 def test_tables_evaluate_what_is_predicted(config, plain, tables):
     rows, differences = tables["self_training"], tables["self_training_differences"]
     assert len(rows) == 2 * (2 * (study.N_ROUNDS + 1) + 1)
@@ -137,6 +138,7 @@ def test_tables_evaluate_what_is_predicted(config, plain, tables):
     assert macro[study.EVERYTHING] == pytest.approx(everything - start)
 
 
+@pytest.mark.slow
 def test_claims_and_finding_say_what_was_sure(tables):
     outcomes = {row["claim"]: row["outcome"] for row in study.claims(tables)}
     assert outcomes["Sure labels of round 1 have the precision 0.99, sure"] == study.NOTHING
@@ -152,6 +154,7 @@ def test_claims_and_finding_say_what_was_sure(tables):
     assert outcomes[claim] == "no"
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_way(tables):
     left, right = study.plot_rounds(tables["self_training"]).axes
     assert [line.get_label() for line in left.lines] == [*study.WAYS, study.EVERYTHING]
@@ -160,6 +163,7 @@ def test_the_figure_shows_every_way(tables):
     assert right.get_ylabel() == "share of the sure labels that is right"
 
 
+@pytest.mark.slow
 def test_shown_are_means_with_whole_counts(tables):
     shown = str(study.shown_rounds(tables["self_training"]))
     (line,) = [line for line in shown.splitlines() if line.startswith(WAY) and line.split()[2] == "1"]

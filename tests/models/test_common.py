@@ -59,6 +59,7 @@ TWO_FITS = (
 )
 
 
+@pytest.mark.slow
 @parametrize_with_checks(ADAPTERS)
 def test_scikit_learns_contract(estimator, check):
     if isinstance(estimator, UNSEEDED) and check.func.__name__ in TWO_FITS:

@@ -225,6 +225,7 @@ def test_lengths_that_the_model_cannot_read(tiny, max_length):
 # Embeddings and their cache
 
 
+@pytest.mark.slow
 def test_vectors_are_means_of_the_last_layer_scaled_to_unit_length(tiny):
     from transformers import AutoModel, AutoTokenizer
 

@@ -110,6 +110,7 @@ WORK = {
 
 @pytest.mark.usefixtures("tiny_profile")
 @pytest.mark.parametrize(("module", "stale", "kept"), CHANGES, ids=[module for module, *_ in CHANGES])
+@pytest.mark.slow
 def test_a_change_computes_again_what_depends_on_it(config, ds, monkeypatch, module, stale, kept):
     done = []
     arrays = {"macro_f1": np.array(0.5), "names": np.array([""])}

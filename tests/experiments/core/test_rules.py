@@ -140,6 +140,7 @@ def test_one_name_is_one_model_and_the_same_label_sets(config, ds, found):
 # --- what each rule is given ---
 
 
+@pytest.mark.slow
 def test_every_rival_is_fitted_on_the_out_of_fold_scores(ds, seen, found):
     rows = fitting_rows(ds, seed=0).rows
     for name, (rule, mode) in rival_rules(rows.Y).items():
@@ -401,6 +402,7 @@ def test_nothing_is_left_to_compute_after_all_side_by_side(config, ds, monkeypat
 
 @pytest.mark.parametrize("part", ["_predict_rivals", "_predict_choice"])
 @pytest.mark.parametrize("change", ["groups", "names", "seed", "base"])
+@pytest.mark.slow
 def test_other_inputs_fit_them_again(config, ds, found, monkeypatch, change, part):
     class AgainError(Exception):
         pass

@@ -102,6 +102,7 @@ SWITCHES = {
 
 
 @pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
+@pytest.mark.slow
 def test_what_is_kept_is_the_networks_own(ds, config, switches):
     run, network = train_network(config, ds, seed=1, **switches), fitted(ds, seed=1, **switches)
     for scores, predicted, X in (
