@@ -126,7 +126,8 @@ def save(fitted: Any, path: PathLike, *, retargetable: bool = True) -> int:
         calibrator, or :class:`adathresh.LabelKnowledge`. Models of other packages that it holds must be such
         as skops can write; those of scikit-learn are. The function of a
         :class:`adathresh.models.ScoreFunction` is left out, and is given back to what is loaded; so is a loss
-        that a network was trained with.
+        that a network was trained with. Of :class:`adathresh.SelfTraining` the last model is kept, without
+        the rows that had no labels.
     path : str or path-like
         The file to write or to replace; ``.safetensors`` is the usual suffix.
     retargetable : bool, default=True

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
-from adathresh.classifier import AdaptiveThresholdClassifier
+from adathresh.classifier import _features_of_labels
 from adathresh.datasets.splits import iterative_split
 from adathresh.models._base import TopScoresClassifier
-from adathresh.posthoc.crossfit import base_scores
+from adathresh.posthoc.crossfit import base_scores, silent_on_constant_labels
 from adathresh.posthoc.threshold import AdaptiveThreshold, NoGuaranteeWarning
-from adathresh.signals.knn import group_codes
+from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.signals.label_text import LabelAffinity
 from adathresh.utils.parameters import (
     check_parameters,
     estimator_with,
@@ -48,6 +48,8 @@ class _Rows(NamedTuple):
     """Their labels."""
     groups: np.ndarray | None
     """Their groups."""
+    label_features: Any
+    """Features of the labels' texts, or None."""
     unlabeled: Any
     """Features of the rows without labels."""
 
@@ -199,17 +201,23 @@ class SelfTraining(TopScoresClassifier):
         unlabeled = narrow_indices(check_features(self, self.unlabeled, name="unlabeled", reset=False))
         if sp.issparse(X) != sp.issparse(unlabeled):
             X, unlabeled = sp.csr_array(X), sp.csr_array(unlabeled)
+        if self.label_features is None:
+            label_features = None
+        else:
+            sizes = {"n_labels": self.n_labels_, "n_features": self.n_features_in_}
+            label_features = _features_of_labels(self.label_features, **sizes)
         groups = None if groups is None else group_codes(groups, X.shape[0])
-        rows = _Rows(X, labels, groups, unlabeled)
+        rows = _Rows(X, labels, groups, label_features, unlabeled)
         rng = check_random_state(self.random_state)
         rule = self._unfitted_rule(rng)
         seen, held = self._parts(rows, seed=rng.randint(2**31))
+        judge = _Judge(rows, held)
         self.stages_ = [self._trained(rows, slice(None))]
         self.sure_labels_: list[sp.csr_array] = []
         self.pseudo_labels_: list[sp.csr_array] = []
         for _ in range(self.n_rounds):
             known = self.pseudo_labels_[-1:]
-            sure, given = self._labelled(rows, self._trained(rows, seen, *known), held, rule)
+            sure, given = self._labelled(judge, self._trained(rows, seen, *known), rule)
             if not given.nnz or (known and not (given != known[0]).nnz):
                 break
             self.sure_labels_.append(sure)
@@ -262,23 +270,49 @@ class SelfTraining(TopScoresClassifier):
             labels = sp.csr_array(sp.vstack([labels, pseudo_labels[given]]))
         vector = self._container == "vector"
         target = labels.toarray().ravel() if vector else like_input(labels, self._container)
-        return clone(self.estimator).fit(X, target)
+        with silent_on_constant_labels():  # a part of few rows has many such labels
+            return clone(self.estimator).fit(X, target)
 
-    def _labelled(self, rows, model, held, rule):
+    def _labelled(self, judge, model, rule):
         """Return which labels of the unlabelled rows are sure, and which these rows are given."""
-        sure = self._predicted(rows, model, held, rule)
+        scores = judge.scores(model)
+        sure = judge.predicted(rule, scores)
         if self.others == "absent" or not sure.nnz:
             return sure, sure
         joins = sp.diags_array((np.diff(sure.indptr) > 0).astype(np.float32))
         guess = AdaptiveThreshold("micro_f1", random_state=rule.random_state)
-        guessed = joins @ self._predicted(rows, model, held, guess)
+        guessed = joins @ judge.predicted(guess, scores)
         return sure, sp.csr_array((sure + guessed) > 0, dtype=np.float32)
 
-    def _predicted(self, rows, model, held, rule):
-        """Fit a rule on rows that the model has not seen, and return its labels of the unlabelled rows."""
-        clf = AdaptiveThresholdClassifier(FrozenEstimator(model), rule=rule, random_state=0)
-        groups = None if rows.groups is None else rows.groups[held]
+
+class _Judge:
+    """Fits rules on the rows held out, and labels those without labels.
+
+    Neighbours and what the labels' texts say do not change from round to round.
+    """
+
+    def __init__(self, rows, held):
+        self.features = rows.X[held], rows.unlabeled
+        self.labels, self.groups = rows.labels[held], None if rows.groups is None else rows.groups[held]
+        neighbors = NeighborLabels()
+        at_held = neighbors.fit_transform(self.features[0], self.labels, groups=self.groups)
+        self.local = at_held, neighbors.transform(rows.unlabeled)
+        self.affinity: tuple = None, None
+        if rows.label_features is not None:
+            affinity = LabelAffinity().fit(rows.label_features)
+            self.affinity = tuple(affinity.transform(features) for features in self.features)
+
+    def scores(self, model):
+        """Return a model's scores of the rows held out, and of the others."""
+        return [base_scores(model, features, n_labels=self.labels.shape[1]) for features in self.features]
+
+    def predicted(self, rule, scores):
+        """Fit a rule on the rows held out, and return its labels of the others."""
+        held, others = (
+            {"scores": of_model, "local": local, "affinity": affinity}
+            for of_model, local, affinity in zip(scores, self.local, self.affinity, strict=True)
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoGuaranteeWarning)  # that nothing is sure is told once
-            clf.fit(rows.X[held], rows.labels[held], groups=groups, label_features=self.label_features)
-        return sp.csr_array(clf.predict(rows.unlabeled), dtype=np.float32)
+            rule.fit(**held, Y=self.labels, groups=self.groups)
+        return sp.csr_array(rule.predict(**others), dtype=np.float32)

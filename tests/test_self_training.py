@@ -209,6 +209,22 @@ def test_what_is_wrong_is_named(options, error, words):
         make_model(**({"unlabeled": unlabeled} | options)).fit(X, Y)
 
 
+@pytest.mark.parametrize("features", [np.zeros((3, 5)), np.zeros((4, 12)), ["a", "b", "c"]])
+def test_label_features_are_checked_before_a_model_is_trained(features, log):
+    X, Y, unlabeled, _ = make_data(50)
+    with pytest.raises(ValueError, match="label_features"):
+        make_model(unlabeled, Recorder(), label_features=features).fit(X, Y)
+    assert Recorder.log == ()
+
+
+def test_models_say_nothing_of_labels_that_a_part_lacks():
+    X, Y, unlabeled, _ = make_data()
+    Y[:, 2] = 0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Label .* is present in all", UserWarning)
+        make_model(unlabeled, n_rounds=1).fit(X, Y)
+
+
 def test_a_saved_one_predicts_the_same_and_holds_no_rows(tmp_path):
     X, Y, unlabeled, _ = make_data()
     model = make_model(unlabeled, LinearOneVsRest(random_state=0)).fit(X, Y)

@@ -83,8 +83,6 @@ class FewLabels(NamedTuple):
     """Their folds; a group stays together."""
     unlabeled: sp.csr_array
     """Features of the rows that have lost their labels."""
-    hidden: sp.csr_array
-    """The lost labels, which only measure."""
     X_test: sp.csr_array
     """Features of the test rows."""
     label_features: sp.csr_array | None
@@ -97,13 +95,18 @@ def few_labels(ds, *, seed):
     Features are the words of the texts, in which the labels' texts can be compared with rows; where there are
     no texts, the data set's own. What is learnt for that, words and how rare they are, knows no labels.
     """
-    rows = fitting_rows(ds, seed=seed).rows
+    rows, kept, lost = _drawn(ds, seed=seed)
     X, X_test, label_features = _features(ds, rows)
-    part = draw_folds(X.shape[0], round(1 / SHARE), groups=rows.groups, random_state=seed)
-    kept, lost = np.flatnonzero(part == 0), np.flatnonzero(part > 0)
     groups = None if rows.groups is None else np.asarray(rows.groups)[kept]
     folds = draw_folds(len(kept), N_FOLDS, groups=groups, random_state=seed)
-    return FewLabels(X[kept], rows.Y[kept], groups, folds, X[lost], rows.Y[lost], X_test, label_features)
+    return FewLabels(X[kept], rows.Y[kept], groups, folds, X[lost], X_test, label_features)
+
+
+def _drawn(ds, *, seed):
+    """Return the fitting rows, and the numbers of those that keep and of those that lose their labels."""
+    rows = fitting_rows(ds, seed=seed).rows
+    part = draw_folds(rows.Y.shape[0], round(1 / SHARE), groups=rows.groups, random_state=seed)
+    return rows, np.flatnonzero(part == 0), np.flatnonzero(part > 0)
 
 
 def _features(ds, rows):
@@ -137,7 +140,8 @@ def round_rows(config, ds, found):
     """
     rows = []
     for seed in config.seed_list:
-        Y = few_labels(ds, seed=seed).Y
+        of_fitting, kept, _ = _drawn(ds, seed=seed)
+        Y = of_fitting.Y[kept]
         for way in WAYS:
             for number, one in enumerate(found[way, seed]):
                 metrics = metrics_on_test(ds, one["prediction"], Y_fitted=Y)
@@ -339,7 +343,9 @@ def _rounds(config, ds, way, *, seed):
     Where the model has had fewer rounds, as nothing was sure or nothing changed, its last one stands for the
     others.
     """
-    on_all, hidden = _stage_scores(config, ds, way, ALL_ROWS, seed=seed), few_labels(ds, seed=seed).hidden
+    on_all = _stage_scores(config, ds, way, ALL_ROWS, seed=seed)
+    of_fitting, _, lost = _drawn(ds, seed=seed)
+    hidden = of_fitting.Y[lost]  # which only measure
     last, found = _last_round(config, ds, way, seed=seed), []
     for number in (min(number, last) for number in range(N_ROUNDS + 1)):
         arrays = _predict(config, ds, way if number else START, number, seed)

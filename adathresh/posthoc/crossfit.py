@@ -137,7 +137,7 @@ def out_of_fold_scores(
     what = f"folds of {type(estimator).__name__}"
     for fold in tqdm(np.unique(folds), desc=what, disable=not verbose, leave=False):
         held_out = folds == fold
-        with _silent_on_constant_labels():
+        with silent_on_constant_labels():
             options = {name: values[~held_out] for name, values in of_rows.items() if values is not None}
             fitted = clone(estimator).fit(_safe_indexing(X, ~held_out), Y[~held_out], **options)
         parts.append(base_scores(fitted, _safe_indexing(X, held_out), n_labels=n_labels))
@@ -290,8 +290,14 @@ class _Silence:
 
 
 @contextmanager
-def _silent_on_constant_labels() -> Iterator[None]:
-    """Leave one-vs-rest's warning out that a label is in all rows or in none, once a fold and label."""
+def silent_on_constant_labels() -> Iterator[None]:
+    """Leave one-vs-rest's warning out that a label is in all rows or in none, once a fold and label.
+
+    Examples
+    --------
+    >>> with silent_on_constant_labels():
+    ...     warnings.warn("Label 0 is present in all training examples.", stacklevel=1)
+    """
     with _Silence.lock:
         if _Silence.n_users == 0:
             warnings.filterwarnings("ignore", r"Label .* is present in all training examples", UserWarning)

@@ -23,7 +23,7 @@ from adathresh.utils.parameters import (
 )
 from adathresh.utils.suggest import did_you_mean
 from adathresh.utils.types import Matrix, MatrixLike
-from adathresh.utils.validation import check_labels, check_unmasked
+from adathresh.utils.validation import check_labels, check_unmasked, naming
 
 _WEIGHT = number(least=0)
 _SEARCH = optional(Allowed("a NeighborLabels", lambda value: isinstance(value, NeighborLabels)))
@@ -298,12 +298,8 @@ def _checked(blocks: Any) -> dict[str, Any]:
         if not isinstance(name, str):
             raise ValueError(f"blocks must have names that are texts; got {name!r}.")
         check_unmasked(block, name=f"blocks[{name!r}]")
-        try:
+        with naming(f"blocks[{name!r}]", "must be a matrix of numbers with at least one row"):
             array = check_array(block, accept_sparse="csr", dtype=(np.float64, np.float32))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"blocks[{name!r}] must be a matrix of numbers with at least one row. {error}"
-            ) from error
         if sp.issparse(array) and not array.has_canonical_format:
             array = array.copy()  # what is stored in parts must be summed before its length is taken
             array.sum_duplicates()

@@ -211,7 +211,7 @@ def naming(name: str, wanted: str) -> Iterator[None]:
     Raises
     ------
     TypeError, ValueError
-        In place of another one of the same type.
+        In place of one that does not name the argument.
 
     Examples
     --------
@@ -223,9 +223,11 @@ def naming(name: str, wanted: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if re.search(rf"\b{name}\b", str(error)):
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
             raise
-        raise type(error)(f"{name} {wanted}. {error}") from error
+        # not of the error's own class, which may need more than a message
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} {wanted}. {error}") from error
 
 
 def check_sample_weight(sample_weight: npt.ArrayLike, n_samples: int) -> np.ndarray:

@@ -285,7 +285,7 @@ def test_two_threads_leave_no_filter_behind():
 
     def run():
         before = list(warnings.filters)
-        first, second = crossfit._silent_on_constant_labels(), crossfit._silent_on_constant_labels()
+        first, second = crossfit.silent_on_constant_labels(), crossfit.silent_on_constant_labels()
         first.__enter__()
         other = threading.Thread(target=second.__enter__)
         other.start()

@@ -15,6 +15,7 @@ from adathresh.utils.validation import (
     falling_by_label,
     grouped_by_label,
     like_input,
+    naming,
     narrow_indices,
     one_row,
     with_pairs,
@@ -262,3 +263,10 @@ def test_with_pairs_keeps_the_marked_ones_as_a_dense_mask_does():
     assert kept.nnz == keep.sum()
     np.testing.assert_array_equal(kept.toarray(), dense)
     assert with_pairs(matrix, np.zeros(matrix.nnz, dtype=bool)).nnz == 0
+
+
+def test_an_error_whose_class_needs_more_than_words_is_named_too():
+    with pytest.raises(ValueError, match=r"^X must be text\. 'utf-8' codec"), naming("X", "must be text"):
+        b"\xff".decode()
+    with pytest.raises(TypeError, match=r"^X must be text\. "), naming("X", "must be text"):
+        float([])
