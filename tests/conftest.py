@@ -1,5 +1,7 @@
 """What all tests share: no display, one thread, and property-based tests that behave alike everywhere."""
 
+import os
+
 import matplotlib
 import nbformat
 import pytest
@@ -12,6 +14,15 @@ matplotlib.use("Agg")
 # The same examples on every run, and no time limit per example: shared machines are slow at random.
 settings.register_profile("adathresh", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("adathresh")
+
+
+def pytest_configure(config):
+    """Leave xCOLUMNs' functions uncompiled in the quick loop: compiling takes 15 seconds, for a few rows.
+
+    The whole suite runs them compiled.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 
 def pytest_collection_finish():
