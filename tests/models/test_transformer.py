@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from helpers import WORDS, make_texts
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit
 from sklearn.base import clone
@@ -22,8 +23,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from adathresh import AdaptiveThresholdClassifier, load, save
 from adathresh.metrics import precision_at_k
 from adathresh.models import _encoder, transformer
-from adathresh.models._descent import share_of_rate
+from adathresh.models._descent import batches_of_similar_length, share_of_rate
 from adathresh.models._encoder import MINILM, fingerprint, model_folder
+from adathresh.models.label_queries import LabelQueryTransformer
 from adathresh.models.logistic import LogisticHead
 from adathresh.models.neighbors import NeighborShares
 from adathresh.models.transformer import FineTunedTransformer, FrozenTransformer, SentenceEmbedder
@@ -31,35 +33,9 @@ from adathresh.posthoc.crossfit import draw_folds, out_of_fold_scores
 from adathresh.utils import checkpoint
 from adathresh.utils.texts import check_texts
 
-WORDS = ["red", "green", "blue", "cat", "dog", "cow", "sits", "runs", "sleeps", "the", "on", "in", "under"]
 needs_packages = pytest.mark.skipif(
     not importlib.util.find_spec("sentence_transformers"), reason="sentence-transformers is not installed"
 )
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """Save a BERT of 1 layer and 16 dimensions, of random weights, as a folder."""
-    if not importlib.util.find_spec("transformers"):
-        pytest.skip("transformers is not installed")
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("tiny")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=128).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=128,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -81,14 +57,6 @@ def encoded(monkeypatch):
 
     monkeypatch.setattr(_encoder, "unit_vectors", record)
     return counts
-
-
-def make_data(n_samples=60, seed=0):
-    """Texts of five words; the labels are the colours and animals in them."""
-    rng = np.random.default_rng(seed)
-    words = rng.integers(0, len(WORDS), size=(n_samples, 5))
-    texts = np.array([" ".join(WORDS[word] for word in row) for row in words], dtype=object)
-    return texts, np.stack([(words == label).any(axis=1) for label in range(6)], axis=1).astype(int)
 
 
 def quick(model, **options):
@@ -137,7 +105,10 @@ def test_a_dataset_without_texts(call, X, message):
         call(X)
 
 
-@parametrize_with_checks([SentenceEmbedder(), FrozenTransformer(), FineTunedTransformer()])
+ALL = [SentenceEmbedder(), FrozenTransformer(), FineTunedTransformer(), LabelQueryTransformer()]
+
+
+@parametrize_with_checks(ALL)
 def test_what_scikit_learn_can_check_of_models_of_texts(estimator, check):
     check(estimator)
 
@@ -145,9 +116,7 @@ def test_what_scikit_learn_can_check_of_models_of_texts(estimator, check):
 # Where a model comes from
 
 
-@pytest.mark.parametrize(
-    "estimator", [SentenceEmbedder(), FrozenTransformer(), FineTunedTransformer()], ids=repr
-)
+@pytest.mark.parametrize("estimator", ALL, ids=repr)
 def test_the_extra_is_named_where_the_packages_are_missing(estimator, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
@@ -249,7 +218,7 @@ def test_a_text_is_cut_after_max_length_tokens(tiny):
 
 
 def test_each_text_is_computed_once_for_a_model_and_a_length(tiny, encoded):
-    texts, _ = make_data(20)
+    texts, _ = make_texts(20)
     embedder = SentenceEmbedder(tiny, max_length=16)
     vectors = embedder.transform(texts)
     np.testing.assert_array_equal(embedder.transform(texts[::-1]), vectors[::-1])
@@ -346,11 +315,11 @@ def test_files_that_are_being_written_are_left_alone(tiny, cache):
 
 def test_progress_is_shown_only_where_asked(tiny, capfd):
     SentenceEmbedder(tiny).transform(["red cat"])
-    quick(tiny).fit(*make_data(16))
+    quick(tiny).fit(*make_texts(16))
     silent = capfd.readouterr()
     assert (silent.out, silent.err) == ("", "")
     SentenceEmbedder(tiny, verbose=True).transform(["red dog"])
-    quick(tiny, verbose=True).fit(*make_data(16))
+    quick(tiny, verbose=True).fit(*make_texts(16))
     shown = capfd.readouterr().err
     assert "embedding" in shown
     assert "fine-tuning" in shown
@@ -369,8 +338,8 @@ def classifier(request, tiny):
 
 @pytest.mark.slow
 def test_fine_tuning_learns_what_words_mean(tiny):  # what random weights tell a frozen model is little
-    model = quick(tiny, max_epochs=15, learning_rate=1e-2).fit(*make_data(120))
-    texts, Y = make_data(60, seed=1)
+    model = quick(tiny, max_epochs=15, learning_rate=1e-2).fit(*make_texts(120))
+    texts, Y = make_texts(60, seed=1)
     some = Y.any(axis=1)
     assert precision_at_k(Y[some], model.top_scores(texts[some], k=1), 1) > 0.8
     assert model.losses_[-15:].mean() < 0.5 * model.losses_[:15].mean()
@@ -379,7 +348,7 @@ def test_fine_tuning_learns_what_words_mean(tiny):  # what random weights tell a
 @pytest.mark.slow
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix, sp.csc_array])
 def test_labels_come_back_in_the_container_they_came_in(classifier, container):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     predicted = classifier.fit(texts, container(Y)).predict(texts)
     expected = {sp.csc_array: sp.csr_array, np.asarray: np.ndarray}.get(container, container)
     assert type(predicted) is expected
@@ -389,7 +358,7 @@ def test_labels_come_back_in_the_container_they_came_in(classifier, container):
 
 
 def test_a_binary_target(classifier):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     model = classifier.fit(texts, np.where(Y[:, 0] == 1, "red", "not red"))
     predicted = model.predict(texts)
     assert predicted.shape == (60,)
@@ -399,7 +368,7 @@ def test_a_binary_target(classifier):
 
 
 def test_scores_are_the_highest_probabilities_of_each_row(classifier):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     model = classifier.fit(texts, Y)
     everything, top = model.top_scores(texts, k=6).toarray(), model.top_scores(texts, k=2)
     assert top.dtype == np.float32
@@ -409,7 +378,7 @@ def test_scores_are_the_highest_probabilities_of_each_row(classifier):
 
 
 def test_scores_do_not_depend_on_the_rows_beside(classifier, monkeypatch):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     model = classifier.fit(texts, Y)
     scores = model.top_scores(texts, k=6).toarray()
     monkeypatch.setattr("adathresh.models._base._BLOCK_ENTRIES", 42)
@@ -419,7 +388,7 @@ def test_scores_do_not_depend_on_the_rows_beside(classifier, monkeypatch):
 
 @pytest.mark.slow
 def test_it_is_the_estimator_of_adaptive_thresholds(classifier):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     clf = AdaptiveThresholdClassifier(classifier, random_state=0).fit(texts, Y, label_features=WORDS[:6])
     assert clf.predict(texts).shape == Y.shape
     scores = clf.estimator_.top_scores(texts[:5])
@@ -429,7 +398,7 @@ def test_it_is_the_estimator_of_adaptive_thresholds(classifier):
 
 @pytest.mark.slow
 def test_cross_fitting_scores_every_row_by_another_fold(classifier):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     folds = draw_folds(60, 3, random_state=0)
     scores = out_of_fold_scores(classifier, texts, Y, folds, n_labels=6)
     assert scores.shape == (60, 6)
@@ -445,14 +414,14 @@ def test_labels_are_checked_before_the_work_begins(classifier, bad, monkeypatch)
     monkeypatch.setattr(transformer, "cached_vectors", None)
     monkeypatch.setattr(transformer, "load_encoder", None)
     with pytest.raises(ValueError, match=r"only 0 and 1|59 rows"):
-        classifier.fit(make_data()[0], bad)
+        classifier.fit(make_texts()[0], bad)
 
 
 def test_the_head_may_be_another_classifier(tiny):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     model = FrozenTransformer(NeighborShares(5), model=tiny, max_length=16).fit(texts, Y)
     alone = NeighborShares(5).fit(SentenceEmbedder(tiny, max_length=16).transform(texts), Y)
-    new = make_data(seed=1)[0]
+    new = make_texts(seed=1)[0]
     expected = alone.top_scores(SentenceEmbedder(tiny, max_length=16).transform(new))
     np.testing.assert_allclose(model.top_scores(new).toarray(), expected.toarray(), atol=1e-6)
 
@@ -476,7 +445,7 @@ def assert_same_model(one, other):
 
 def test_before_the_first_step_every_text_has_the_log_odds_of_the_labels(tiny, monkeypatch):
     monkeypatch.setattr(transformer._Run, "take_step", lambda self: self.losses.append(0.0))
-    texts, Y = make_data()
+    texts, Y = make_texts()
     scores = quick(tiny).fit(texts, Y).top_scores(texts, k=6).toarray()
     expected = expit(np.log((Y.sum(axis=0) + 0.5) / (60 - Y.sum(axis=0) + 0.5)))
     np.testing.assert_allclose(scores, np.tile(expected, (60, 1)), rtol=1e-5)
@@ -484,7 +453,7 @@ def test_before_the_first_step_every_text_has_the_log_odds_of_the_labels(tiny, m
 
 def test_with_a_head_training_starts_from_what_it_learnt_on_the_frozen_vectors(tiny, monkeypatch):
     monkeypatch.setattr(transformer._Run, "take_step", lambda self: self.losses.append(0.0))
-    texts, Y = make_data()
+    texts, Y = make_texts()
     head = LogisticHead(random_state=0)
     started = quick(tiny, head=head).fit(texts, Y)
     alone = FrozenTransformer(head, model=tiny, max_length=16).fit(texts, Y)
@@ -496,7 +465,7 @@ def test_with_a_head_training_starts_from_what_it_learnt_on_the_frozen_vectors(t
 
 
 def test_the_first_loss_is_binary_cross_entropy_summed_over_labels(tiny):
-    texts, Y = make_data(8)
+    texts, Y = make_texts(8)
     p = expit(np.log((Y.sum(axis=0) + 0.5) / (8 - Y.sum(axis=0) + 0.5)))
     expected = -(Y * np.log(p) + (1 - Y) * np.log(1 - p)).sum(axis=1).mean()
     assert quick(tiny, max_steps=1).fit(texts, Y).losses_ == pytest.approx([expected], rel=1e-5)
@@ -504,7 +473,7 @@ def test_the_first_loss_is_binary_cross_entropy_summed_over_labels(tiny):
 
 def test_encoder_and_layer_are_both_trained_and_fit_leaves_the_folder_alone(tiny):
     digest = fingerprint(model_folder(tiny))
-    texts, Y = make_data()
+    texts, Y = make_texts()
     still, moved = (quick(tiny, max_steps=steps).fit(texts, Y) for steps in (1, 4))
     changed = [name for name, array in weights(moved).items() if (array != weights(still)[name]).any()]
     assert any("word_embeddings" in name for name in changed)
@@ -521,11 +490,11 @@ def test_the_step_size_rises_and_falls_linearly():
 
 @pytest.mark.parametrize(("options", "n_steps"), [({}, 16), ({"max_steps": 5}, 5), ({"max_steps": 99}, 16)])
 def test_steps_end_with_the_epochs_or_before(tiny, options, n_steps):
-    assert len(quick(tiny, **options).fit(*make_data()).losses_) == n_steps
+    assert len(quick(tiny, **options).fit(*make_texts()).losses_) == n_steps
 
 
 def test_every_epoch_takes_every_row_once(monkeypatch):
-    monkeypatch.setattr(transformer, "_token_counts", lambda encoder, texts: np.arange(20) % 7)
+    monkeypatch.setattr(transformer, "token_counts", lambda encoder, texts: np.arange(20) % 7)
     network = torch.nn.Module()
     network.encoder, network.head = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
     run = transformer._Run(
@@ -548,7 +517,7 @@ def test_every_epoch_takes_every_row_once(monkeypatch):
 
 def test_a_batch_holds_rows_of_similar_length_in_a_random_order():
     lengths = np.random.default_rng(0).integers(1, 100, size=16 * 200)
-    batches, others = (transformer._batches(lengths, 16, seed=[0, epoch]) for epoch in (0, 1))
+    batches, others = (batches_of_similar_length(lengths, 16, seed=[0, epoch]) for epoch in (0, 1))
     assert sum(np.ptp(lengths[rows]) for rows in batches) < 5 * len(batches)
     means = np.array([lengths[rows].mean() for rows in batches])
     assert abs(np.corrcoef(means[1:], means[:-1])[0, 1]) < 0.2
@@ -556,7 +525,7 @@ def test_a_batch_holds_rows_of_similar_length_in_a_random_order():
 
 
 def test_lengths_are_those_of_the_tokens_that_are_read_from_a_few_texts_at_a_time(tiny, monkeypatch):
-    monkeypatch.setattr(transformer, "_TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(_encoder, "_BLOCK", 2)
     encoder, seen = transformer.load_encoder(tiny, 8), []
     tokenizer = encoder.tokenizer
 
@@ -565,13 +534,13 @@ def test_lengths_are_those_of_the_tokens_that_are_read_from_a_few_texts_at_a_tim
         return tokenizer(texts, **options)
 
     encoder = SimpleNamespace(tokenizer=tokenize, max_seq_length=encoder.max_seq_length)
-    counts = transformer._token_counts(encoder, ["cat", "cat dog", "cat " * 50])
+    counts = _encoder.token_counts(encoder, ["cat", "cat dog", "cat " * 50])
     assert counts.tolist() == [3, 4, 8]
     assert seen == [2, 1]
 
 
 def test_seeds_repeat_and_differ(tiny):
-    data = make_data()
+    data = make_texts()
     state = torch.random.get_rng_state()
     first, second, other = (quick(tiny, random_state=seed).fit(*data) for seed in (0, 0, 1))
     assert_same_model(first, second)
@@ -594,7 +563,7 @@ def interrupt_at(step, monkeypatch):
 @pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
 @pytest.mark.parametrize("step", [0, 9])  # in either epoch of 8 steps
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tiny, tmp_path, monkeypatch, step):
-    data = make_data()
+    data = make_texts()
     uninterrupted = quick(tiny).fit(*data)
     model = quick(tiny, checkpoint_dir=tmp_path / "runs")
     with monkeypatch.context() as patch:
@@ -620,11 +589,11 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tiny, tmp_p
 def test_without_a_checkpoint_an_interruption_says_how_far_it_came(tiny, monkeypatch):
     interrupt_at(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt, match=r"stopped after step 3 of 16$"):
-        quick(tiny).fit(*make_data())
+        quick(tiny).fit(*make_texts())
 
 
 def test_a_finished_run_is_read_and_keeps_only_weights(tiny, tmp_path, monkeypatch):
-    data = make_data()
+    data = make_texts()
     model = quick(tiny, checkpoint_dir=tmp_path).fit(*data)
     (path,) = tmp_path.glob("*.safetensors")
     assert {name.split(".")[0] for name in load_file(path)} == {"model"}
@@ -639,12 +608,12 @@ def test_a_long_run_is_saved_now_and_then(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(
         transformer._Run, "save", lambda self, path: (saved.append(self.n_done), save(self, path))
     )
-    quick(tiny, checkpoint_dir=tmp_path, max_steps=3).fit(*make_data())
+    quick(tiny, checkpoint_dir=tmp_path, max_steps=3).fit(*make_texts())
     assert saved == [1, 2, 3]
 
 
 def test_other_texts_labels_or_parameters_are_another_run(tiny, tmp_path):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     other_texts, other_Y = texts.copy(), Y.copy()
     other_texts[0], other_Y[0, 0] = "another text", 1 - Y[0, 0]
     model = quick(tiny, checkpoint_dir=tmp_path, max_steps=1)
@@ -667,7 +636,7 @@ def test_other_texts_labels_or_parameters_are_another_run(tiny, tmp_path):
 
 
 def test_every_fold_of_a_cross_fitting_has_its_own_checkpoint(tiny, tmp_path):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     folds = draw_folds(60, 3, random_state=0)
     model = quick(tiny, checkpoint_dir=tmp_path, max_steps=2)
     first, second = (out_of_fold_scores(model, texts, Y, folds, n_labels=6).toarray() for _ in range(2))
@@ -676,7 +645,7 @@ def test_every_fold_of_a_cross_fitting_has_its_own_checkpoint(tiny, tmp_path):
 
 
 def test_damaged_and_foreign_checkpoints(tiny, tmp_path):
-    data = make_data()
+    data = make_texts()
     model = quick(tiny, checkpoint_dir=tmp_path, max_steps=1).fit(*data)
     (path,) = tmp_path.glob("*.safetensors")
     whole = path.read_bytes()
@@ -694,7 +663,7 @@ def test_damaged_and_foreign_checkpoints(tiny, tmp_path):
 def test_a_diverging_loss_names_the_step(tiny, monkeypatch):
     monkeypatch.setattr(transformer, "label_loss", lambda logits, targets: logits.sum() * float("nan"))
     with pytest.raises(ValueError, match="fine-tuning diverged after step 0 of 16: the loss is nan; lower"):
-        quick(tiny).fit(*make_data())
+        quick(tiny).fit(*make_texts())
 
 
 @pytest.mark.parametrize(
@@ -711,7 +680,7 @@ def test_a_diverging_loss_names_the_step(tiny, monkeypatch):
 )
 def test_parameters_out_of_range(parameters, message):
     with pytest.raises(ValueError, match=message):
-        quick("any", **parameters).fit(*make_data())
+        quick("any", **parameters).fit(*make_texts())
 
 
 # The real model
@@ -774,7 +743,7 @@ def test_minilm_classifies_words_it_was_never_trained_on(model):
 
 @needs_packages
 def test_a_fine_tuned_model_is_saved_as_weights_of_the_model_that_it_started_from(tiny, tmp_path):
-    texts, Y = make_data()
+    texts, Y = make_texts()
     model = quick(tiny, learning_rate=1e-2).fit(texts, Y)
     path = tmp_path / "model.safetensors"
     save(model, path)

@@ -31,7 +31,14 @@ TEXTS = ["red cat", "blue dog", "red dog", "old cow"] * 3
 BASE = OneVsRestClassifier(LogisticRegression())
 
 RULES = [cls for name in rules.__all__ if issubclass(cls := getattr(rules, name), DecisionRule)]
-ON_TEXTS = {"BagOfWords", "FineTunedTransformer", "FrozenTransformer", "LabelPrototypes", "SentenceEmbedder"}
+ON_TEXTS = {
+    "BagOfWords",
+    "FineTunedTransformer",
+    "FrozenTransformer",
+    "LabelPrototypes",
+    "LabelQueryTransformer",
+    "SentenceEmbedder",
+}
 CALIBRATIONS = [IsotonicCalibration, PlattScaling, TemperatureScaling]
 MODELS = [getattr(models, name) for name in models.__all__]
 # what is needed to make one, and what fit is given

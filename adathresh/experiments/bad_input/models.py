@@ -17,7 +17,7 @@ OF_FEATURES = {
     "NeighborShares": {},
 }
 OF_TEXTS = {"BagOfWords": {"min_df": 1}, "LabelPrototypes": {"min_df": 1, "max_df": 1.0}}
-NEED_FILES = ("FineTunedTransformer", "FrozenTransformer", "SentenceEmbedder")
+NEED_FILES = ("FineTunedTransformer", "FrozenTransformer", "LabelQueryTransformer", "SentenceEmbedder")
 PARAMETERS = {
     "n_estimators": v.whole(),
     "min_samples_leaf": {"0": 0},
@@ -48,6 +48,10 @@ PARAMETERS = {
     "function": v.OBJECT,
     "model": {"a number": 5},
     "max_length": v.whole(),
+    "pooling": {"another one": "max"},
+    "n_heads": v.whole(),
+    "repeat_below": {"more than 1": 1.5},
+    "token_dropout": {"all": 1.0},
 }
 
 

@@ -1,13 +1,12 @@
 """What each layer of a sentence transformer says of a text."""
 
 import numpy as np
-import torch
 
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import joined
 from adathresh.experiments.nb14_blocks.views import LAYERS
-from adathresh.models._encoder import MINILM, load_encoder, model_folder
+from adathresh.models._encoder import MINILM, hidden_states, load_encoder, model_folder
 
 _TEXTS_AT_ONCE = 32
 
@@ -28,13 +27,8 @@ def _embed_by_layers(texts, max_length):
     found = {}
     for start in range(0, len(order), _TEXTS_AT_ONCE):
         at = order[start : start + _TEXTS_AT_ONCE]
-        some = [texts[row] for row in at]
-        tokens = encoder.tokenizer(
-            some, padding=True, truncation=True, max_length=max_length, return_tensors="pt"
-        ).to(encoder.device)
-        with torch.inference_mode():
-            states = encoder[0].auto_model(**tokens, output_hidden_states=True).hidden_states
-        there = tokens["attention_mask"][:, :, None]
+        states, there = hidden_states(encoder, [texts[row] for row in at])
+        there = there[:, :, None]
         for name, state in zip(LAYERS, states[1:], strict=True):
             means = ((state * there).sum(dim=1) / there.sum(dim=1)).cpu().numpy()
             found.setdefault(name, np.empty((len(texts), means.shape[1]), dtype=np.float32))[at] = means
