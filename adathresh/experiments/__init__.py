@@ -21,6 +21,7 @@ notebook               module                          tables
 14_blocks              ``nb14_blocks``                 blocks, block_choice, block_weights,
                                                        block_differences
 15_self_training       ``nb15_self_training``          self_training, self_training_differences
+16_label_queries       ``nb16_label_queries``          label_queries, label_query_differences
 =====================  ==============================  ==================================================
 
 Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the

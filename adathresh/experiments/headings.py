@@ -42,6 +42,7 @@ LESSONS = {
     "14_blocks": "how to give neighbours and a linear model several views of a row at once, and what becomes "
     "of them when one is missing",
     "15_self_training": "when a model may label rows by itself, and what that is worth",
+    "16_label_queries": "how labels attend to the tokens of a text, and how to see what each one reads",
 }
 """What the reader of each notebook will learn."""
 

@@ -10,7 +10,13 @@ import pytest
 from helpers import replaced
 
 from adathresh import LabelKnowledge, experiments
-from adathresh.experiments import nb09_rule_ablations, nb11_noise, nb12_automation, nb15_self_training
+from adathresh.experiments import (
+    nb09_rule_ablations,
+    nb11_noise,
+    nb12_automation,
+    nb15_self_training,
+    nb16_label_queries,
+)
 from adathresh.experiments.core import base_models, fold_scores, other_signals, rules, trainings
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
@@ -37,6 +43,7 @@ MODULES = (
     layers,
     scoring,
     nb15_self_training,
+    nb16_label_queries,
 )
 
 STORED = {
@@ -66,6 +73,9 @@ STORED = {
         config, ds, "guaranteed 0.9", 0, seed=0
     ),
     "self-trained rule": lambda config, ds: nb15_self_training._predict(config, ds, "guaranteed 0.9", 0, 0),
+    "label queries": lambda config, ds: nb16_label_queries._trained(
+        config, ds, "label queries", {"max_epochs": 1}, seed=0
+    ),
     "released run": lambda config, ds: protocol_runs.released_run(config, ds, seed=0),
     "leak-free run": lambda config, ds: protocol_runs.leak_free_run(config, ds, seed=0),
     "leak-free method": lambda config, ds: protocol_runs.leak_free_method(config, ds, seed=0),
