@@ -83,7 +83,7 @@ class Sizes(NamedTuple):
 
 
 SIZES = {
-    "quick": Sizes(training_rows=1_200, other_rows=500, labels=50, tokens=24),
+    "quick": Sizes(training_rows=1_000, other_rows=400, labels=50, tokens=16),
     "full": Sizes(training_rows=100_000, other_rows=100_000, labels=1_000, tokens=128),
 }
 """Of each profile."""

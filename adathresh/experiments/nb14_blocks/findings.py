@@ -3,7 +3,7 @@
 from adathresh.experiments.core.claims import interval_claims, order_claim
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.core.sentences import listed, mean_differences, percent, with_interval
-from adathresh.experiments.nb14_blocks.scoring import ALONE, BASES, FUSED, LINEAR, MISSING
+from adathresh.experiments.nb14_blocks.scoring import ALONE, FUSED, LINEAR, MISSING, NEIGHBORS
 from adathresh.experiments.nb14_blocks.views import BOTH
 
 
@@ -29,7 +29,7 @@ def finding(tables):
         for found in (macro, micro)
     )
     shown = [
-        f"{with_interval(row, named=base == BASES[0])} with {base}"
+        f"{with_interval(row, named=base == NEIGHBORS)} with {base}"
         for base, row in zip(better.index, of_macro, strict=True)
     ]
     fused = [with_interval(macro.loc[base, BOTH, FUSED]) for base in better.index]

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from joblib import delayed
 from sklearn.base import clone
 
-from adathresh.experiments.core.base_models import make_base_model
+from adathresh.experiments.core.base_models import MANY_LABELS, make_base_model
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import (
@@ -32,8 +32,8 @@ from adathresh.posthoc.crossfit import base_scores, in_row_order
 from adathresh.rules import GlobalThreshold
 from adathresh.signals.blocks import FeatureBlocks, greedy_block_weights
 
-NEIGHBORS, LINEAR = BASES = ("neighbours", "linear")
-"""The models that are given blocks: label shares in the neighbours' metric, and a linear layer."""
+NEIGHBORS, LINEAR, NETWORK = "neighbours", "linear", "network"
+"""The models that are given blocks: shares in the neighbours' metric, a linear layer, the paper's network."""
 
 EQUAL, FUSED = "both blocks, equal weights", "one model a block"
 """Both blocks in one matrix, where no weights are chosen; or a model of each, whose scores the rule fuses."""
@@ -52,9 +52,16 @@ _ELSEWHERE = {
     (NEIGHBORS, WORDS): NEIGHBORS,
     (LINEAR, WORDS): LINEAR,
     (LINEAR, TITLES): "linear, titles",
+    (NETWORK, WORDS): NETWORK,
 }
 # What a stored prediction consists of.
 _SETS, _PROBABILITIES = "sets: ", "probabilities: "
+
+
+def bases_of(ds):
+    """Name the models that are given blocks; the network, which takes minutes for many labels, for few."""
+    few = ds.train.Y.shape[1] <= MANY_LABELS
+    return (NEIGHBORS, LINEAR, NETWORK) if few else (NEIGHBORS, LINEAR)
 
 
 def prepare_scores(config, ds):
@@ -63,7 +70,7 @@ def prepare_scores(config, ds):
     block_reader(config, ds, block_names(config, ds), ds.train)  # a transformer reads all texts here, once
     side_by_side(
         [
-            *(delayed(make_base_model)(config, ds, base, seed=seeds[0]) for base in BASES),
+            *(delayed(make_base_model)(config, ds, base, seed=seeds[0]) for base in bases_of(ds)),
             *(
                 delayed(chosen_weights)(config, ds, choice, seed=seed)
                 for choice, seed in product(candidate_blocks(config, ds), seeds)
@@ -72,7 +79,7 @@ def prepare_scores(config, ds):
     )
     side_by_side(
         delayed(block_scores)(config, ds, base, variant, fold, seed=seed)
-        for base in BASES[::-1]  # the slowest first
+        for base in bases_of(ds)[::-1]  # the slowest first
         for variant, seed, fold in product(variants_of(config, ds, base)[:-1], seeds, folds)
     )
 

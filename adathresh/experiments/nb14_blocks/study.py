@@ -10,8 +10,8 @@ from adathresh.experiments.core.parallel import side_by_side
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.nb14_blocks.scoring import (
     ALONE,
-    BASES,
     MISSING,
+    bases_of,
     chosen_weights,
     fitting_macro_f1,
     predictions_of,
@@ -26,7 +26,7 @@ def block_tables(config, ds):
     prepare_scores(config, ds)
     jobs = [
         (base, variant, seed)
-        for base in BASES
+        for base in bases_of(ds)
         for variant in variants_of(config, ds, base)
         for seed in config.seed_list
     ]
@@ -58,10 +58,10 @@ def choice_rows(config, ds):
             "seed": seed,
             "fitting_macro_f1": fitting_macro_f1(config, ds, base, name, seed=seed),
         }
-        for base, name, seed in product(BASES, names, config.seed_list)
+        for base, name, seed in product(bases_of(ds), names, config.seed_list)
     )
     means = rows.groupby(["base", "block"], sort=False)["fitting_macro_f1"].mean()
-    best = {base: means[base].idxmax() for base in BASES}
+    best = {base: means[base].idxmax() for base in bases_of(ds)}
     return rows.assign(
         chosen=[best[base] == name for base, name in zip(rows["base"], rows["block"], strict=True)]
     )
