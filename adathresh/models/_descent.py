@@ -3,10 +3,29 @@
 import numpy as np
 from torch.nn import functional
 
+from adathresh.utils.checkpoint import ResumableTraining
+
 # Enough that the batches of a stretch differ in length, few enough that equal ones mix anew in every epoch.
 _BATCHES_A_STRETCH = 50
 # Share of the steps in which the step size rises.
 _WARM_UP = 0.1
+
+
+class TrainingBySteps(ResumableTraining):
+    """A training that keeps the loss of every step."""
+
+    def __init__(self, name, model, optimizers, identity):
+        super().__init__(name, model, optimizers, identity)
+        self.losses = []
+
+    @property
+    def n_done(self):
+        """Return the number of steps that were taken."""
+        return len(self.losses)
+
+    def figures(self):
+        """Return the last loss."""
+        return {"loss": self.losses[-1]} if self.losses else {}
 
 
 def log_odds(Y):

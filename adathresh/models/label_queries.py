@@ -12,10 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn import functional
 
-from adathresh.models._descent import batches_of_similar_length, label_loss, log_odds, share_of_rate
+from adathresh.models._descent import (
+    TrainingBySteps,
+    batches_of_similar_length,
+    label_loss,
+    log_odds,
+    share_of_rate,
+)
 from adathresh.models._encoder import MINILM, hidden_states, load_encoder, model_folder, token_counts
 from adathresh.models._texts import TextClassifier
-from adathresh.utils.checkpoint import ResumableTraining
 from adathresh.utils.memory import check_memory
 from adathresh.utils.parameters import (
     check_parameters,
@@ -474,7 +479,7 @@ class LabelQueryTransformer(TextClassifier):
         return found
 
 
-class _Run(ResumableTraining):
+class _Run(TrainingBySteps):
     """One training of a head: the rows of each step, and what a step does."""
 
     seeds_all = False
@@ -483,7 +488,6 @@ class _Run(ResumableTraining):
         optimizer = torch.optim.AdamW(head.parameters(), weight_decay=0.01)
         super().__init__("label queries", head, [optimizer], {})
         self.states, self.Y, self.seed, self.settings = states, Y, seed, settings
-        self.losses = []
         self.times = repeat_factors(Y, settings["repeat_below"])
         self.rows_an_epoch = int(self.times.sum())
         self.steps_an_epoch = -(-self.rows_an_epoch // settings["batch_size"])
@@ -493,15 +497,6 @@ class _Run(ResumableTraining):
     def n_steps(self):
         """Return the number of steps of all epochs."""
         return self.settings["max_epochs"] * self.steps_an_epoch
-
-    @property
-    def n_done(self):
-        """Return the number of steps that were taken."""
-        return len(self.losses)
-
-    def figures(self):
-        """Return the last loss."""
-        return {"loss": self.losses[-1]} if self.losses else {}
 
     def take_step(self):
         """Take one optimizer step."""

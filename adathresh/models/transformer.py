@@ -13,7 +13,13 @@ from sklearn.utils import check_random_state
 from torch import nn
 from torch.nn import functional
 
-from adathresh.models._descent import batches_of_similar_length, label_loss, log_odds, share_of_rate
+from adathresh.models._descent import (
+    TrainingBySteps,
+    batches_of_similar_length,
+    label_loss,
+    log_odds,
+    share_of_rate,
+)
 from adathresh.models._encoder import (
     MINILM,
     cached_vectors,
@@ -24,7 +30,7 @@ from adathresh.models._encoder import (
     unit_vectors,
 )
 from adathresh.models._texts import HeadedTextClassifier, TextClassifier, of_texts
-from adathresh.utils.checkpoint import ResumableTraining, content_digest
+from adathresh.utils.checkpoint import content_digest
 from adathresh.utils.files import PathLike
 from adathresh.utils.parameters import (
     check_parameters,
@@ -477,7 +483,7 @@ class _LabelNetwork(nn.Module):
         return self.scale * weight, bias
 
 
-class _Run(ResumableTraining):
+class _Run(TrainingBySteps):
     """The state of one fine-tuning: what a checkpoint holds, and the steps that change it."""
 
     progress = ("losses",)
@@ -489,7 +495,6 @@ class _Run(ResumableTraining):
         super().__init__("fine-tuning", network, [optimizer], {**settings, "seed": seed})
         self.texts, self.Y, self.seed, self.settings = texts, Y, seed, settings
         self.rates = settings["learning_rate"], settings["head_learning_rate"]
-        self.losses = []
         self.lengths = token_counts(network.encoder, texts)
         self.epoch, self.batches = None, []
         self.steps_an_epoch = -(-len(texts) // settings["batch_size"])
@@ -499,15 +504,6 @@ class _Run(ResumableTraining):
         """Return the number of steps of all epochs, or the number that is allowed."""
         n_steps = self.settings["max_epochs"] * self.steps_an_epoch
         return min(n_steps, self.settings["max_steps"] or n_steps)
-
-    @property
-    def n_done(self):
-        """Return the number of steps that were taken."""
-        return len(self.losses)
-
-    def figures(self):
-        """Return the last loss."""
-        return {"loss": self.losses[-1]} if self.losses else {}
 
     def batch(self):
         """Return the row numbers of the next step, in the seeded order of its epoch."""
