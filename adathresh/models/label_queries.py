@@ -105,8 +105,7 @@ class LabelQueryHead(nn.Module):
         torch.Tensor of shape (n_samples, n_labels)
             Logits.
         """
-        values = self._by_head(functional.linear(_of_unit_entries(states), self.value))
-        read = self._by_head(self.weight) @ values.transpose(-1, -2)
+        read = self._products(self.weight, self.value, _of_unit_entries(states))
         return (self.attention(states, there) * read).sum(dim=(1, 3)) + self.bias
 
     def attention(self, states: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
@@ -131,14 +130,22 @@ class LabelQueryHead(nn.Module):
         >>> head.attention(torch.ones(1, 3, 8), there)[0, 0, 0].tolist()
         [0.5, 0.5, 0.0]
         """
-        keys = self._by_head(functional.linear(_of_unit_entries(states), self.key))
-        queries = self._by_head(self.query)
-        matches = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+        scale = (self.query.shape[1] // self.n_heads) ** -0.5
+        matches = self._products(scale * self.query, self.key, _of_unit_entries(states))
         return matches.masked_fill(~there[:, None, None, :], -torch.inf).softmax(dim=-1)
 
-    def _by_head(self, vectors):
-        """Part vectors by head: (..., n, d) to (..., heads, n, d / heads)."""
-        return vectors.unflatten(-1, (self.n_heads, -1)).transpose(-2, -3)
+    def _products(self, vectors, shared, states):
+        """Compute v_lh · M_h s_t in the cheaper order: of vectors v, a shared matrix M and states s.
+
+        Returns (n_samples, heads, n_labels, n_tokens).
+        """
+        vectors = vectors.unflatten(1, (self.n_heads, -1)).transpose(0, 1)  # (heads, labels, d)
+        if vectors.shape[0] * vectors.shape[1] < states.shape[-1]:
+            vectors = vectors @ shared.unflatten(0, (self.n_heads, -1))
+            found = functional.linear(states, vectors.flatten(0, 1))  # a row of weights a head and label
+            return found.unflatten(-1, (self.n_heads, -1)).permute(0, 2, 3, 1)
+        projected = functional.linear(states, shared).unflatten(-1, (self.n_heads, -1))
+        return vectors @ projected.permute(0, 2, 3, 1)
 
 
 class TokenMeanHead(nn.Module):

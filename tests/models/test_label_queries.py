@@ -40,9 +40,9 @@ def fitted(request, tiny):
     return quick(tiny, pooling=request.param).fit(*make_texts())
 
 
-def drawn_head(kind, n_labels=3):
+def drawn_head(kind, n_labels=3, **options):
     """A head with weights that are not 0."""
-    head = kind(8, n_labels, generator=torch.Generator().manual_seed(0))
+    head = kind(8, n_labels, generator=torch.Generator().manual_seed(0), **options)
     with torch.no_grad():
         for part in (head.weight, head.bias):
             part.copy_(torch.randn(part.shape, generator=torch.Generator().manual_seed(1)))
@@ -52,8 +52,9 @@ def drawn_head(kind, n_labels=3):
 # The heads
 
 
-def test_logits_of_queries_are_those_of_the_formula(states):
-    head = drawn_head(LabelQueryHead)
+@pytest.mark.parametrize("n_heads", [1, 2, 4])  # the cheaper order of products is another one with few
+def test_logits_of_queries_are_those_of_the_formula(states, n_heads):
+    head, size = drawn_head(LabelQueryHead, n_heads=n_heads), 8 // n_heads
     found = head(*states.padded([0, 1, 2])).detach().numpy()
     query, key, value, weight, bias = (part.detach().double().numpy() for part in head.parameters())
     for row in range(3):
@@ -61,9 +62,9 @@ def test_logits_of_queries_are_those_of_the_formula(states):
         s *= np.sqrt(8) / np.linalg.norm(s, axis=1, keepdims=True)
         for label in range(3):
             logit = bias[label]
-            for h in range(4):
-                part = slice(2 * h, 2 * h + 2)
-                match = np.exp(s @ key.T[:, part] @ query[label, part] / np.sqrt(2))
+            for h in range(n_heads):
+                part = slice(size * h, size * (h + 1))
+                match = np.exp(s @ key.T[:, part] @ query[label, part] / np.sqrt(size))
                 logit += match / match.sum() @ (s @ value.T[:, part] @ weight[label, part])
             assert found[row, label] == pytest.approx(logit, abs=1e-4)
 
