@@ -295,7 +295,8 @@ class LabelQueryTransformer(TextClassifier):
     from the labels' log-odds. Rows with rare labels may come more often: max(1, √(t / f_l)) times for their
     rarest label l, which a share f_l of the rows has (repeat factor sampling, Gupta, Dollár and Girshick
     2019, "LVIS", arXiv:1908.03195), and what comes again comes without some of its tokens, drawn anew each
-    time. Running is deterministic for one machine and seed. A GPU is used if there is one.
+    time. Running is deterministic for one machine and seed. The encoder uses a GPU
+    if there is one.
 
     The states of all training tokens are held in memory, in half precision: 0.77 GB a million tokens of 384
     dimensions.
