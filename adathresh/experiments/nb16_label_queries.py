@@ -193,7 +193,7 @@ def plot_attention(config, ds):
     axes.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
     axes.grid(False)
-    figure.colorbar(image, ax=axes, label="share of the attention")
+    figure.colorbar(image, ax=axes, label="attention")
     return figure
 
 
