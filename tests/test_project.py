@@ -199,6 +199,7 @@ PAGES = (
     "docs/results.md",
     "docs/claims.md",
     "docs/gallery.md",
+    "docs/findings.md",
     "docs/bad_input.md",
     "codecheck.yml",
 )

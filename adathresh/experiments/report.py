@@ -1,7 +1,7 @@
 """The sentences and tables with figures in README.md and docs/, read off the published results.
 
-cogapp puts them between their markers (``cog -r README.md docs/results.md docs/claims.md``), and a test fails
-where a page says something else. No figure is written by hand.
+cogapp puts them between their markers (``cog -r`` with the pages that docs/regenerate.md names), and a test
+fails where a page says something else. No figure is written by hand.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from adathresh.experiments.core.execution import find_notebooks
 from adathresh.experiments.core.other_signals import LABEL_TEXTS
 from adathresh.experiments.core.results import RECORD, read_table, read_tables
 from adathresh.experiments.core.rules import FOR_BOTH, OURS, WITH_TEXTS
-from adathresh.experiments.core.sentences import mean_differences, signed, with_interval
+from adathresh.experiments.core.sentences import counted, mean_differences, signed, with_interval
 
 SHOWN_RULES = (
     "fixed 0.5",
@@ -194,15 +194,25 @@ def gallery_page():
     """Show every figure of the embedded corpus below its notebook's finding."""
     parts = []
     for path in find_notebooks(repository_root() / "notebooks"):
-        folder = _results() / RunConfig().dataset / path.stem
-        title = (
-            json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"][0].removeprefix("# ").strip()
-        )
+        folder, title = _results() / RunConfig().dataset / path.stem, _title(path)
         shown = folder.relative_to(repository_root()).as_posix()
         figures = json.loads((folder / RECORD).read_text(encoding="utf-8"))["figures"]
         finding = finding_of(path.stem, read_tables(folder))
         parts += [f"## {title}", f"{finding} ([notebook](../notebooks/{path.name}), `{shown}/`)"]
         parts += [f"![{title}: {name.replace('_', ' ')}](../{shown}/{name}.png)" for name in figures]
+    return "\n\n".join(parts)
+
+
+def findings_page():
+    """Say what every notebook finds on every data set that it was run on, one line each."""
+    parts = []
+    for path in find_notebooks(repository_root() / "notebooks"):
+        lines = []
+        for name, profile, folder in places_with(_results(), f"{path.stem}/{RECORD}"):
+            n_seeds = len(json.loads((folder / RECORD).read_text(encoding="utf-8"))["seeds"])
+            run = f"{profile} profile, {counted(n_seeds, 'seed')}"
+            lines.append(f"- **{name}** ({run}). {finding_of(path.stem, read_tables(folder))}")
+        parts += [f"## {_title(path)}", "\n".join(lines)]
     return "\n\n".join(parts)
 
 
@@ -439,6 +449,11 @@ def _require(heading, holds):
     """Refuse to write a heading that the tables no longer bear out."""
     if not holds:
         raise ValueError(f"the tables no longer show that {heading}: write another heading in report.py")
+
+
+def _title(path):
+    """Return the title of a notebook."""
+    return json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"][0].removeprefix("# ").strip()
 
 
 def _released_on_eurlex():

@@ -96,6 +96,19 @@ def test_the_gallery_shows_every_figure_below_its_finding():
         assert report.finding_of(folder.name, read_tables(folder)) in section
 
 
+def test_every_data_set_has_a_line_with_its_finding_below_each_notebook():
+    for section in report.findings_page().split("## ")[1:]:
+        title, _, *lines = section.strip().split("\n")
+        (notebook,) = (ROOT / "notebooks").glob(f"{title[:2]}_*.ipynb")
+        folders = [*(ROOT / "results").glob(f"*/{notebook.stem}")]
+        full = {path.parts[-3] for path in (ROOT / "results").glob(f"*/full/{notebook.stem}")}
+        assert len(lines) == len({path.parts[-2] for path in folders} | full)
+        for name in full:
+            (line,) = (line for line in lines if line.startswith(f"- **{name}** (full profile, "))
+            tables = read_tables(ROOT / "results" / name / "full" / notebook.stem)
+            assert line.endswith(f"). {report.finding_of(notebook.stem, tables)}")
+
+
 def test_neighbours_are_counted_by_the_signs_of_their_intervals(tmp_path, monkeypatch):
     folder = tmp_path / "toy" / "08_decision_rules"
     folder.mkdir(parents=True)
