@@ -286,9 +286,9 @@ class LabelQueryTransformer(TextClassifier):
     """A frozen sentence transformer whose tokens every label reads by a query of its own.
 
     The mean of all tokens, which :class:`~adathresh.models.FrozenTransformer` works on, says the same to all
-    labels. Here label l attends to the tokens that its query finds (:class:`LabelQueryHead`); with
+    labels. Here label l attends to the tokens that its query finds (``LabelQueryHead``); with
     ``pooling="mean"`` it reads their mean, through a hidden layer that makes the head as large
-    (:class:`TokenMeanHead`), trained in the same way.
+    (``TokenMeanHead``), trained in the same way.
 
     The loss is binary cross-entropy, summed over labels and averaged over rows; the optimiser AdamW, its step
     size rising linearly over the first tenth of the steps and falling linearly to 0 after it. Training starts
