@@ -214,13 +214,16 @@ def finding(tables):
         mean_differences(differences[differences["metric"] == metric], ["a", "b"])
         for metric in ("macro_f1", "micro_f1")
     )
-    pair, again, mean = (QUERIES, MEAN), (REPEATED.format(QUERIES), QUERIES), (REPEATED.format(MEAN), MEAN)
+    repeated = {head: REPEATED.format(head) for head in (QUERIES, MEAN)}
+    pair, both_repeated = (QUERIES, MEAN), (repeated[QUERIES], repeated[MEAN])
     return (
-        f"With label queries macro-F1 is {value[QUERIES]:.3f}, with the mean of the tokens "
-        f"{value[MEAN]:.3f} (linear {value[LINEAR]:.3f}): {with_interval(macro.loc[pair], named=True)}; "
-        f"micro-F1 differs by {with_interval(micro.loc[pair])}. Repeating the rows of rare labels changes "
-        f"macro-F1 by {with_interval(macro.loc[again])} with label queries and by "
-        f"{with_interval(macro.loc[mean])} with the mean."
+        f"Macro-F1 is {value[QUERIES]:.3f} with label queries and {value[MEAN]:.3f} with the mean of the "
+        f"tokens (linear {value[LINEAR]:.3f}): {with_interval(macro.loc[pair], named=True)}; micro-F1 "
+        f"differs by {with_interval(micro.loc[pair])}. Where the rows of rare labels are repeated, "
+        f"macro-F1 is {value[repeated[QUERIES]]:.3f} and {value[repeated[MEAN]]:.3f}: "
+        f"{with_interval(macro.loc[both_repeated])}; the repetition changes macro-F1 by "
+        f"{with_interval(macro.loc[repeated[QUERIES], QUERIES])} with label queries and by "
+        f"{with_interval(macro.loc[repeated[MEAN], MEAN])} with the mean."
     )
 
 
