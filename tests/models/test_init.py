@@ -17,8 +17,15 @@ STRENGTHS = {
     "LabelPrototypes": "text_weight",
     "LogisticHead": "learning_rate",
     "FineTunedTransformer": "learning_rate",
+    "LabelQueryTransformer": "learning_rate",
 }
-WITH_TORCH = {"FineTunedTransformer", "FrozenTransformer", "LogisticHead", "SentenceEmbedder"}
+WITH_TORCH = {
+    "FineTunedTransformer",
+    "FrozenTransformer",
+    "LabelQueryTransformer",
+    "LogisticHead",
+    "SentenceEmbedder",
+}
 
 
 def test_every_name_is_a_class_of_the_room():
