@@ -246,7 +246,7 @@ def _heads(rows):
 def _differences(rows):
     """Show what the heads differ by."""
     table = rows.replace({"metric": METRICS})[["metric", "a", "b", "difference", "low", "high"]]
-    return shown(table, caption="Method a minus method b on the test rows", digits=4)
+    return shown(table, caption="This minus what it is compared with, on the test rows", digits=4)
 
 
 def _best(config, ds, method, tried):
@@ -329,7 +329,9 @@ def _states_of_all(ds, max_length):
 
 def _attention(ds, model):
     """Return the tokens of the text that is shown, its labels, and how much each attends to each token."""
-    lengths, n_labels = model.known.of(ds.test.texts).lengths, np.diff(ds.test.Y.indptr)
+    states, place = model.known
+    lengths = states.lengths[[place[text] for text in ds.test.texts]]
+    n_labels = np.diff(ds.test.Y.indptr)
     readable = (lengths <= _SHOWN_TOKENS) & (n_labels <= _SHOWN_LABELS)
     row = int(np.where(readable, n_labels, -1).argmax())
     labels = ds.test.Y[[row]].indices

@@ -105,8 +105,9 @@ class LabelQueryHead(nn.Module):
         torch.Tensor of shape (n_samples, n_labels)
             Logits.
         """
-        read = self._products(self.weight, self.value, _of_unit_entries(states))
-        return (self.attention(states, there) * read).sum(dim=(1, 3)) + self.bias
+        states = _of_unit_entries(states)
+        read = self._products(self.weight, self.value, states)
+        return (self._attention(states, there) * read).sum(dim=(1, 3)) + self.bias
 
     def attention(self, states: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
         """Compute how much of its attention each label gives to each token.
@@ -130,8 +131,12 @@ class LabelQueryHead(nn.Module):
         >>> head.attention(torch.ones(1, 3, 8), there)[0, 0, 0].tolist()
         [0.5, 0.5, 0.0]
         """
+        return self._attention(_of_unit_entries(states), there)
+
+    def _attention(self, states, there):
+        """Compute the shares of states that have been scaled."""
         scale = (self.query.shape[1] // self.n_heads) ** -0.5
-        matches = self._products(scale * self.query, self.key, _of_unit_entries(states))
+        matches = self._products(scale * self.query, self.key, states)
         return matches.masked_fill(~there[:, None, None, :], -torch.inf).softmax(dim=-1)
 
     def _products(self, vectors, shared, states):
@@ -295,8 +300,7 @@ class LabelQueryTransformer(TextClassifier):
     from the labels' log-odds. Rows with rare labels may come more often: max(1, √(t / f_l)) times for their
     rarest label l, which a share f_l of the rows has (repeat factor sampling, Gupta, Dollár and Girshick
     2019, "LVIS", arXiv:1908.03195), and what comes again comes without some of its tokens, drawn anew each
-    time. Running is deterministic for one machine and seed. The encoder uses a GPU
-    if there is one.
+    time. Running is deterministic for one machine and seed. The encoder uses a GPU if there is one.
 
     The states of all training tokens are held in memory, in half precision: 0.77 GB a million tokens of 384
     dimensions.

@@ -1,4 +1,4 @@
-"""A sentence transformer of random weights, and a cache of their own for the tests of models of texts."""
+"""A sentence transformer of random weights for the tests of models of texts."""
 
 import importlib.util
 
