@@ -1,7 +1,6 @@
 """Notebook 16: labels that each choose the tokens they read, against the mean of all tokens."""
 
 import dataclasses
-from functools import lru_cache
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from IPython.display import Markdown
-from sklearn.preprocessing import normalize
 
 from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.claims import METRICS, interval_claims
@@ -17,14 +15,13 @@ from adathresh.experiments.core.costs import cost_of, fit_and_predict
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.display import shown
 from adathresh.experiments.core.evaluation import BINS, interval_rows, label_frequency, metrics_on_test
-from adathresh.experiments.core.fold_scores import joined
+from adathresh.experiments.core.known_tokens import KnownLabelQueries, known_tokens
 from adathresh.experiments.core.plotting import plot_points
 from adathresh.experiments.core.results import table_row
 from adathresh.experiments.core.rules import Prediction
 from adathresh.experiments.core.sentences import mean_differences, with_interval
 from adathresh.metrics import macro_f1
 from adathresh.models._encoder import MINILM, load_encoder, model_folder
-from adathresh.models.label_queries import LabelQueryTransformer, TokenStates, token_states
 from adathresh.models.logistic import LogisticHead
 from adathresh.rules import GlobalThreshold
 
@@ -271,13 +268,12 @@ def _trained(config, ds, method, settings, *, seed):
 
 def _train(ds, method, settings, *, seed, max_length, k):
     """Return what :func:`_trained` keeps; of label queries also the attention to one text."""
-    known = _states_of_all(ds, max_length)
     if method == LINEAR:
-        model, read = LogisticHead(random_state=seed, **settings), known.means
+        model, read = LogisticHead(random_state=seed, **settings), known_tokens(ds, max_length).means
     else:
         pooling = "queries" if QUERIES in method else "mean"
-        model = _Remembering(pooling=pooling, max_length=max_length, random_state=seed, **settings)
-        model.known, read = known, list
+        model = KnownLabelQueries(pooling=pooling, max_length=max_length, random_state=seed, **settings)
+        model, read = model.reading(ds), list
     arrays = fit_and_predict(
         lambda: model.fit(read(ds.train.texts), ds.train.Y),
         lambda: {
@@ -288,55 +284,17 @@ def _train(ds, method, settings, *, seed, max_length, k):
     return arrays | (_attention(ds, model) if method == QUERIES else {})
 
 
-class _Known(NamedTuple):
-    """States of the tokens of all texts of a data set."""
-
-    states: TokenStates
-    """Of each text once."""
-    place: dict
-    """Number of each text."""
-
-    def of(self, texts):
-        """Return the states of some texts."""
-        return self.states.take([self.place[text] for text in texts])
-
-    def means(self, texts):
-        """Return the mean of each text's tokens, scaled to unit length."""
-        states = self.of(texts)
-        starts = states.ends - states.lengths
-        means = [
-            states.values[start:end].mean(axis=0, dtype=np.float32)
-            for start, end in zip(starts, states.ends, strict=True)
-        ]
-        return normalize(np.stack(means))
-
-
-class _Remembering(LabelQueryTransformer):
-    """The same model, which reads the states of texts that have been encoded before."""
-
-    def _reader(self):
-        """Return a function that finds the states of some texts."""
-        return self.known.of
-
-
-@lru_cache(maxsize=1)  # of the data set that the notebook is about
-def _states_of_all(ds, max_length):
-    """Encode every text of a data set once."""
-    texts = list(dict.fromkeys(joined(rows.texts for rows in ds.splits.values())))
-    states = token_states(load_encoder(model_folder(MINILM), max_length), texts)
-    return _Known(states, {text: number for number, text in enumerate(texts)})
-
-
 def _attention(ds, model):
     """Return the tokens of the text that is shown, its labels, and how much each attends to each token."""
-    states, place = model.known
+    known = known_tokens(ds, model.max_length)
+    states, place = known
     lengths = states.lengths[[place[text] for text in ds.test.texts]]
     n_labels = np.diff(ds.test.Y.indptr)
     readable = (lengths <= _SHOWN_TOKENS) & (n_labels <= _SHOWN_LABELS)
     row = int(np.where(readable, n_labels, -1).argmax())
     labels = ds.test.Y[[row]].indices
     with torch.inference_mode():
-        attention = model.head_.attention(*model.known.of([ds.test.texts[row]]).padded([0]))
+        attention = model.head_.attention(*known.of([ds.test.texts[row]]).padded([0]))
     return {
         "attention": attention[0].mean(dim=0).numpy()[labels],
         "labels": labels,

@@ -25,7 +25,7 @@ TINY = dataclasses.replace(
     released_epochs=4,
     long_epochs=4,
     n_bootstrap=20,
-    text_tokens=8,
+    text_tokens=0,
     tuning_steps=0,
 )
 

@@ -8,7 +8,10 @@ import pytest
 from helpers import replaced
 
 from adathresh.experiments import nb16_label_queries as module
+from adathresh.experiments.core import known_tokens
 from adathresh.experiments.core.config import PROFILES
+from adathresh.experiments.core.data import all_texts
+from adathresh.experiments.core.known_tokens import KnownTokens
 from adathresh.experiments.core.results import as_csv, read_table
 from adathresh.experiments.nb16_label_queries import (
     LINEAR,
@@ -43,14 +46,15 @@ def made_up_states():
         return vectors.setdefault(word, rng.normal(size=8))
 
     def states(ds, max_length):
-        texts = sorted({text for rows in ds.splits.values() for text in rows.texts})
+        texts = sorted(all_texts(ds))
         words = [["[CLS]", *text.split()][:max_length] for text in texts]
         values = np.array([vector(word) for text in words for word in text], dtype=np.float16)
         known = TokenStates(values, np.cumsum([len(text) for text in words]))
-        return module._Known(known, {text: row for row, text in enumerate(texts)})
+        return KnownTokens(known, {text: row for row, text in enumerate(texts)})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_states_of_all", states)
+        for reader in (module, known_tokens):
+            patch.setattr(reader, "known_tokens", states)
         patch.setattr(
             module,
             "_tokens_of",
@@ -138,12 +142,6 @@ def test_the_full_profile_chooses_by_the_validation_rows(config, ds):
     scores = module._trained(full, ds, QUERIES, tried[1], seed=0)["validation"]
     rule = module.GlobalThreshold("macro_f1").fit(scores, ds.validation.Y)
     assert macro_f1(ds.validation.Y, rule.predict(scores)) > 0.4
-
-
-def test_the_mean_of_the_tokens_is_scaled_to_unit_length():
-    states = TokenStates(np.array([[3, 0], [0, 3], [0, 2]], np.float16), np.array([2, 3]))
-    known = module._Known(states, {"a": 0, "b": 1})
-    np.testing.assert_allclose(known.means(["b", "a"]), [[0, 1], [np.sqrt(0.5), np.sqrt(0.5)]], rtol=1e-6)
 
 
 def test_the_text_that_is_shown_is_short_and_has_many_labels(config, ds, monkeypatch):

@@ -32,6 +32,9 @@ from adathresh.utils.files import cache_folder
 MANY_LABELS = 100
 """Beyond this, one-vs-rest training on all rows takes too long."""
 
+QUERY_LABELS = 1_000
+"""Labels up to which each has a query of its own: a row costs labels × tokens."""
+
 MANY_ROWS = 20_000
 """Beyond this, extremely randomised trees, grown to the end on sparse features, take hours."""
 
@@ -95,6 +98,13 @@ def _frozen(config, ds, seed):
     from adathresh.models.transformer import FrozenTransformer
 
     return FrozenTransformer(LogisticHead(random_state=seed), max_length=config.numbers.text_tokens)
+
+
+def _label_queries(config, ds, seed):
+    """Return a head whose labels each read the frozen encoder's tokens by a query of their own."""
+    from adathresh.experiments.core.known_tokens import KnownLabelQueries
+
+    return KnownLabelQueries(random_state=seed).reading(ds)
 
 
 def _fine_tuned(config, ds, seed):
@@ -176,6 +186,18 @@ BASE_MODELS = {
         grid=(1e-2, 3e-2),
         reads="texts",
         suits=lambda config, ds: ds.train.texts is not None and config.numbers.text_tokens > 0,
+    ),
+    "MiniLM, label queries": BaseModel(
+        what="Each label reads by a query of its own the tokens of all-MiniLM-L6-v2, which stays frozen.",
+        make=_label_queries,
+        strength="repeat_below",
+        grid=(0.0, 0.01, 0.05),
+        reads="texts",
+        suits=lambda config, ds: (
+            ds.train.texts is not None
+            and config.numbers.text_tokens > 0
+            and ds.train.Y.shape[1] <= QUERY_LABELS
+        ),
     ),
     "MiniLM, fine-tuned": BaseModel(
         what="all-MiniLM-L6-v2 tuned for three epochs.",

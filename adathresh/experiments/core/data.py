@@ -38,6 +38,11 @@ def prepare(config):
     return dataclasses.replace(ds, train=train, validation=validation, test=test)
 
 
+def all_texts(ds):
+    """Return every text of a data set once, in the order of the rows."""
+    return list(dict.fromkeys(text for rows in ds.splits.values() for text in rows.texts))
+
+
 def subsample(ds, n_rows, *, seed):
     """Keep ``n_rows`` random training rows (all where there are fewer), and all validation and test rows."""
     if n_rows >= ds.train.X.shape[0]:

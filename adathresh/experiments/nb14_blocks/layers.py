@@ -3,8 +3,7 @@
 import numpy as np
 
 from adathresh.experiments.core.cache import cached_arrays
-from adathresh.experiments.core.data import rows_key
-from adathresh.experiments.core.fold_scores import joined
+from adathresh.experiments.core.data import all_texts, rows_key
 from adathresh.experiments.nb14_blocks.views import LAYERS
 from adathresh.models._encoder import MINILM, hidden_states, load_encoder, model_folder
 
@@ -13,7 +12,7 @@ _TEXTS_AT_ONCE = 32
 
 def layer_vectors(config, ds):
     """Return what each layer of MiniLM says of all texts, by the layer's name, and each text's row in it."""
-    texts = list(dict.fromkeys(joined(rows.texts for rows in ds.splits.values())))
+    texts = all_texts(ds)
     max_length = config.numbers.text_tokens
     key = {"what": "layers", "data": ds.fingerprint, "rows": rows_key(ds), "max_length": max_length}
     vectors = cached_arrays(key, lambda: _embed_by_layers(texts, max_length))

@@ -29,7 +29,7 @@ from adathresh.rules.global_threshold import GlobalThreshold
 pytestmark = pytest.mark.usefixtures("tiny_profile")
 
 FULL = RunConfig(dataset="tiny", profile="full")
-OF_TEXTS = ("linear, first words", "MiniLM, frozen", "MiniLM, fine-tuned")
+OF_TEXTS = ("linear, first words", "MiniLM, frozen", "MiniLM, label queries", "MiniLM, fine-tuned")
 OF_TITLES = ("linear, titles",)
 
 
@@ -69,7 +69,7 @@ def test_models_follow_the_seed_or_have_none(ds, name):
     [
         (100, set(), "quick", {*OF_TITLES, *OF_TEXTS, "label tree"}),
         (101, set(), "quick", {*OF_TITLES, *OF_TEXTS, "extra trees"}),
-        (100, {"texts"}, "quick", {*OF_TITLES, "linear, first words", "label tree", "MiniLM, fine-tuned"}),
+        (100, {"texts"}, "quick", {*OF_TITLES, *OF_TEXTS, "label tree"}),
         (101, {"texts"}, "full", {*OF_TITLES, "extra trees"}),
         (101, {"texts", "titles"}, "full", {"extra trees"}),
     ],
@@ -273,12 +273,13 @@ def test_models_without_checkpoints_are_left_as_they_are(tiny_profile):
     [
         ("label tree", "omikuji", 101, "trees"),
         ("MiniLM, frozen", "sentence_transformers", 12, "transformers"),
+        ("MiniLM, label queries", "sentence_transformers", 12, "transformers"),
     ],
 )
 def test_a_missing_package_is_an_error_that_names_the_extra(
-    config, make_dataset, monkeypatch, name, module, n_labels, extra
+    make_dataset, monkeypatch, name, module, n_labels, extra
 ):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ImportError, match=rf"adathresh\[{extra}\]"):
-        make_base_model(config, make_dataset(n_labels, texts=True), name, seed=0)
+        make_base_model(FULL, make_dataset(n_labels, texts=True), name, seed=0)
