@@ -94,6 +94,7 @@ OPTIONAL = {
     "transformers": "transformers",
     "ipywidgets": "notebooks",
     "omikuji": "trees",
+    "onnx": "onnx",
     "rdflib": "skos",
     "sentence_transformers": "transformers",
     "torch": "paper",

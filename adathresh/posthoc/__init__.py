@@ -5,12 +5,13 @@
 one whose precision is guaranteed (``guarantee``).
 One pass over the rows gives a ``Decision``; ``explanation`` splits one decision into its terms, ``crossfit``
 makes out-of-fold scores, ``label_texts`` what names and synonyms say of a text; ``in_sample`` tells scores
-that are not out of fold. ``hierarchy`` makes label sets agree with one.
+that are not out of fold. ``hierarchy`` makes label sets agree with one, ``onnx_export`` a rule an ONNX graph.
 """
 
 from adathresh.posthoc.decision import Decision
 from adathresh.posthoc.explanation import Explanation
 from adathresh.posthoc.hierarchy import consistent_label_sets
+from adathresh.posthoc.onnx_export import to_onnx
 from adathresh.posthoc.threshold import (
     AdaptiveThreshold,
     InSampleScoresWarning,
@@ -26,4 +27,5 @@ __all__ = [
     "LowCoverageWarning",
     "NoGuaranteeWarning",
     "consistent_label_sets",
+    "to_onnx",
 ]

@@ -11,8 +11,8 @@ from adathresh.utils.types import MatrixLike
 from adathresh.utils.validation import check_scores, row_major_positions
 
 # Probabilities are kept this far from 0 and 1 before their logit is taken.
-_SCORE_MARGIN = 1e-6
-LOWEST_LOGIT = float(logit(_SCORE_MARGIN))
+SCORE_MARGIN = 1e-6
+LOWEST_LOGIT = float(logit(SCORE_MARGIN))
 
 
 class Pairs(NamedTuple):
@@ -114,9 +114,29 @@ def gather_pairs(
     }
     probabilities, shape = columns["scores"], checked["scores"][0].shape
     rows, labels = np.divmod(found, max(shape[1], 1))
-    clipped = np.clip(probabilities, _SCORE_MARGIN, 1 - _SCORE_MARGIN)
-    logits = np.where(np.isneginf(probabilities), -np.inf, logit(clipped))
+    logits = np.where(np.isneginf(probabilities), -np.inf, clipped_logit(probabilities))
     return Pairs(shape, rows, labels, logits, columns["local"], columns["affinity"])
+
+
+def clipped_logit(probabilities: np.ndarray) -> np.ndarray:
+    """Return logits of probabilities, which are kept away from 0 and 1 first.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray
+        Any numbers; those outside [10⁻⁶, 1 − 10⁻⁶] count as the nearest one inside.
+
+    Returns
+    -------
+    numpy.ndarray
+        Finite logits.
+
+    Examples
+    --------
+    >>> clipped_logit(np.array([0.0, 0.5])).round(1)
+    array([-13.8,   0. ])
+    """
+    return logit(np.clip(probabilities, SCORE_MARGIN, 1 - SCORE_MARGIN))
 
 
 def score_matrices(scores: MatrixLike | Sequence[MatrixLike]) -> list[MatrixLike]:

@@ -19,9 +19,9 @@ from adathresh.posthoc.candidates import Pairs
 from adathresh.utils.boosted_trees import BoostedTrees
 
 # Shares are kept this far from 0 and 1 before their logit is taken.
-_SHARE_MARGIN = 1e-2
+SHARE_MARGIN = 1e-2
 # A steeper score must never lower the fused logit, whatever the pooled fit says of the rarest labels.
-_SMALLEST_SLOPE = 1e-3
+SMALLEST_SLOPE = 1e-3
 # Steps into which each signal is divided for boosting: as many as its histograms hold.
 _MAX_STEPS = 254
 # One row in so many is held out: it tells when the trees stop growing, and what they count in the mean.
@@ -39,7 +39,7 @@ _BYTES_A_TABLE = 3
 # in logit, and by less than 0.2 in how steep their scores are.
 _INTERCEPT_VARIANCE, _SLOPE_VARIANCE = 0.2, 0.04
 # Where the slope turns; candidate pairs have fused logits around it.
-_PIVOT = -4.0
+PIVOT = -4.0
 _LARGEST_SLOPE = 0.5
 _NEWTON_STEPS = 12
 _NEWTON_TOLERANCE = 1e-7
@@ -156,14 +156,14 @@ class LinearFusion:
         terms = {"idf": idf}
         for kind, columns in (("share", pairs.share), ("affinity", pairs.affinity)):
             for number, column in enumerate([] if columns is None else columns.T):
-                name, q = _name(kind, number), logit(np.clip(column, _SHARE_MARGIN, 1 - _SHARE_MARGIN))
+                name, q = _name(kind, number), logit(np.clip(column, SHARE_MARGIN, 1 - SHARE_MARGIN))
                 terms |= {name: column, f"logit {name}": q, f"logit {name} x idf": q * idf}
         return terms
 
     def _slope(self, model, idf):
         """Return how much one unit of a base model's logit counts."""
         name = _name("score", model)
-        return np.maximum(self.coef_[name] + self.coef_[f"{name} x idf"] * idf, _SMALLEST_SLOPE)
+        return np.maximum(self.coef_[name] + self.coef_[f"{name} x idf"] * idf, SMALLEST_SLOPE)
 
     def _offset(self, pairs, idf):
         """Return what all but the first base model adds to the fused logit."""
@@ -586,7 +586,7 @@ class LabelEffects:
         """
         sums = partial(np.bincount, labels, minlength=n_labels)  # of each label's pairs
         weight = np.asarray(sample_weight)
-        centred = logits - _PIVOT
+        centred = logits - PIVOT
         self.intercept_, self.slope_ = np.zeros(n_labels), np.zeros(n_labels)
         for _ in range(_NEWTON_STEPS):
             p = expit(self.apply(logits, labels))
@@ -620,7 +620,7 @@ class LabelEffects:
         numpy.ndarray of shape (n_pairs,)
             Corrected logits.
         """
-        return logits + self.intercept_[labels] + self.slope_[labels] * (logits - _PIVOT)
+        return logits + self.intercept_[labels] + self.slope_[labels] * (logits - PIVOT)
 
     def undo(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the fused logits that are corrected to these.
@@ -637,7 +637,7 @@ class LabelEffects:
         numpy.ndarray of shape (n_pairs,)
             Logits before the correction.
         """
-        return (logits - self.intercept_[labels] + self.slope_[labels] * _PIVOT) / (1 + self.slope_[labels])
+        return (logits - self.intercept_[labels] + self.slope_[labels] * PIVOT) / (1 + self.slope_[labels])
 
 
 def _scale(column, sample_weight):

@@ -64,6 +64,7 @@ RAISED_ELSEWHERE = {
     ("LabelSetExplorer.widget", "ImportError"): "tests/test_explorer.py",
     ("LabelKnowledge.from_skos", "ImportError"): "tests/signals/test_label_knowledge.py",
     ("load", "ImportError"): "tests/test_saving.py",
+    ("to_onnx", "ImportError"): "tests/posthoc/test_onnx_export.py",
     **{(name, "MemoryError"): "tests/utils/test_memory.py" for name in LARGE},
     ("FineTunedTransformer", "KeyboardInterrupt"): "tests/models/test_transformer.py",
     ("LabelQueryTransformer", "MemoryError"): "tests/models/test_label_queries.py",

@@ -10,7 +10,7 @@ from sklearn.multioutput import MultiOutputClassifier
 import adathresh
 from adathresh.experiments.bad_input import estimator, function, method, used
 from adathresh.experiments.bad_input import values as v
-from adathresh.posthoc import consistent_label_sets
+from adathresh.posthoc import consistent_label_sets, to_onnx
 from adathresh.signals import LabelKnowledge
 
 KNOWLEDGE = LabelKnowledge(v.NAMES, parents={"cow": ["cat"]})
@@ -74,6 +74,7 @@ def calls(folder):
         *_network(),
         *_files(folder),
         *_label_sets(),
+        *_onnx(),
     ]
 
 
@@ -404,3 +405,15 @@ def _label_sets():
             "how": {"another one": "both"},
         },
     )
+
+
+def _onnx():
+    """Return the calls of the rule as an ONNX graph."""
+    rule = adathresh.AdaptiveThreshold(fusion="linear").fit(v.SCORES, v.Y)
+    wrong = {
+        "not fitted": clone(rule),
+        "another class": LogisticRegression(),
+        "with a budget": rule.retarget("budget", 1),
+        "transductive": clone(rule).set_params(transductive=True).fit(v.SCORES, v.Y),
+    }
+    return function(to_onnx, {"rule": rule}, {"rule": wrong})
