@@ -2,7 +2,8 @@
 
 It stands between two markers in the notebook's first cell and is made of the published results of the
 embedded corpus. ``python -m adathresh.experiments.headings`` names the notebooks whose head says something
-else; ``--write`` writes it, and changes nothing else in the file.
+else; ``--write`` writes it, and changes nothing else in the file. Where ``pyproject.toml`` has the
+repository's address on GitHub (``Repository`` of ``project.urls``), heads and README get Binder's badge.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import math
 import re
 import sys
+import tomllib
 
 from adathresh.experiments import report
 from adathresh.experiments.core.config import RunConfig, repository_root
@@ -141,7 +143,26 @@ def _links(path, notebooks):
     at = notebooks.index(path)
     links = [f"[← {_title(one)}]({one.name})" for one in notebooks[max(at - 1, 0) : at]]
     links += [f"[{_title(one)} →]({one.name})" for one in notebooks[at + 1 : at + 2]]
-    return " · ".join(links)
+    return " · ".join([*links, binder_badge(f"notebooks/{path.name}")]).removesuffix(" · ")
+
+
+def binder_badge(page):
+    """Link Binder's badge to a page of the repository; "" as long as it has no address on GitHub."""
+    project = tomllib.loads((repository_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    address = project.get("urls", {}).get("Repository", "")
+    name = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", address)
+    if not name:
+        return ""
+    opened = f"https://mybinder.org/v2/gh/{name[1]}/HEAD?urlpath=lab/tree/{page}"
+    return f"[![Binder](https://mybinder.org/badge_logo.svg)]({opened})"
+
+
+def readme_with_badge(text):
+    """Return README with the badge below its title, in place of one that is there."""
+    title, rest = text.split("\n\n", 1)
+    rest = re.sub(r"\A\[!\[Binder\]\S*\n\n", "", rest)
+    badge = binder_badge("notebooks")
+    return "\n\n".join([title, badge, rest] if badge else [title, rest])
 
 
 def _title(path):
@@ -158,6 +179,13 @@ def main(arguments=None):
     if root is None:
         parser.error("adathresh is not run from its clone, where the notebooks and their results are")
     found = outdated(find_notebooks(root / "notebooks"), write=write)
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if readme_with_badge(text) != text:
+        found.append(readme.name)
+        if write:
+            with whole_file(readme) as temporary:
+                temporary.write_text(readme_with_badge(text), encoding="utf-8", newline="\n")
     for name in found:
         print(f"{name}: head {'written' if write else f'out of date; run `{COMMAND}`'}")
     return 1 if found and not write else 0

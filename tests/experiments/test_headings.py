@@ -11,7 +11,17 @@ from adathresh.experiments import headings
 from adathresh.experiments.core.config import repository_root
 from adathresh.experiments.core.execution import find_notebooks
 from adathresh.experiments.core.results import RECORD, read_tables
-from adathresh.experiments.headings import BEGIN, COMMAND, END, glossary_entries, heading, main, outdated
+from adathresh.experiments.headings import (
+    BEGIN,
+    COMMAND,
+    END,
+    binder_badge,
+    glossary_entries,
+    heading,
+    main,
+    outdated,
+    readme_with_badge,
+)
 
 ROOT = repository_root()
 NOTEBOOKS = find_notebooks(ROOT / "notebooks")
@@ -133,6 +143,42 @@ def test_the_command_says_what_is_out_of_date_and_writes_it(copies, monkeypatch,
     assert main(["--write"]) == 0
     assert capsys.readouterr().out == "03_training.ipynb: head written\n"
     assert main([]) == 0
+
+
+@pytest.fixture
+def clone_with_address(tmp_path, monkeypatch):
+    """Copy what the badge is made of into a clone whose repository has an address."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    address = '[project.urls]\nRepository = "https://github.com/someone/ada.thresh.git"\n'
+    (tmp_path / "pyproject.toml").write_text(project + address, encoding="utf-8")
+    shutil.copy2(ROOT / "README.md", tmp_path)
+    monkeypatch.setattr(headings, "repository_root", lambda: tmp_path)
+    return tmp_path
+
+
+def test_a_repository_with_an_address_gets_badges_that_open_its_pages(clone_with_address):
+    begin = (
+        "[![Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/someone/ada.thresh/HEAD"
+    )
+    assert binder_badge("notebooks/01_data.ipynb") == begin + "?urlpath=lab/tree/notebooks/01_data.ipynb)"
+    links = headings._links(NOTEBOOKS[1], NOTEBOOKS)
+    assert links.endswith(f" · {binder_badge(f'notebooks/{NOTEBOOKS[1].name}')}")
+    before = (ROOT / "README.md").read_text(encoding="utf-8")
+    with_badge = readme_with_badge(before)
+    assert with_badge.splitlines()[2] == binder_badge("notebooks")
+    assert readme_with_badge(with_badge) == with_badge
+    (clone_with_address / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+    assert readme_with_badge(with_badge) == before
+    assert headings._links(NOTEBOOKS[1], NOTEBOOKS) == links[: links.index(" · [![Binder]")]
+
+
+def test_the_command_writes_the_badge_into_the_readme(clone_with_address, monkeypatch, capsys):
+    monkeypatch.setattr(headings, "find_notebooks", lambda folder: [])
+    assert main([]) == 1
+    assert capsys.readouterr().out == f"README.md: head out of date; run `{COMMAND}`\n"
+    assert main(["--write"]) == 0
+    assert main([]) == 0
+    assert "badge_logo" in (clone_with_address / "README.md").read_text(encoding="utf-8")
 
 
 def test_outside_of_a_clone_the_command_says_so(monkeypatch, capsys):
