@@ -8,6 +8,7 @@ from joblib import delayed
 
 from adathresh.experiments.core.base_models import BASE_MODELS, base_model_names, validation_macro_f1
 from adathresh.experiments.core.costs import Cost
+from adathresh.experiments.core.data import all_texts
 from adathresh.experiments.core.fold_scores import (
     ALL_ROWS,
     N_FOLDS,
@@ -15,7 +16,7 @@ from adathresh.experiments.core.fold_scores import (
     out_of_fold_and_test_scores,
 )
 from adathresh.experiments.core.other_signals import other_signals
-from adathresh.experiments.core.parallel import side_by_side
+from adathresh.experiments.core.parallel import N_PROCESSES, side_by_side
 
 TOGETHER = "all together"
 """Name of several base models at once."""
@@ -85,6 +86,8 @@ def crossfit_all(config, ds, names):
 
     Name the slowest last: they begin.
     """
+    if "MiniLM, frozen" in names:
+        embed_texts(config, ds)
     names = names[::-1]
     signals = [delayed(other_signals)(ds, seed=seed) for seed in config.seed_list]
     strengths = [
@@ -99,3 +102,17 @@ def crossfit_all(config, ds, names):
         for seed in config.seed_list
         for fold in (ALL_ROWS, *range(N_FOLDS))
     )
+
+
+def embed_texts(config, ds):
+    """Embed all texts of a data set, so that the transformers find their vectors in the cache."""
+    texts = all_texts(ds) if config.numbers.text_tokens and ds.train.texts is not None else []
+    parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
+    side_by_side(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
+
+
+def _embed(texts, n_tokens):
+    """Put the vectors of some texts into the embedder's cache."""
+    from adathresh.models.transformer import SentenceEmbedder
+
+    SentenceEmbedder(max_length=n_tokens).transform(texts)

@@ -4,16 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import delayed
 
 from adathresh.experiments.core.base_models import base_model_names, chosen_strength
 from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
 from adathresh.experiments.core.evaluation import interval_rows, on_every_base, rule_rows
 from adathresh.experiments.core.fold_scores import fitting_rows
-from adathresh.experiments.core.parallel import N_PROCESSES, side_by_side
 from adathresh.experiments.core.rules import FIXED, MAIN_RIVALS, OURS, main_predictions, rival_rules
 from adathresh.metrics import macro_f1
-from adathresh.models.transformer import SentenceEmbedder
 from adathresh.posthoc.crossfit import draw_folds
 
 # Folds of the fitting rows in which the rival rules are tried.
@@ -31,14 +28,6 @@ class Judged(NamedTuple):
     """Macro-F1 of each rival rule in a cross-validation on the fitting rows."""
     gap: dict
     """Macro-F1 on the test rows at 0.5, under the rival that is best in that cross-validation, under ours."""
-
-
-def embed_texts(config, ds):
-    """Embed all texts of a data set, so that the transformers find their vectors in the cache."""
-    texts = [text for rows in ds.splits.values() for text in rows.texts or ()]
-    texts = texts if config.numbers.text_tokens else []
-    parts = [texts[start::N_PROCESSES] for start in range(min(N_PROCESSES, len(texts)))]
-    side_by_side(delayed(_embed)(part, config.numbers.text_tokens) for part in parts)
 
 
 def judge_all(config, ds):
@@ -99,8 +88,3 @@ def rivals_in_cross_validation(config, ds, base, *, seed):
             parts.append(sp.csr_array(rule.predict(scores[held_out])))
         found[name] = macro_f1(rows.Y[order], sp.csr_array(sp.vstack(parts)))
     return found
-
-
-def _embed(texts, n_tokens):
-    """Put the vectors of some texts into the embedder's cache."""
-    SentenceEmbedder(max_length=n_tokens).transform(texts)

@@ -14,6 +14,7 @@ from adathresh.experiments.core.crossfit import (
     TOGETHER,
     crossfit_all,
     crossfitted,
+    embed_texts,
     parts_of_together,
 )
 from adathresh.experiments.core.fold_scores import out_of_fold_and_test_scores
@@ -100,3 +101,19 @@ def test_all_together_are_the_scores_of_each_and_their_mean(config, titled):
     assert together.cost.fit_seconds == pytest.approx(sum(cost.fit_seconds for cost in costs))
     assert together.cost.predict_seconds == pytest.approx(sum(cost.predict_seconds for cost in costs))
     assert together.cost.peak_memory_mb == max(cost.peak_memory_mb for cost in costs)
+
+
+# --- vectors of texts ---
+
+
+def test_every_text_is_embedded_once_and_none_where_there_are_none(config, ds, make_dataset, monkeypatch):
+    seen = []
+    monkeypatch.setattr(crossfit, "_embed", lambda texts, n_tokens: seen.append((texts, n_tokens)))
+    full = RunConfig(dataset="tiny", profile="full")
+    embed_texts(full, make_dataset())
+    embed_texts(config, ds)
+    assert seen == []
+    embed_texts(full, ds)
+    embedded = sorted(text for texts, _ in seen for text in texts)
+    assert embedded == sorted({*ds.train.texts, *ds.validation.texts, *ds.test.texts})
+    assert {n_tokens for _, n_tokens in seen} == {full.numbers.text_tokens}

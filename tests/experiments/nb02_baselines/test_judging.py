@@ -14,7 +14,6 @@ from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import MAIN_RIVALS, MAIN_RULES, main_predictions
 from adathresh.experiments.nb02_baselines import judging
 from adathresh.experiments.nb02_baselines.judging import (
-    embed_texts,
     judge,
     judge_all,
     rivals_in_cross_validation,
@@ -106,14 +105,3 @@ def test_base_models_come_in_order_with_their_seeds(config, ds, monkeypatch):
     names = base_model_names(two, ds)
     assert judge_all(two, ds) == [(name, seed) for name in names for seed in (0, 1)]
     assert trained == names
-
-
-def test_every_text_is_embedded_once_and_none_where_there_are_none(config, ds, make_dataset, monkeypatch):
-    seen = []
-    monkeypatch.setattr(judging, "_embed", lambda texts, n_tokens: seen.append((texts, n_tokens)))
-    embed_texts(config, make_dataset())
-    assert seen == []
-    embed_texts(config, ds)
-    embedded = sorted(text for texts, _ in seen for text in texts)
-    assert embedded == sorted([*ds.train.texts, *ds.validation.texts, *ds.test.texts])
-    assert {n_tokens for _, n_tokens in seen} == {8}
