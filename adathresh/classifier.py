@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, check_array, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -29,7 +29,7 @@ from adathresh.posthoc.threshold import AdaptiveThreshold, InSampleScoresWarning
 from adathresh.saving import SaveMixin
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.signals.label_knowledge import LabelKnowledge
-from adathresh.signals.label_text import LabelAffinity
+from adathresh.signals.label_text import LabelAffinity, check_label_features
 from adathresh.utils.label_names import (
     decode_label_names,
     encode_label_names,
@@ -64,7 +64,6 @@ from adathresh.utils.validation import (
     check_scores,
     check_unmasked,
     like_input,
-    naming,
     narrow_indices,
     one_row,
 )
@@ -667,7 +666,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
                 label_features = LabelKnowledge(names, allow_repeated_names=True)
             label_features.check_n_labels(self.n_labels_, name=name)
             return label_features
-        return _features_of_labels(label_features, n_labels=self.n_labels_, n_features=self.n_features_in_)
+        return check_label_features(label_features, n_labels=self.n_labels_, n_features=self.n_features_in_)
 
     def _fit_affinity(self, label_features, rows, labels, folds):
         """Fit the signals of the labels' texts, if there are any, and return those of the training rows."""
@@ -714,31 +713,6 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         fitted = self.estimator_ if isinstance(self.estimator_, list) else [self.estimator_]
         scores = [base_scores(model, rows.data, n_labels=self.n_labels_) for model in fitted]
         return scores, {"local": self.neighbors_.transform(rows.features), "affinity": self._affinity(rows)}
-
-
-def _features_of_labels(label_features, *, n_labels, n_features):
-    """Return features of the labels' texts, checked; X holds features, too."""
-    name = "label_features"
-    if isinstance(label_features, LabelKnowledge | str) or holds_texts(label_features):
-        raise ValueError(
-            "label_features holds names, but X holds features, with which names cannot be compared. Give "
-            "vectoriser.transform(names) of the vectoriser that made X, or give texts as X."
-        )
-    check_unmasked(label_features, name=name)
-    if isinstance(label_features, list | tuple) and len({np.size(row) for row in label_features}) > 1:
-        raise ValueError(f"{name} must have a row of features for each label; its rows differ in length.")
-    with naming(name, "must have a row of features for each label"):
-        features = check_array(label_features, accept_sparse="csr", dtype=np.float64, input_name=name)
-    if features.shape[0] != n_labels:
-        raise ValueError(
-            f"label_features has {features.shape[0]} rows but Y has {n_labels} labels; give one row a label."
-        )
-    if features.shape[1] != n_features:
-        raise ValueError(
-            f"label_features has {features.shape[1]} features but X has {n_features}; use the vectoriser "
-            "that made X."
-        )
-    return features
 
 
 def _is_frozen(model: Any) -> bool:

@@ -9,13 +9,12 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
-from adathresh.classifier import _features_of_labels
 from adathresh.datasets.splits import iterative_split
 from adathresh.models._base import TopScoresClassifier
 from adathresh.posthoc.crossfit import base_scores, silent_on_constant_labels
 from adathresh.posthoc.threshold import AdaptiveThreshold, NoGuaranteeWarning
 from adathresh.signals.knn import NeighborLabels, group_codes
-from adathresh.signals.label_text import LabelAffinity
+from adathresh.signals.label_text import LabelAffinity, check_label_features
 from adathresh.utils.parameters import (
     check_parameters,
     estimator_with,
@@ -205,7 +204,7 @@ class SelfTraining(TopScoresClassifier):
             label_features = None
         else:
             sizes = {"n_labels": self.n_labels_, "n_features": self.n_features_in_}
-            label_features = _features_of_labels(self.label_features, **sizes)
+            label_features = check_label_features(self.label_features, **sizes)
         groups = None if groups is None else group_codes(groups, X.shape[0])
         rows = _Rows(X, labels, groups, label_features, unlabeled)
         rng = check_random_state(self.random_state)

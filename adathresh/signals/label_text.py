@@ -1,18 +1,21 @@
 """Similarity of rows and label texts: the signal that keeps labels possible which no training row carries."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import normalize
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from sparse_dot_topn import sp_matmul_topn
 
+from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.utils.parameters import check_parameters, job_count, number, parameters, whole
-from adathresh.utils.types import MatrixLike
-from adathresh.utils.validation import check_features
+from adathresh.utils.texts import holds_texts
+from adathresh.utils.types import Matrix, MatrixLike
+from adathresh.utils.validation import check_features, check_unmasked, naming
 
 
 class LabelAffinity(TransformerMixin, BaseEstimator):
@@ -111,3 +114,53 @@ class LabelAffinity(TransformerMixin, BaseEstimator):
         name = "label_features" if reset else "X"
         X = check_features(self, X, name=name, dtype=np.float64, reset=reset)
         return sp.csr_matrix(normalize(X))
+
+
+def check_label_features(label_features: Any, *, n_labels: int, n_features: int) -> Matrix:
+    """Return features of the labels' texts, checked, for rows that are features, too.
+
+    Parameters
+    ----------
+    label_features : array-like or sparse of shape (n_labels, n_features)
+        Features of a text of each label.
+    n_labels : int
+        Number of labels.
+    n_features : int
+        Number of features of a row.
+
+    Returns
+    -------
+    numpy.ndarray or scipy.sparse.csr_array of shape (n_labels, n_features)
+        The same, float64.
+
+    Raises
+    ------
+    ValueError
+        If they are names, not finite numbers, or of another shape.
+
+    Examples
+    --------
+    >>> check_label_features([[1, 0], [0, 1]], n_labels=2, n_features=2).shape
+    (2, 2)
+    """
+    name = "label_features"
+    if isinstance(label_features, LabelKnowledge | str) or holds_texts(label_features):
+        raise ValueError(
+            "label_features holds names, but X holds features, with which names cannot be compared. Give "
+            "vectoriser.transform(names) of the vectoriser that made X, or give texts as X."
+        )
+    check_unmasked(label_features, name=name)
+    if isinstance(label_features, list | tuple) and len({np.size(row) for row in label_features}) > 1:
+        raise ValueError(f"{name} must have a row of features for each label; its rows differ in length.")
+    with naming(name, "must have a row of features for each label"):
+        features = check_array(label_features, accept_sparse="csr", dtype=np.float64, input_name=name)
+    if features.shape[0] != n_labels:
+        raise ValueError(
+            f"label_features has {features.shape[0]} rows but Y has {n_labels} labels; give one row a label."
+        )
+    if features.shape[1] != n_features:
+        raise ValueError(
+            f"label_features has {features.shape[1]} features but X has {n_features}; use the vectoriser "
+            "that made X."
+        )
+    return features

@@ -63,7 +63,7 @@ GRID = {
 }
 """The main setting of each loss, and the values that the full profile tries beside its default."""
 
-CODE_LENGTHS = (64, 256, 1_024)
+CODE_LENGTHS = (64, 256, 1_024, 2_048)
 """Numbers of bits of the output codes."""
 
 
