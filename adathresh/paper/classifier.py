@@ -1,6 +1,7 @@
 """The paper's method as a scikit-learn classifier: network and thresholds trained together."""
 
 import copy
+import numbers
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from adathresh.paper.losses import AdaptiveThresholdLoss
 from adathresh.paper.network import MultiLabelNetwork, check_widths, use_one_thread_after_fork
+from adathresh.paper.processes import Processes
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.paper.training import Rows, ThresholdedNetwork, TrainingPlan, predict_batches, train
 from adathresh.posthoc.explanation import Explanation
@@ -65,6 +67,9 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
     only: the neighbours of a training row never include the row itself, and labels never reach ``predict``.
     The published architecture is the default; the schedule is not (the released code takes 1,500 epochs at a
     step size of 1e-4 and keeps the epoch that is best on the rows it reports).
+
+    Processes that ``torchrun`` has started, and that have initialised torch's default process group, train
+    one network together: each calls ``fit`` with the same rows and the same ``random_state``, a whole number.
 
     Parameters
     ----------
@@ -301,6 +306,11 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
                 local, name="local", n_samples=X.shape[0], n_labels=Y.shape[1], probabilities=True
             )
             local = sp.csr_array(local, dtype=np.float32)
+        if Processes.started().size > 1 and not isinstance(self.random_state, numbers.Integral):
+            raise ValueError(
+                "random_state must be a whole number where several processes train one network: all of them "
+                f"have to draw the same; got {self.random_state!r}."
+            )
         seed = int(check_random_state(self.random_state).randint(2**31))
         groups = group_codes(groups, X.shape[0])
         widths = [X.shape[1], *self.hidden_layers, Y.shape[1]]

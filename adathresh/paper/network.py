@@ -115,6 +115,31 @@ class SparseLinear(nn.Module):
         return product + self.bias
 
 
+def sparse_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Find the weights of a model whose gradients hold only the rows that a batch touches.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
+
+    Returns
+    -------
+    dict of str to torch.nn.Parameter
+        Those of the :class:`SparseLinear` layers that have very many features, by name.
+
+    Examples
+    --------
+    >>> [*sparse_weights(nn.Sequential(SparseLinear(2**16, 1), nn.Linear(1, 1)))]
+    ['0.weight']
+    """
+    return {
+        f"{name}.weight".removeprefix("."): layer.weight
+        for name, layer in model.named_modules()
+        if isinstance(layer, SparseLinear) and layer.sparse_gradient
+    }
+
+
 class GeneratorDropout(nn.Dropout):
     """Dropout that can draw from a generator of its own, see :func:`drawing_from`.
 
@@ -129,6 +154,7 @@ class GeneratorDropout(nn.Dropout):
     """
 
     _generator: torch.Generator | None = None
+    _part: tuple[int, slice] | None = None
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Drop units in training.
@@ -145,8 +171,9 @@ class GeneratorDropout(nn.Dropout):
         """
         if self._generator is None or not self.training or not self.p:
             return super().forward(input)
-        kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=self._generator)
-        return input * kept.div_(1 - self.p)
+        n_rows, part = self._part or (len(input), slice(None))
+        kept = input.new_empty((n_rows, *input.shape[1:])).bernoulli_(1 - self.p, generator=self._generator)
+        return input * kept[part].div_(1 - self.p)
 
 
 @contextlib.contextmanager
@@ -174,7 +201,32 @@ def drawing_from(model: nn.Module, generator: torch.Generator) -> Iterator[None]
         yield
     finally:
         for layer in layers:
-            layer._generator = None
+            layer._generator = layer._part = None
+
+
+def draw_for_part(model: nn.Module, n_rows: int, part: slice) -> None:
+    """Let each :class:`GeneratorDropout` of a model drop what it would drop of a part of a larger batch.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model; its next input is the part.
+    n_rows : int
+        Rows of the batch.
+    part : slice
+        Which of them the part has.
+
+    Examples
+    --------
+    >>> layer = GeneratorDropout(0.5)
+    >>> draw_for_part(layer, 4, slice(1, None, 2))
+    >>> with drawing_from(layer, torch.Generator().manual_seed(0)):
+    ...     layer(torch.ones(2)).tolist()
+    [0.0, 0.0]
+    """
+    for layer in model.modules():
+        if isinstance(layer, GeneratorDropout):
+            layer._part = n_rows, part
 
 
 _process = os.getpid()

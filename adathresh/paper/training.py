@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,7 +10,15 @@ import torch
 from torch import nn
 
 from adathresh.metrics import macro_f1, micro_f1
-from adathresh.paper.network import MultiLabelNetwork, SparseRows, drawing_from, use_one_thread_after_fork
+from adathresh.paper.network import (
+    MultiLabelNetwork,
+    SparseRows,
+    draw_for_part,
+    drawing_from,
+    sparse_weights,
+    use_one_thread_after_fork,
+)
+from adathresh.paper.processes import Processes
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.utils.checkpoint import ResumableTraining, content_digest
 from adathresh.utils.files import PathLike
@@ -131,6 +140,12 @@ def train(
 
     In a process that was forked from one that has used torch, only one thread can be used.
 
+    Where torch's default process group has been initialised, as in the processes that ``torchrun`` starts,
+    they train one model together (``DistributedDataParallel``): all are given the same model and rows, each
+    computes its part of every batch, and all end with the weights that one process would have reached, but
+    for rounding. The loss must be a mean over rows. The first process writes the checkpoint, which all must
+    be able to read.
+
     Parameters
     ----------
     model : ThresholdedNetwork
@@ -186,8 +201,13 @@ def train(
     if checkpoint is not None:  # a large matrix takes a second to read
         run.identity["rows"] = content_digest(training.X, training.Y)
         run.identity["validation rows"] = validation and content_digest(validation.X, validation.Y)
+    if run.processes.rank and checkpoint is not None:
+        if Path(checkpoint).exists():
+            run.load(checkpoint)
+        checkpoint = None
+    run.processes.wait()  # until all have read what the first one is going to write
     with drawing_from(model, run.generator):
-        run.run(checkpoint, verbose=verbose)
+        run.run(checkpoint, verbose=verbose and not run.processes.rank)
     model.load_state_dict(run.best_state)
     return run.history
 
@@ -255,6 +275,8 @@ class _Run(ResumableTraining):
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.history, self.best_epoch, self.best_state = [], None, {}
         self._order, self._order_of = None, None
+        self.processes = Processes.started()
+        self.shared_model = self.processes.together(model)
         self.generator = torch.Generator(device)
         self.seeds_all = not isinstance(getattr(model, "network", None), MultiLabelNetwork)
 
@@ -302,16 +324,21 @@ class _Run(ResumableTraining):
         if self.seeds_all:
             torch.manual_seed(int(seed))
         batch = self.batch()
+        part = self.processes.part_of(len(batch))
+        draw_for_part(self.model, len(batch), part.places)
+        batch = batch[part.places]
         targets = torch.from_numpy(self.training.Y[batch].toarray()).to(self.device)
-        loss = self.loss(*self.model(*_inputs(self.training, batch, self.device)), targets)
+        loss = self.loss(*self.shared_model(*_inputs(self.training, batch, self.device)), targets)
+        loss = loss * part.weight
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         # The mean over thousands of labels would make the gradients of rare ones smaller than Adam's ε.
         (loss * targets.shape[1]).backward()
+        self.processes.average_sparse_gradients(self.model)
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self.loss_sum += self.check_loss(loss.item())
+        self.loss_sum += self.check_loss(self.processes.mean(loss))
         if self.step == self.n_batches:
             self._finish_epoch()
 
@@ -356,7 +383,7 @@ def _settings(**modules):
 
 def _optimizers(model, plan):
     """AdamW, and SparseAdam for a first layer whose gradient holds only the rows that a batch touches."""
-    sparse = [layer.weight for layer in model.modules() if getattr(layer, "sparse_gradient", False)]
+    sparse = list(sparse_weights(model).values())
     dense = [p for p in model.parameters() if not any(p is q for q in sparse)]
     optimizers = [torch.optim.AdamW(dense, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)]
     if sparse:
