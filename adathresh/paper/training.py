@@ -18,6 +18,7 @@ from adathresh.paper.network import (
     sparse_weights,
     use_one_thread_after_fork,
 )
+from adathresh.paper.optimizers import RowAdam
 from adathresh.paper.processes import Processes
 from adathresh.paper.threshold_layer import ThresholdFusion
 from adathresh.utils.checkpoint import ResumableTraining, content_digest
@@ -382,12 +383,12 @@ def _settings(**modules):
 
 
 def _optimizers(model, plan):
-    """AdamW, and SparseAdam for a first layer whose gradient holds only the rows that a batch touches."""
+    """AdamW, and RowAdam for a first layer whose gradient holds only the rows that a batch touches."""
     sparse = list(sparse_weights(model).values())
     dense = [p for p in model.parameters() if not any(p is q for q in sparse)]
     optimizers = [torch.optim.AdamW(dense, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)]
     if sparse:
-        optimizers.append(torch.optim.SparseAdam(sparse, lr=plan.learning_rate))
+        optimizers.append(RowAdam(sparse, lr=plan.learning_rate))
     return optimizers
 
 
