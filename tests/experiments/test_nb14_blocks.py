@@ -51,10 +51,10 @@ def with_layers(monkeypatch):
     """Read some tokens, and give every text vectors that are made up."""
     monkeypatch.setitem(PROFILES, "quick", dataclasses.replace(PROFILES["quick"], text_tokens=8))
 
-    def vectors(config, ds):
+    def vectors(config, ds, names):
         texts = sorted({text for rows in ds.splits.values() for text in rows.texts})
         rng = np.random.default_rng(0)
-        made = {name: rng.standard_normal((len(texts), 3)).astype(np.float32) for name in LAYERS}
+        made = {name: rng.standard_normal((len(texts), 3)).astype(np.float32) for name in names}
         return made, {text: row for row, text in enumerate(texts)}
 
     monkeypatch.setattr(layers, "layer_vectors", vectors)
@@ -115,7 +115,7 @@ def test_words_and_pairs_of_titles_are_learnt_from_the_rows_that_are_fitted(conf
 
 
 def test_layers_are_read_by_text(config, ds, with_layers):
-    vectors, place = layers.layer_vectors(config, ds)
+    vectors, place = layers.layer_vectors(config, ds, LAYERS)
     read = views.block_reader(config, ds, LAYERS[:2], ds.train)
     some = ds.test.take(np.array([7, 3, 7]))
     for name, block in read(some).items():
@@ -138,7 +138,7 @@ def test_a_layer_is_the_mean_of_its_states(tmp_path, monkeypatch):
     monkeypatch.setattr(layers, "MINILM", str(tmp_path))
     monkeypatch.setattr(layers, "_TEXTS_AT_ONCE", 2)
     texts = ["the red cat sits on the mat", "cat", "the mat", "red red red cat cat cat"]
-    found = layers._embed_by_layers(texts, 6)
+    found = layers._embed_by_layers(texts, LAYERS, 6)
     model.eval()
     for row, text in enumerate(texts):
         numbers = [2, *(5 + words.index(word) for word in text.split()[:4]), 3]

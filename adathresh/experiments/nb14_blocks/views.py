@@ -46,7 +46,7 @@ def _reader(config, ds, name, fitted):
     if name in LAYERS:
         from adathresh.experiments.nb14_blocks.layers import layer_vectors  # needs torch
 
-        vectors, place = layer_vectors(config, ds)
+        vectors, place = layer_vectors(config, ds, LAYERS)
         return lambda rows: vectors[name][[place[text] for text in rows.texts]]
     if name == TITLES:
         words = word_vectorizer(ngram_range=(1, 2), min_df=2).fit(fitted.titles)  # as "linear, titles" reads

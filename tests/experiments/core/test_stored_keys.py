@@ -23,7 +23,7 @@ from adathresh.experiments.nb06_leakage import protocol_runs
 from adathresh.experiments.nb10_losses import trainings as losses
 from adathresh.experiments.nb13_groups import evaluation as groups_evaluation
 from adathresh.experiments.nb13_groups import knowledge as groups_knowledge
-from adathresh.experiments.nb14_blocks import layers, scoring
+from adathresh.experiments.nb14_blocks import layers, scoring, views
 
 pytestmark = pytest.mark.usefixtures("tiny_profile")
 
@@ -65,7 +65,7 @@ STORED = {
         config, ds, share="all groups", seed=0, draw=0
     ),
     "group knowledge": lambda config, ds: groups_knowledge.sets_with_knowledge(config, ds, seed=0),
-    "layers": lambda config, ds: layers.layer_vectors(config, ds),
+    "layers": lambda config, ds: layers.layer_vectors(config, ds, views.LAYERS),
     "block weights": lambda config, ds: scoring.chosen_weights(config, ds, "both blocks", seed=0),
     "blocks": lambda config, ds: scoring.block_scores(config, ds, "linear", scoring.EQUAL, 0, seed=0),
     "rule on blocks": lambda config, ds: scoring.predictions_of(config, ds, "linear", scoring.FUSED, seed=0),
