@@ -94,16 +94,22 @@ def plot_reliability(panels):
 
 
 def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows with the label", errors=None):
-    """Draw grouped bars: one group a frequency bin, one bar a method.
+    """Draw grouped bars: one group a frequency bin, one bar a method; no group where no method has a value.
 
     ``errors``, of the methods that have them, are half the length of the error bars.
     """
+    kept = ~np.isnan(np.array(list(values.values()), dtype=float)).all(axis=0)
+    values, errors = (
+        {name: np.asarray(heights)[kept] for name, heights in given.items()}
+        for given in (values, errors or {})
+    )
+    bins = [name for name, keep in zip(bins, kept, strict=True) if keep]
     figure, axes = plt.subplots(figsize=(max(6.4, 0.28 * len(values) * len(bins) + 1.5), 4.2))
     width = 0.8 / len(values)
     positions = np.arange(len(bins))
     for i, ((name, heights), color) in enumerate(zip(values.items(), _colors(len(values)), strict=True)):
         offset = (i - (len(values) - 1) / 2) * width
-        error = (errors or {}).get(name)
+        error = errors.get(name)
         axes.bar(positions + offset, heights, width, yerr=error, label=name, color=color, error_kw={"lw": 1})
     axes.set_xticks(positions, bins)
     axes.grid(False, axis="x")

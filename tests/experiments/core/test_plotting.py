@@ -125,6 +125,20 @@ def test_bars_stand_side_by_side_around_their_bin():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1–5", ">100"]
 
 
+def test_a_bin_without_any_value_is_left_out():
+    nan = float("nan")
+    values = {"fixed": [nan, 0.2, nan], "ours": [nan, nan, 0.6]}
+    figure = plot_bars_by_bin(values, bins=["0", "1–5", ">100"], errors={"ours": [nan, nan, 0.1]})
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1–5", ">100"]
+    heights = [
+        [bar.get_height() for bar in container]
+        for container in axes.containers
+        if hasattr(container, "patches")
+    ]
+    np.testing.assert_array_equal(heights, [[0.2, nan], [nan, 0.6]])
+
+
 def test_more_bars_than_colours():
     assert_labelled(plot_bars_by_bin({str(i): [1.0] for i in range(9)}, bins=["all"]))
 
