@@ -1,15 +1,16 @@
-"""The states of all tokens of a data set, which a process computes once for all models that read them."""
+"""The states of all tokens of a data set, computed once for all models that read them."""
 
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.preprocessing import normalize
 
+from adathresh.experiments.core.cache import cached_arrays
 from adathresh.experiments.core.data import all_texts, rows_key
-from adathresh.models._encoder import MINILM, load_encoder, model_folder
+from adathresh.models._encoder import MINILM, fingerprint, load_encoder, model_folder
 from adathresh.models.label_queries import LabelQueryTransformer, TokenStates, token_states
 
-_known: dict[tuple, "KnownTokens"] = {}  # of the data set that was read last: gigabytes
+_known: dict[str, "KnownTokens"] = {}  # of the data set that was read last: gigabytes
 
 
 class KnownTokens(NamedTuple):
@@ -52,11 +53,22 @@ class KnownLabelQueries(LabelQueryTransformer):
 
 
 def known_tokens(ds, max_length):
-    """Encode every text of a data set, if this process has not done so."""
-    key = ds.fingerprint, rows_key(ds), max_length
-    if key not in _known:
-        texts = all_texts(ds)
-        states = token_states(load_encoder(model_folder(MINILM), max_length), texts)
+    """Encode every text of a data set, if neither this process nor an earlier one has done so."""
+    key = {"what": "token states", "data": ds.fingerprint, "rows": rows_key(ds), "max_length": max_length}
+    known = _known.get(str(key))
+    if known is None:
+        folder, texts = model_folder(MINILM), all_texts(ds)
+        arrays = cached_arrays(
+            key | {"encoder": fingerprint(folder)}, lambda: _encode(folder, texts, max_length)
+        )
+        states = TokenStates(arrays["values"], arrays["ends"])
+        known = KnownTokens(states, {text: number for number, text in enumerate(texts)})
         _known.clear()
-        _known[key] = KnownTokens(states, {text: number for number, text in enumerate(texts)})
-    return _known[key]
+        _known[str(key)] = known
+    return known
+
+
+def _encode(folder, texts, max_length):
+    """Return the states of the tokens of texts as arrays."""
+    states = token_states(load_encoder(folder, max_length), texts)
+    return {"values": states.values, "ends": states.ends}

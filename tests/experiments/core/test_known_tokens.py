@@ -11,7 +11,7 @@ from adathresh.models.label_queries import TokenStates
 
 
 @pytest.fixture
-def encoded(monkeypatch):
+def encoded(monkeypatch, empty_cache):
     """Give a text as many tokens as it has words, and remember which texts were encoded together."""
     calls = []
 
@@ -21,7 +21,9 @@ def encoded(monkeypatch):
         values = np.array([[len(word), 1] for word in words], np.float16)
         return TokenStates(values, np.cumsum([len(text.split()) for text in texts]))
 
+    empty_cache("tokens")
     monkeypatch.setattr(module, "_known", {})
+    monkeypatch.setattr(module, "fingerprint", lambda folder: folder)
     monkeypatch.setattr(module, "model_folder", lambda name: name)
     monkeypatch.setattr(module, "load_encoder", lambda folder, max_length: None)
     monkeypatch.setattr(module, "token_states", states)
@@ -41,13 +43,27 @@ def test_the_texts_of_a_data_set_are_encoded_once_and_all_together(ds, encoded):
 
 
 def test_another_data_set_takes_the_place_of_the_one_before(ds, encoded):
-    shorter = replaced(ds, text_test=[f"{text} more" for text in ds.test.texts])
+    longer = replaced(ds, text_test=[f"{text} more" for text in ds.test.texts])
     known_tokens(ds, 8)
-    states = known_tokens(shorter, 8).of(shorter.test.texts[:1])
-    assert states.lengths.tolist() == [len(shorter.test.texts[0].split())]
+    known = known_tokens(longer, 8)
+    assert known_tokens(longer, 8) is known
+    assert known.of(longer.test.texts[:1]).lengths.tolist() == [len(longer.test.texts[0].split())]
     assert len(encoded) == 2
+    assert len(module._known) == 1
+
+
+def test_another_process_finds_the_states_stored(ds, encoded, monkeypatch):
+    before = known_tokens(ds, 8)
+    monkeypatch.setattr(module, "_known", {})
+    again = known_tokens(ds, 8)
+    assert len(encoded) == 1
+    assert again is not before
+    np.testing.assert_array_equal(again.states.values, before.states.values)
+    assert again.of(ds.test.texts).lengths.tolist() == before.of(ds.test.texts).lengths.tolist()
+    monkeypatch.setattr(module, "fingerprint", lambda folder: "another encoder")
+    monkeypatch.setattr(module, "_known", {})
     known_tokens(ds, 8)
-    assert len(encoded) == 3
+    assert len(encoded) == 2
 
 
 def test_the_mean_of_the_tokens_is_scaled_to_unit_length():

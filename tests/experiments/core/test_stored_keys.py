@@ -17,7 +17,14 @@ from adathresh.experiments import (
     nb15_self_training,
     nb16_label_queries,
 )
-from adathresh.experiments.core import base_models, fold_scores, other_signals, rules, trainings
+from adathresh.experiments.core import (
+    base_models,
+    fold_scores,
+    known_tokens,
+    other_signals,
+    rules,
+    trainings,
+)
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb06_leakage import protocol_runs
 from adathresh.experiments.nb10_losses import trainings as losses
@@ -30,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("tiny_profile")
 MODULES = (
     base_models,
     fold_scores,
+    known_tokens,
     other_signals,
     rules,
     trainings,
@@ -65,6 +73,7 @@ STORED = {
         config, ds, share="all groups", seed=0, draw=0
     ),
     "group knowledge": lambda config, ds: groups_knowledge.sets_with_knowledge(config, ds, seed=0),
+    "token states": lambda config, ds: known_tokens.known_tokens(ds, 8),
     "layers": lambda config, ds: layers.layer_vectors(config, ds, views.LAYERS),
     "block weights": lambda config, ds: scoring.chosen_weights(config, ds, "both blocks", seed=0),
     "blocks": lambda config, ds: scoring.block_scores(config, ds, "linear", scoring.EQUAL, 0, seed=0),
@@ -126,6 +135,7 @@ def key_of(config, monkeypatch):
 
     for module in MODULES:
         monkeypatch.setattr(module, "cached_arrays", recorded)
+    monkeypatch.setattr(known_tokens, "fingerprint", lambda folder: "the encoder")
 
     def find(name, ds):
         keys.clear()
