@@ -45,6 +45,7 @@ def test_mcut_by_hand():
     assert predict(0.5, 0.5, 0.5) == [0, 0, 0]
     assert predict(-0.5, -2.0, -2.5) == [1, 0, 0]
     assert predict(0.7) == [0]
+    assert predict(0.5, np.nextafter(0.5, 1)) == [0, 1]  # nothing lies between the two
 
 
 def test_mcut_counts_absent_probabilities_as_zero(make_case):

@@ -54,6 +54,7 @@ def test_micro_macro_threshold_against_brute_force(make_case, seed, n_folds):
     rows = np.random.RandomState(0).permutation(len(Y))
     folds = [rows[k * len(Y) // n_folds : (k + 1) * len(Y) // n_folds] for k in range(n_folds)]
     stored[np.setdiff1d(rows, folds[0]), 3] = False  # scores in one fold only
+    stored[folds[0], 4] = False  # scores in no fold, or in the later ones only
     sparse = sp.csr_array((scores[stored], np.nonzero(stored)), shape=Y.shape)
     for given, filled in ((scores, scores), (sparse, np.where(stored, scores, -np.inf))):
         rule = MicroMacroThreshold(n_folds).fit(given, Y)
@@ -72,6 +73,14 @@ def test_micro_f1_keeps_the_threshold_of_a_rare_label_high():
     np.testing.assert_allclose(MicroMacroThreshold(1).fit(scores, low).thresholds_, [0.55, 0.9])
     # with the first 4 rows: (2 / 5) / 2 + 10 / 13 > 0 / 2 + 8 / 9
     np.testing.assert_allclose(MicroMacroThreshold(1).fit(scores, high).thresholds_, [0.55, 0.55])
+
+
+def test_nothing_is_counted_before_the_first_label():
+    falling, y = np.linspace(0.9, 0.1, 11)[:, np.newaxis], [0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    # alone, macro-F1 and micro-F1 are the label's F1: 6 / 14 with all rows, 2 / 5 with two of them
+    rule = MicroMacroThreshold(1).fit(falling, np.array(y)[:, np.newaxis])
+    assert rule.thresholds_ < 0.1
+    np.testing.assert_allclose(rule.thresholds_, SCut().fit(falling, np.array(y)[:, np.newaxis]).thresholds_)
 
 
 def test_a_label_without_positives_has_its_threshold_at_the_mean_of_the_highest_scores():

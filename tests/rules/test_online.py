@@ -39,6 +39,9 @@ def test_by_hand():
     """Whatever the order of two true rows: a, b = 1, 2 and then, as 0.6 > 1/2 and 0.7 > 1/2, 2, 4."""
     assert OnlineF1Threshold(1).fit([[0.6], [0.7]], [[1], [1]]).thresholds_ == [0.5]
     assert OnlineF1Threshold(1).fit([[0.4], [0.3]], [[1], [1]]).thresholds_ == [1 / 3]  # the second is not
+    assert OnlineF1Threshold(1).fit([[0.5], [0.5]], [[1], [1]]).thresholds_ == [
+        1 / 3
+    ]  # nor one that is equal
 
 
 def test_it_tends_to_half_of_the_best_f1_of_calibrated_probabilities():
