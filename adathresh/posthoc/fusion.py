@@ -148,7 +148,7 @@ class LinearFusion:
         """Return the columns of the regression by name."""
         terms = {}
         for model, z in enumerate(pairs.logits.T):
-            terms |= {_name("score", model): z, _name("score", model) + " x idf": z * idf}
+            terms |= {term_name("score", model): z, term_name("score", model) + " x idf": z * idf}
         return terms | self._other_terms(pairs, idf)
 
     def _other_terms(self, pairs, idf):
@@ -156,13 +156,13 @@ class LinearFusion:
         terms = {"idf": idf}
         for kind, columns in (("share", pairs.share), ("affinity", pairs.affinity)):
             for number, column in enumerate([] if columns is None else columns.T):
-                name, q = _name(kind, number), logit(np.clip(column, SHARE_MARGIN, 1 - SHARE_MARGIN))
+                name, q = term_name(kind, number), logit(np.clip(column, SHARE_MARGIN, 1 - SHARE_MARGIN))
                 terms |= {name: column, f"logit {name}": q, f"logit {name} x idf": q * idf}
         return terms
 
     def _slope(self, model, idf):
         """Return how much one unit of a base model's logit counts."""
-        name = _name("score", model)
+        name = term_name("score", model)
         return np.maximum(self.coef_[name] + self.coef_[f"{name} x idf"] * idf, SMALLEST_SLOPE)
 
     def _offset(self, pairs, idf):
@@ -664,6 +664,24 @@ def _steps(column, truth):
     return np.unique(np.concatenate(both))
 
 
-def _name(term, model):
-    """Name a base model's term; the first one, to whose logit thresholds belong, has no number."""
-    return term if model == 0 else f"{term} {model + 1}"
+def term_name(term: str, number: int) -> str:
+    """Name a term of the linear fusion.
+
+    Parameters
+    ----------
+    term : str
+        "score", "share" or "affinity".
+    number : int
+        Which of the base models, searches or texts, from 0.
+
+    Returns
+    -------
+    str
+        Its name; the first one, to whose logit thresholds belong, has no number.
+
+    Examples
+    --------
+    >>> term_name("score", 0), term_name("score", 1)
+    ('score', 'score 2')
+    """
+    return term if number == 0 else f"{term} {number + 1}"

@@ -15,6 +15,7 @@ from adathresh.posthoc.fusion import (
     AverageFusion,
     BoostedFusion,
     LinearFusion,
+    term_name,
 )
 from adathresh.posthoc.threshold import AdaptiveThreshold
 
@@ -76,73 +77,62 @@ def to_onnx(rule: AdaptiveThreshold) -> "onnx.ModelProto":
             f"{looks_at}."
         )
     graph = _Graph()
-    columns = {name: name for name, number in rule._uses.items() if number}
-    idf = graph.add("Gather", graph.constant(rule.idf_.idf_), "label")
-    fused = _fusion(graph, rule, idf, columns)
-    centred = graph.add("Sub", fused, graph.constant(PIVOT))
-    for term, factor in ((rule.effects_.intercept_, None), (rule.effects_.slope_, centred)):
-        of_pair = graph.add("Gather", graph.constant(term), "label")
-        fused = graph.add("Add", fused, of_pair if factor is None else graph.add("Mul", of_pair, factor))
-    thresholds = logit(np.clip(rule.label_thresholds_, 0, 1))
-    threshold = graph.add("Gather", graph.constant(thresholds), "label")
+    idf, intercept, slope, threshold = (
+        graph.add("Gather", of_labels, "label")
+        for of_labels in (
+            rule.idf_.idf_,
+            rule.effects_.intercept_,
+            rule.effects_.slope_,
+            logit(np.clip(rule.label_thresholds_, 0, 1)),
+        )
+    )
+    raw = _fusion(graph, rule, idf)
+    fused = graph.sum(raw, intercept, graph.add("Mul", slope, graph.add("Sub", raw, PIVOT)))
     graph.add("Sigmoid", fused, output="probability")
     graph.add("Sub", fused, threshold, output="margin")
     graph.add("Greater", fused, threshold, output="predicted")
-    return graph.model({name: rule._uses[name] for name in columns})
+    return graph.model({name: width for name, width in rule._uses.items() if width})
 
 
-def _fusion(graph, rule, idf, columns):
+def _fusion(graph, rule, idf):
     """Add the fused logits before the labels' corrections."""
     fusion = rule.fusion_
     if isinstance(fusion, LinearFusion):
-        return _linear(graph, fusion, rule, idf, columns)
+        return _linear(graph, fusion, rule, idf)
     if isinstance(fusion, BoostedFusion):
-        return _boosted(graph, fusion, rule, idf, columns)
+        return _boosted(graph, fusion, rule, idf)
     assert isinstance(fusion, AverageFusion)
-    linear = _linear(graph, fusion.linear_, rule, idf, columns)
-    boosted = _boosted(graph, fusion.boosted_, rule, idf, columns)
+    linear = _linear(graph, fusion.linear_, rule, idf)
+    boosted = _boosted(graph, fusion.boosted_, rule, idf)
     w = fusion.boosted_weight_
-    return graph.add(
-        "Add",
-        graph.add("Mul", linear, graph.constant(1 - w)),
-        graph.add("Mul", boosted, graph.constant(w)),
-    )
+    return graph.sum(graph.add("Mul", linear, 1 - w), graph.add("Mul", boosted, w))
 
 
-def _linear(graph, fusion, rule, idf, columns):
+def _linear(graph, fusion, rule, idf):
     """Add the linear model: slopes that rarity changes, times logits, and the other terms."""
-    lowest, coef = rule.lowest_logits_, fusion.coef_
-    total = graph.add(
-        "Add",
-        graph.constant(coef["intercept"]),
-        graph.add("Mul", idf, graph.constant(coef["idf"])),
-    )
-    for model in range(rule._uses["scores"]):
-        name = "score" if model == 0 else f"score {model + 1}"
-        z = _logit(graph, graph.column("scores", model), SCORE_MARGIN)
-        z = graph.add("Max", z, graph.constant(lowest[model]))
-        by_rarity = graph.add("Mul", idf, graph.constant(coef[f"{name} x idf"]))
-        slope = graph.add("Add", by_rarity, graph.constant(coef[name]))
-        slope = graph.add("Max", slope, graph.constant(SMALLEST_SLOPE))
-        total = graph.add("Add", total, graph.add("Mul", slope, z))
+    coef = fusion.coef_
+    terms = [graph.add("Mul", idf, coef["idf"])]
+    for model, lowest in enumerate(rule.lowest_logits_):
+        name = term_name("score", model)
+        z = graph.add("Max", _logit(graph, graph.column("scores", model), SCORE_MARGIN), lowest)
+        slope = graph.sum(graph.add("Mul", idf, coef[f"{name} x idf"]), coef[name])
+        terms.append(graph.add("Mul", graph.add("Max", slope, SMALLEST_SLOPE), z))
     for signal, kind in (("local", "share"), ("affinity", "affinity")):
-        for number in range(rule._uses[signal] if signal in columns else 0):
-            name = kind if number == 0 else f"{kind} {number + 1}"
-            column = graph.column(signal, number)
+        for number in range(rule._uses[signal]):
+            name, column = term_name(kind, number), graph.column(signal, number)
             q = _logit(graph, column, SHARE_MARGIN)
             parts = {name: column, f"logit {name}": q, f"logit {name} x idf": graph.add("Mul", q, idf)}
-            for part, values in parts.items():
-                total = graph.add("Add", total, graph.add("Mul", values, graph.constant(coef[part])))
-    return total
+            terms += [graph.add("Mul", values, coef[part]) for part, values in parts.items()]
+    return graph.sum(*terms, coef["intercept"])
 
 
 def _logit(graph, column, margin):
     """Add the logits of a column of probabilities, kept away from 0 and 1."""
-    kept = graph.add("Clip", column, graph.constant(margin), graph.constant(1 - margin))
-    return graph.add("Log", graph.add("Div", kept, graph.add("Sub", graph.constant(1.0), kept)))
+    kept = graph.add("Clip", column, margin, 1 - margin)
+    return graph.add("Log", graph.add("Div", kept, graph.add("Sub", 1.0, kept)))
 
 
-def _boosted(graph, fusion, rule, idf, columns):
+def _boosted(graph, fusion, rule, idf):
     """Add the trees, on rarity and the signals as they are given.
 
     The trees of the rule look at steps of a signal; here a node looks at the signal itself, up to the
@@ -153,11 +143,11 @@ def _boosted(graph, fusion, rule, idf, columns):
         _greatest_scores(values, rule.lowest_logits_[at - 1]) if 1 <= at <= n_models else values
         for at, values in enumerate(fusion._steps)
     ]
-    signals = [graph.add("Unsqueeze", idf, graph.constant(np.array([1]))), *columns]
+    signals = [graph.add("Unsqueeze", idf, [1])]
+    signals += [name for name, width in rule._uses.items() if width]
     features = graph.add("Concat", *signals, axis=1)
     found = graph.add("TreeEnsemble", features, domain="ai.onnx.ml", **_trees(graph, fusion._trees, steps))
-    found = graph.add("Squeeze", found, graph.constant(np.array([1])))
-    return graph.add("Add", found, graph.constant(fusion._trees.baseline))
+    return graph.sum(graph.add("Squeeze", found, [1]), fusion._trees.baseline)
 
 
 def _greatest_scores(steps, lowest):
@@ -230,13 +220,20 @@ class _Graph:
             raise ImportError('An ONNX model needs onnx: pip install "adathresh[onnx]"') from error
         self.onnx, self.nodes, self.constants = onnx, [], []
 
-    def add(self, operator: str, *inputs: str, output: str | None = None, **settings: Any) -> str:
-        """Add an operator and return the name of what it gives."""
+    def add(self, operator: str, *inputs: Any, output: str | None = None, **settings: Any) -> str:
+        """Add an operator on named values, numbers and arrays; return the name of what it gives."""
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
         name = output or f"value {len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], **settings))
+        self.nodes.append(self.onnx.helper.make_node(operator, names, [name], **settings))
         return name
 
-    def constant(self, value: Any) -> str:
+    def sum(self, first: Any, *others: Any) -> str:
+        """Add sums of named values and numbers, one after the other."""
+        for other in others:
+            first = self.add("Add", first, other)
+        return first
+
+    def _constant(self, value):
         """Add a number or an array and return its name."""
         name = f"constant {len(self.constants)}"
         self.constants.append(self.tensor(np.asarray(value), name))
@@ -248,7 +245,7 @@ class _Graph:
 
     def column(self, matrix: str, number: int) -> str:
         """Add one column of an input."""
-        return self.add("Gather", matrix, self.constant(np.array(number)), axis=1)
+        return self.add("Gather", matrix, number, axis=1)
 
     def model(self, widths: dict[str, int]) -> Any:
         """Return the whole model, checked."""
