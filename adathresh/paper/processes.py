@@ -11,7 +11,13 @@ from adathresh.paper.network import sparse_weights
 
 
 class Part(NamedTuple):
-    """What one process computes of a batch."""
+    """What one process computes of a batch.
+
+    Examples
+    --------
+    >>> Part(slice(0, None, 2), 1.0).places
+    slice(0, None, 2)
+    """
 
     places: slice
     """Which rows of the batch, at least one."""
