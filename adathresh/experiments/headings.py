@@ -181,11 +181,12 @@ def main(arguments=None):
     found = outdated(find_notebooks(root / "notebooks"), write=write)
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
-    if readme_with_badge(text) != text:
+    made = readme_with_badge(text)
+    if made != text:
         found.append(readme.name)
         if write:
             with whole_file(readme) as temporary:
-                temporary.write_text(readme_with_badge(text), encoding="utf-8", newline="\n")
+                temporary.write_text(made, encoding="utf-8", newline="\n")
     for name in found:
         print(f"{name}: head {'written' if write else f'out of date; run `{COMMAND}`'}")
     return 1 if found and not write else 0

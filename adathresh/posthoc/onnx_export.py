@@ -12,7 +12,6 @@ from adathresh.posthoc.fusion import (
     PIVOT,
     SHARE_MARGIN,
     SMALLEST_SLOPE,
-    AverageFusion,
     BoostedFusion,
     LinearFusion,
     term_name,
@@ -101,7 +100,6 @@ def _fusion(graph, rule, idf):
         return _linear(graph, fusion, rule, idf)
     if isinstance(fusion, BoostedFusion):
         return _boosted(graph, fusion, rule, idf)
-    assert isinstance(fusion, AverageFusion)
     linear = _linear(graph, fusion.linear_, rule, idf)
     boosted = _boosted(graph, fusion.boosted_, rule, idf)
     w = fusion.boosted_weight_
