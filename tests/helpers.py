@@ -73,3 +73,14 @@ class HTMLTable(HTMLParser):
             self.caption = data
         elif self.tags[-1] in ("td", "th") and data.strip():
             self.lines[-1][-1] += data
+
+
+def changed(tables, name, value, column="macro_f1", **where):
+    """Return the tables with one value replaced, in the rows that have the given values."""
+    table = tables[name].copy()
+    keep = np.ones(len(table), dtype=bool)
+    for key, wanted in where.items():
+        keep &= table[key] == wanted
+    assert keep.any()
+    table.loc[keep, column] = value
+    return {**tables, name: table}

@@ -9,8 +9,7 @@ notebook               module                          tables
 04_ablations           ``nb04_ablations``              ablations, ablation_differences
 05_calibration         ``nb05_calibration``            calibration, calibration_differences,
                                                        method_differences
-06_leakage             ``nb06_leakage``                reported, selection, batches, attribution, epochs,
-                                                       ceiling, splits, auroc
+06_leakage             ``nb06_leakage``                reported, epochs, auroc
 07_your_own_model      ``nb07_your_own_model``         own_model, own_model_differences
 08_decision_rules      ``nb08_decision_rules``         rules, rule_differences
 09_rule_ablations      ``nb09_rule_ablations``         rule_ablations, rule_ablation_differences
@@ -22,6 +21,8 @@ notebook               module                          tables
                                                        block_differences
 15_self_training       ``nb15_self_training``          self_training, self_training_differences
 16_label_queries       ``nb16_label_queries``          label_queries, label_query_differences
+17_protocol            ``nb17_protocol``               selection, batches, attribution, ceiling
+18_splits              ``nb18_splits``                 splits, auroc
 =====================  ==============================  ==================================================
 
 Each module has the functions ``claims(tables)``, all that its notebook finds, and ``finding(tables)``, the

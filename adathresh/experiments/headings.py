@@ -45,6 +45,8 @@ LESSONS = {
     "of them when one is missing",
     "15_self_training": "when a model may label rows by itself, and what that is worth",
     "16_label_queries": "how labels attend to the tokens of a text, and how to see what each one reads",
+    "17_protocol": "what a figure owes to the choice of its epoch and to the rows it is measured on",
+    "18_splits": "what groups and near-duplicates do to a test score, and how to tell",
 }
 """What the reader of each notebook will learn."""
 

@@ -16,7 +16,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.results import as_csv, read_table
 from adathresh.experiments.core.rules import OURS, Prediction, main_predictions
-from adathresh.experiments.nb06_leakage.splits import RULES, random_split
+from adathresh.experiments.core.splits import RULES, random_split
 from adathresh.experiments.nb13_groups import (
     claims,
     evaluation,

@@ -7,9 +7,15 @@ from joblib import delayed
 
 from adathresh.experiments.core.fold_scores import fitting_labels
 from adathresh.experiments.core.parallel import side_by_side
-from adathresh.experiments.core.results import table_row
+from adathresh.experiments.core.results import study_row, table_row
 from adathresh.experiments.core.rules import OURS, Prediction
-from adathresh.metrics import FREQUENCY_BINS, evaluate, paired_bootstrap
+from adathresh.metrics import (
+    FREQUENCY_BINS,
+    evaluate,
+    macro_auroc_interval,
+    paired_bootstrap,
+    paired_macro_auroc,
+)
 
 HEADLINE = ("macro_f1", "macro_f1_present", "micro_f1", "samples_f1", "precision_at_1", "precision_at_5")
 """The metrics that the notebooks show; the tables on disk hold all."""
@@ -104,6 +110,28 @@ def method_differences(config, ds, runs, *, reference, seed):
     """Compare the trained method ``reference`` with each other one, as :func:`interval_rows` does rules."""
     label_sets = {name: [run.test_predicted] for name, run in runs.items()}
     return interval_rows(config, ds, label_sets, reference, random_state=seed, base="network", seed=seed)
+
+
+def auroc_rows(config, ds, Y, scores, *, seed, split="dev", contrasts=()):
+    """Measure how scores order the rows of every label, which no threshold of a label can change.
+
+    The measure is macro-AUROC. ``contrasts`` are pairs of names whose difference is measured on the same
+    rows. One row a score or contrast and band of training frequency, all labels first, with the 95 %
+    interval; bands without a label to be ordered are left out.
+    """
+    frequency = label_frequency(ds.train.Y)
+    found = {name: macro_auroc_interval(Y, of_rows, frequency) for name, of_rows in scores.items()}
+    for one, other in contrasts:
+        difference = paired_macro_auroc(Y, scores[one], scores[other], frequency)
+        found[f"{one} − {other}"] = {
+            key: {"value": entry.pop("difference"), **entry} for key, entry in difference.items()
+        }
+    return [
+        study_row(config, ds, seed, split=split, scores=name, training_rows=band, **entry)
+        for name, by_band in found.items()
+        for band, entry in zip(("all", *BINS), by_band.values(), strict=True)
+        if entry["n_labels"]
+    ]
 
 
 def on_every_base(work, config, ds, bases):

@@ -217,6 +217,20 @@ def table_row(config, ds, *, method, base, rule, mode, seed, metrics, split="tes
     }
 
 
+def study_row(config, ds, seed, *, split="dev", **columns):
+    """Return a row of a table that compares no decision rules: the identifying columns, then the others.
+
+    Tables call the validation rows "dev".
+    """
+    return {
+        "dataset": config.dataset,
+        "fingerprint": str(ds.fingerprint)[:16],
+        "split": split,
+        "seed": seed,
+        **columns,
+    }
+
+
 def _without_costs(table):
     """Return a table without what differs between two equal runs."""
     return table.drop(columns=list(COSTS), errors="ignore")

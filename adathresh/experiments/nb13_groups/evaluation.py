@@ -14,7 +14,7 @@ from adathresh.experiments.core.evaluation import label_frequency
 from adathresh.experiments.core.fold_scores import N_FOLDS, fitting_labels, fitting_rows
 from adathresh.experiments.core.other_signals import neighbor_spaces
 from adathresh.experiments.core.rules import OURS, main_predictions, rival_rules
-from adathresh.experiments.nb06_leakage.splits import BASE, RULES, label_sets_of, random_split
+from adathresh.experiments.core.splits import BASE, RULES, label_sets_of, random_split
 from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows, value_row
 from adathresh.posthoc import AdaptiveThreshold
 from adathresh.posthoc.crossfit import base_scores, draw_folds, out_of_fold_scores
@@ -162,7 +162,7 @@ def _repetitions(config):
 def split_rows(config, ds):
     """Judge the rows that are test rows of the published split and of one at random, by models of either.
 
-    Return the table rows of values and of differences. The random split is that of notebook 06: it has parts
+    Return the table rows of values and of differences. The random split is that of notebook 18: it has parts
     of the same sizes and parts groups. Each seed has a split and test rows of its own; the differences are
     over those of all seeds, of which one row may occur several times, always in the same group.
     """

@@ -11,7 +11,7 @@ from adathresh.experiments.core.crossfit import crossfitted
 from adathresh.experiments.core.data import rows_key
 from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.core.rules import OURS, fitted_choice, main_predictions, our_choices
-from adathresh.experiments.nb06_leakage.splits import BASE
+from adathresh.experiments.core.splits import BASE
 from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows, value_row
 from adathresh.metrics import top_k
 from adathresh.posthoc.crossfit import base_scores, out_of_fold_scores

@@ -8,7 +8,7 @@ from adathresh.experiments.core.display import shown, summarize
 from adathresh.experiments.core.plotting import COLORS, MARKERS
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.core.sentences import mean_differences
-from adathresh.experiments.nb06_leakage.splits import RULES
+from adathresh.experiments.core.splits import RULES
 from adathresh.experiments.nb13_groups.evaluation import SPLIT, TRAINING
 from adathresh.experiments.nb13_groups.findings import NO_GROUPS, WHOLE
 from adathresh.experiments.nb13_groups.knowledge import KNOWLEDGE

@@ -5,7 +5,7 @@ from joblib import delayed
 
 from adathresh.experiments.core.crossfit import crossfit_all
 from adathresh.experiments.core.parallel import side_by_side
-from adathresh.experiments.nb06_leakage.splits import BASE
+from adathresh.experiments.core.splits import BASE
 from adathresh.experiments.nb13_groups.evaluation import (
     sets_from_share,
     split_rows,

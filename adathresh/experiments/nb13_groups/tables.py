@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adathresh.experiments.nb06_leakage.splits import BASE
+from adathresh.experiments.core.splits import BASE
 from adathresh.metrics import macro_f1, micro_f1, paired_bootstrap, samples_f1
 
 MEASURES = {"macro_f1": macro_f1, "micro_f1": micro_f1, "samples_f1": samples_f1}

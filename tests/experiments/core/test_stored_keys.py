@@ -22,11 +22,11 @@ from adathresh.experiments.core import (
     fold_scores,
     known_tokens,
     other_signals,
+    protocol_runs,
     rules,
     trainings,
 )
 from adathresh.experiments.core.rules import Choice
-from adathresh.experiments.nb06_leakage import protocol_runs
 from adathresh.experiments.nb10_losses import trainings as losses
 from adathresh.experiments.nb13_groups import evaluation as groups_evaluation
 from adathresh.experiments.nb13_groups import knowledge as groups_knowledge
