@@ -122,19 +122,32 @@ def claims(tables):
 
 
 def finding(tables):
-    """Say what another split does to the rule's macro-F1, where the rows have groups or texts."""
+    """Say what another split does to label sets and scores, where the rows have groups or texts."""
     splits = tables["splits"]
     ours = splits[splits["rule"] == OURS].groupby("test_rows")["macro_f1"].mean()
     published = f"{ours[AS_PUBLISHED]:.3f}"
     if AT_RANDOM in ours:
         return (
             f"A split at random, which parts rows that belong together, shows a macro-F1 of "
-            f"{ours[AT_RANDOM]:.3f} for `{OURS}` where the published split shows {published}."
+            f"{ours[AT_RANDOM]:.3f} for `{OURS}` where the published split shows {published}; macro-AUROC is "
+            f"{_auroc_of(tables, AT_RANDOM)} where it is {_auroc_of(tables, AS_PUBLISHED)}."
         )
     if WITHOUT in ours:
         return (
             f"Without the test texts that a training text equals, `{OURS}` reaches a macro-F1 of "
-            f"{ours[WITHOUT]:.3f}, without as many others {ours[AS_MANY]:.3f}, on all test rows "
-            f"{published}."
+            f"{ours[WITHOUT]:.3f}, without as many others {ours[AS_MANY]:.3f}, on all test rows {published}; "
+            f"macro-AUROC without them is {_auroc_of(tables, WITHOUT)}, on all test rows "
+            f"{_auroc_of(tables, AS_PUBLISHED)}."
         )
-    return "This data set has neither groups nor texts, so no other split is compared."
+    return (
+        "No other split is compared, since this data set has neither groups nor test texts that a training "
+        f"text equals; `{OURS}` reaches a macro-F1 of {published}, macro-AUROC is "
+        f"{_auroc_of(tables, AS_PUBLISHED)}."
+    )
+
+
+def _auroc_of(tables, variant):
+    """Write the macro-AUROC of all labels on some test rows, mean over seeds, with its interval."""
+    rows = tables["auroc"].query("training_rows == 'all' and scores == @BASE + ', ' + @variant")
+    value, low, high = rows[["value", "low", "high"]].mean()
+    return f"{value:.3f} (95 % interval {low:.3f} to {high:.3f})"

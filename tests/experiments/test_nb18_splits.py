@@ -216,6 +216,13 @@ def tables():
             ("all rows split at random", "adaptive", 0.3),
             ("as published", "fixed 0.5", 0.9),
         ),
+        "auroc": frame(
+            ["scores", "training_rows", "value", "low", "high"],
+            ("linear, as published", "all", 0.6, 0.5, 0.7),
+            ("linear, as published", "1–5", 0.4, 0.3, 0.5),
+            ("linear, all rows split at random", "all", 0.8, 0.7, 0.9),
+            ("linear, without near-duplicates", "all", 0.55, 0.45, 0.65),
+        ),
     }
 
 
@@ -239,7 +246,8 @@ def test_the_orders_of_rules_and_splits_are_claimed(tables):
 
 
 def test_without_groups_nothing_is_claimed_of_a_random_split(tables):
-    assert list(outcomes({"splits": tables["splits"].query("test_rows == 'as published'")})) == [BY_RULE]
+    published = tables["splits"].query("test_rows == 'as published'")
+    assert list(outcomes({"splits": published})) == [BY_RULE]
 
 
 def test_texts_known_to_the_training_rows_are_compared_with_as_many_others(tables):
@@ -250,14 +258,19 @@ def test_texts_known_to_the_training_rows_are_compared_with_as_many_others(table
 
 
 def test_the_finding_is_about_the_split_at_random_where_there_are_groups(tables):
-    text = study.finding(tables)
-    assert text.endswith("shows a macro-F1 of 0.300 for `adaptive` where the published split shows 0.100.")
+    assert study.finding(tables) == (
+        "A split at random, which parts rows that belong together, shows a macro-F1 of 0.300 for `adaptive` "
+        "where the published split shows 0.100; macro-AUROC is 0.800 (95 % interval 0.700 to 0.900) where it "
+        "is 0.600 (95 % interval 0.500 to 0.700)."
+    )
 
 
 def test_without_groups_the_finding_is_about_texts_or_no_other_split(tables):
     splits = tables["splits"].assign(test_rows=["as published", "without near-duplicates", "as published"])
     control = splits.iloc[[0]].assign(test_rows="as many at random", macro_f1=0.2)
     text = study.finding({**tables, "splits": pd.concat([splits, control])})
-    assert text.endswith("reaches a macro-F1 of 0.300, without as many others 0.200, on all test rows 0.100.")
+    assert "reaches a macro-F1 of 0.300, without as many others 0.200, on all test rows 0.100;" in text
+    assert "macro-AUROC without them is 0.550 (95 % interval 0.450 to 0.650), on all test rows 0.600" in text
     text = study.finding({**tables, "splits": splits.query("test_rows == 'as published'")})
-    assert text.endswith("neither groups nor texts, so no other split is compared.")
+    assert text.startswith("No other split is compared, since")
+    assert text.endswith("a macro-F1 of 0.100, macro-AUROC is 0.600 (95 % interval 0.500 to 0.700).")

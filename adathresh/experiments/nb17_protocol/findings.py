@@ -78,6 +78,6 @@ def finding(tables):
         f"{signed(chosen['the reported rows'] - chosen['other rows'])}, the size of the evaluation batch by "
         f"up to {by_size.max() - by_size.min():.4f}. Without any learnt threshold {fixed:.3f} is reached "
         f"where the released protocol reports {released:.3f} after as many epochs. On 10,000 rows of "
-        f"AmazonCat-13K no macro-F1 can exceed {row['ceiling']:.3f} (95 % of the draws: {row['low']:.3f} to "
+        f"AmazonCat-13K no macro-F1 can exceed {row['ceiling']:.3f} (95 % interval {row['low']:.3f} to "
         f"{row['high']:.3f}), since the other labels have no row there."
     )

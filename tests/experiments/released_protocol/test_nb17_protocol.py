@@ -161,5 +161,5 @@ def test_the_finding_takes_epoch_batch_threshold_and_ceiling_in_turn(tables):
         "Choosing the epoch on the reported rows changes macro-F1 by +0.0100, the size of the evaluation "
         "batch by up to 0.1000. Without any learnt threshold 0.090 is reached where the released protocol "
         "reports 0.170 after as many epochs. On 10,000 rows of AmazonCat-13K no macro-F1 can exceed 0.324 "
-        "(95 % of the draws: 0.310 to 0.330), since the other labels have no row there."
+        "(95 % interval 0.310 to 0.330), since the other labels have no row there."
     )
