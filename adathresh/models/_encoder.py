@@ -12,6 +12,7 @@ import safetensors
 import torch
 from safetensors.numpy import save_file
 
+from adathresh.utils.device import default_device
 from adathresh.utils.files import cache_folder, whole_file
 from adathresh.utils.progress import tqdm
 
@@ -78,10 +79,12 @@ def load_encoder(folder, max_length):
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise missing_extra() from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     with _no_bars():
         encoder = SentenceTransformer(
-            str(folder), device=device, local_files_only=True, model_kwargs={"use_safetensors": True}
+            str(folder),
+            device=default_device(),
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
         )
     if not _LEAST_TOKENS <= max_length <= encoder.max_seq_length:
         raise ValueError(

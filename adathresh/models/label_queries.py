@@ -1,6 +1,7 @@
 """Label queries: every label chooses by itself which tokens of a text it reads."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from adathresh.models._descent import (
 )
 from adathresh.models._encoder import MINILM, hidden_states, load_encoder, model_folder, token_counts
 from adathresh.models._texts import TextClassifier
+from adathresh.utils.device import default_device
 from adathresh.utils.memory import check_memory
 from adathresh.utils.parameters import (
     check_parameters,
@@ -300,7 +302,7 @@ class LabelQueryTransformer(TextClassifier):
     from the labels' log-odds. Rows with rare labels may come more often: max(1, √(t / f_l)) times for their
     rarest label l, which a share f_l of the rows has (repeat factor sampling, Gupta, Dollár and Girshick
     2019, "LVIS", arXiv:1908.03195), and what comes again comes without some of its tokens, drawn anew each
-    time. Running is deterministic for one machine and seed. The encoder uses a GPU if there is one.
+    time. Running is deterministic for one machine and seed. Encoder and head use a GPU if there is one.
 
     The states of all training tokens are held in memory, in half precision: 0.77 GB a million tokens of 384
     dimensions.
@@ -441,9 +443,9 @@ class LabelQueryTransformer(TextClassifier):
         head = self._new_head(n_dimensions, Y.shape[1], random)  # wrong sizes are found before the long work
         with torch.no_grad():
             head.bias.copy_(torch.from_numpy(log_odds(Y)))
-        run = _Run(head, read(texts), Y, seed=random, settings=self.get_params())
+        run = _Run(head.to(default_device()), read(texts), Y, seed=random, settings=self.get_params())
         run.run(verbose=self.verbose)
-        self.head_ = head.eval()
+        self.head_ = head.cpu().eval()
         self.losses_ = np.array(run.losses)
         self.n_features_in_ = n_dimensions
         return self
@@ -485,9 +487,11 @@ class LabelQueryTransformer(TextClassifier):
     def _scores(self, X, k):
         """Return the probabilities of all labels."""
         found = np.empty((len(X), self.n_labels_), dtype=np.float32)
+        head, device = deepcopy(self.head_).to(default_device()), default_device()
         with torch.inference_mode():
             for rows in _of_similar_length(X.lengths, _TEXTS_A_BATCH):
-                found[rows] = torch.sigmoid(self.head_(*X.padded(rows))).numpy()
+                states, there = X.padded(rows)
+                found[rows] = torch.sigmoid(head(states.to(device), there.to(device))).cpu().numpy()
         return found
 
 
@@ -524,7 +528,8 @@ class _Run(TrainingBySteps):
         (optimizer,) = self.optimizers
         for group in optimizer.param_groups:
             group["lr"] = self.settings["learning_rate"] * share_of_rate(self.n_done, self.n_steps)
-        loss = label_loss(self.model(states, there), torch.from_numpy(self.Y[rows].toarray()))
+        device, targets = self.model.bias.device, torch.from_numpy(self.Y[rows].toarray())
+        loss = label_loss(self.model(states.to(device), there.to(device)), targets.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

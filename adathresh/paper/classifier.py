@@ -25,6 +25,7 @@ from adathresh.posthoc.explanation import Explanation
 from adathresh.saving import SaveMixin
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.utils.device import default_device
 from adathresh.utils.files import PathLike
 from adathresh.utils.labels import LabelSetMixin
 from adathresh.utils.memory import check_memory
@@ -630,9 +631,7 @@ class AdaptiveThresholdNetwork(SaveMixin, LabelSetMixin, ClassifierMixin, BaseEs
 
     def _device(self):
         """Resolve "auto"."""
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return default_device() if self.device == "auto" else self.device
 
     def _check_parameters(self):
         """Raise for parameters outside their range."""

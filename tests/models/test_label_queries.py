@@ -273,6 +273,16 @@ def test_it_is_the_estimator_of_adaptive_thresholds(tiny):
     assert clf.predict(texts).shape == Y.shape
 
 
+def test_training_and_scores_are_computed_on_the_default_device(fitted, tiny, monkeypatch):
+    """The device "meta" computes no values, and refuses to mix with tensors of another device."""
+    monkeypatch.setattr(label_queries, "default_device", lambda: "meta")
+    with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta tensors"):
+        quick(tiny, pooling=fitted.pooling).fit(*make_texts())
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        fitted.predict(["red cat"])
+    assert {part.device.type for part in fitted.head_.parameters()} == {"cpu"}
+
+
 def test_a_binary_target(tiny):
     texts, Y = make_texts()
     model = quick(tiny).fit(texts, np.where(Y[:, 0], "red", "not red"))
