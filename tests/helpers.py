@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 
 from adathresh.datasets import Dataset, Split
 
@@ -73,6 +74,11 @@ class HTMLTable(HTMLParser):
             self.caption = data
         elif self.tags[-1] in ("td", "th") and data.strip():
             self.lines[-1][-1] += data
+
+
+def table_of(names, *rows):
+    """Return a table of one seed, such as notebooks write."""
+    return pd.DataFrame([dict(zip(names, row, strict=True)) | {"seed": 0} for row in rows])
 
 
 def changed(tables, name, value, column="macro_f1", **where):

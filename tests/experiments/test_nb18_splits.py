@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from helpers import changed, flat_dataset, replaced
+from helpers import changed, flat_dataset, replaced, table_of
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
@@ -206,17 +206,14 @@ def test_sets_without_texts_or_groups_are_shown_as_published(config, ds, monkeyp
 
 @pytest.fixture
 def tables():
-    def frame(names, *rows):
-        return pd.DataFrame([dict(zip(names, row, strict=True)) | {"seed": 0} for row in rows])
-
     return {
-        "splits": frame(
+        "splits": table_of(
             ["test_rows", "rule", "macro_f1"],
             ("as published", "adaptive", 0.1),
             ("all rows split at random", "adaptive", 0.3),
             ("as published", "fixed 0.5", 0.9),
         ),
-        "auroc": frame(
+        "auroc": table_of(
             ["scores", "training_rows", "value", "low", "high"],
             ("linear, as published", "all", 0.6, 0.5, 0.7),
             ("linear, as published", "1–5", 0.4, 0.3, 0.5),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from helpers import changed, replaced
+from helpers import changed, replaced, table_of
 from sklearn.metrics import f1_score, roc_auc_score
 
 from adathresh.experiments import nb06_leakage as study
@@ -145,23 +145,20 @@ def test_the_audit_is_given_texts_and_groups(config, ds):
 
 @pytest.fixture
 def tables():
-    def frame(names, *rows):
-        return pd.DataFrame([dict(zip(names, row, strict=True)) | {"seed": 0} for row in rows])
-
     return {
-        "reported": frame(
+        "reported": table_of(
             ["method", "macro_f1"],
             ("released, best epoch", 0.17),
             ("released, batch 16", 0.16),
             ("labels withheld", 0.10),
             ("leak-free", 0.12),
         ),
-        "epochs": frame(
+        "epochs": table_of(
             ["epoch", "macro_f1_released", "macro_f1_withheld", "difference"],
             (1, 0.1, 0.1, 0.0),
             (40, 0.2, 0.05, 0.15),
         ),
-        "auroc": frame(
+        "auroc": table_of(
             ["scores", "training_rows", "value", "low", "high"],
             ("released", "all", 0.6, 0.5, 0.7),
             ("released − withheld", "all", 0.2, 0.1, 0.3),

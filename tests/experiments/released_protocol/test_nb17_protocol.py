@@ -4,7 +4,7 @@ import dataclasses
 
 import pandas as pd
 import pytest
-from helpers import changed
+from helpers import changed, table_of
 from sklearn.metrics import f1_score
 
 from adathresh.experiments.core import protocol_runs as runs
@@ -96,30 +96,27 @@ def test_tables_hold_the_rows_of_every_seed(config, ds):
 
 @pytest.fixture
 def tables():
-    def frame(names, *rows):
-        return pd.DataFrame([dict(zip(names, row, strict=True)) | {"seed": 0} for row in rows])
-
     return {
-        "selection": frame(
+        "selection": table_of(
             ["signals", "epoch_chosen_on", "macro_f1"],
             ("released", "the reported rows", 0.17),
             ("released", "other rows", 0.16),
             ("withheld", "the reported rows", 0.1),
         ),
-        "batches": frame(
+        "batches": table_of(
             ["signals", "batch_size", "macro_f1"],
             ("released", 1, 0.1),
             ("released", 128, 0.2),
             ("withheld", 1, 0.1),
             ("withheld", 128, 0.1),
         ),
-        "attribution": frame(
+        "attribution": table_of(
             ["threshold", "pos_weight", "row_standardised", "macro_f1"],
             ("0.5", 1.0, False, 0.01),
             ("0.5", 10.0, True, 0.09),
             ("learnt, labels released", 10.0, True, 0.17),
         ),
-        "ceiling": frame(
+        "ceiling": table_of(
             ["totals_of", "law", "ceiling", "low", "high"],
             *(("AmazonCat-13K", law, 0.7, 0.69, 0.71) for law in ceilings.LAWS[:-1]),
             ("AmazonCat-13K", ceilings.LAWS[-1], 0.324, 0.31, 0.33),
