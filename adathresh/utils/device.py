@@ -4,5 +4,16 @@ import torch
 
 
 def default_device() -> str:
-    """Return "cuda" where there is a GPU that torch can use, else "cpu"."""
+    """Say where to compute if nobody says otherwise.
+
+    Returns
+    -------
+    str
+        "cuda" where there is a GPU that torch can use, else "cpu".
+
+    Examples
+    --------
+    >>> default_device() in ("cpu", "cuda")
+    True
+    """
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -106,10 +106,13 @@ def method_rows(config, ds, runs, *, seed):
     ]
 
 
-def method_differences(config, ds, runs, *, reference, seed):
-    """Compare the trained method ``reference`` with each other one, as :func:`interval_rows` does rules."""
-    label_sets = {name: [run.test_predicted] for name, run in runs.items()}
-    return interval_rows(config, ds, label_sets, reference, random_state=seed, base="network", seed=seed)
+def method_differences(config, ds, runs, *, reference):
+    """Compare the trained method ``reference`` with each other one, as :func:`interval_rows` does rules.
+
+    ``runs`` has the runs of each seed by name of the method.
+    """
+    label_sets = {name: [of_seed[name].test_predicted for of_seed in runs] for name in runs[0]}
+    return interval_rows(config, ds, label_sets, reference, random_state=config.random_state, base="network")
 
 
 def auroc_rows(config, ds, Y, scores, *, seed, split="dev", contrasts=()):
