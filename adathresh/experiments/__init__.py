@@ -11,7 +11,8 @@ notebook               module                          tables
                                                        method_differences
 06_leakage             ``nb06_leakage``                reported, epochs, auroc
 07_your_own_model      ``nb07_your_own_model``         own_model, own_model_differences
-08_decision_rules      ``nb08_decision_rules``         rules, rule_differences
+08_decision_rules      ``nb08_decision_rules``         rules, rule_differences, trained_and_tested, ladder,
+                                                       left_out
 09_rule_ablations      ``nb09_rule_ablations``         rule_ablations, rule_ablation_differences
 10_losses              ``nb10_losses``                 losses, loss_differences, codes
 11_noise               ``nb11_noise``                  noise, noise_differences, kept

@@ -617,24 +617,35 @@ def _with_slopes(table):
 
 
 def plot_cost(tables):
-    """Draw seconds against rows of every benchmark with several sizes, ours and the peer's, by part."""
+    """Draw seconds against rows of benchmarks with several sizes, ours and the peer's: a panel a part."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     from adathresh.experiments.core.plotting import use_style
 
     use_style()
-    figure, axes = plt.subplots(figsize=(7.2, 4.8))
-    for number, (name, table) in enumerate(tables.items()):
-        label, color = name, f"C{number}"
-        for _, lines in table.dropna(subset="ours_slope").groupby("benchmark", sort=False):
-            axes.loglog(lines["n_samples"], lines["ours_seconds"], "o-", color=color, label=label)
+    sized = {name: table.dropna(subset="ours_slope") for name, table in tables.items()}
+    sized = {name: table for name, table in sized.items() if len(table)}
+    n_lines = max(1, -(-len(sized) // 2))
+    figure, grid = plt.subplots(n_lines, 2, figsize=(9.6, 2.8 * n_lines), squeeze=False)
+    for axes in grid.flat[len(sized) :]:
+        axes.set_visible(False)
+    for axes, (part, table) in zip(grid.flat, sized.items(), strict=False):
+        for number, (name, lines) in enumerate(table.groupby("benchmark", sort=False)):
+            color = f"C{number}"
+            axes.loglog(lines["n_samples"], lines["ours_seconds"], "o-", color=color, label=name)
             if lines["peer_seconds"].notna().any():
                 axes.loglog(
                     lines["n_samples"], lines["peer_seconds"], "s--", color=color, markerfacecolor="none"
                 )
-            label = None
-    axes.set(xlabel="rows", ylabel="seconds (solid: ours, dashed: the peer)")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        sizes = sorted(set(table["n_samples"]))
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set(title=part, xlabel="rows", ylabel="seconds")
+        axes.legend(fontsize=7)
+    figure.suptitle("solid: ours, dashed: the peer", fontsize=9)
     return figure
 
 

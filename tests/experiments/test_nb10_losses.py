@@ -315,12 +315,14 @@ def test_the_finding_counts_losses_and_names_the_best_with_either_threshold():
     [
         (
             {"8 bits": (-0.3, 20), "64 bits": (-0.01, 90), "99 bits": (0.2, 150)},
-            " An output code of 64 bits, 45 % of the output layer's parameters, is not clearly worse than "
+            " With a fitted global threshold an output code of 64 bits, 45 % of the output layer's trained "
+            "parameters, is not clearly worse than "
             "the full layer: −0.0100 (−0.0600 to +0.0400).",
         ),
         (
             {"8 bits": (-0.3, 20), "64 bits": (-0.2, 90)},
-            " Every output code costs macro-F1 against the full layer; 64 bits, 45 % of its parameters, "
+            " With a fitted global threshold every output code costs macro-F1 against the full layer; "
+            "64 bits, 45 % of its trained parameters, "
             "still −0.2000 (−0.2500 to −0.1500).",
         ),
     ],

@@ -208,10 +208,10 @@ def test_sets_without_texts_or_groups_are_shown_as_published(config, ds, monkeyp
 def tables():
     return {
         "splits": table_of(
-            ["test_rows", "rule", "macro_f1"],
-            ("as published", "adaptive", 0.1),
-            ("all rows split at random", "adaptive", 0.3),
-            ("as published", "fixed 0.5", 0.9),
+            ["test_rows", "rule", "macro_f1", "micro_f1"],
+            ("as published", "adaptive", 0.1, 0.2),
+            ("all rows split at random", "adaptive", 0.3, 0.4),
+            ("as published", "fixed 0.5", 0.9, 0.9),
         ),
         "auroc": table_of(
             ["scores", "training_rows", "value", "low", "high"],
@@ -256,9 +256,9 @@ def test_texts_known_to_the_training_rows_are_compared_with_as_many_others(table
 
 def test_the_finding_is_about_the_split_at_random_where_there_are_groups(tables):
     assert study.finding(tables) == (
-        "A split at random, which parts rows that belong together, shows a macro-F1 of 0.300 for `adaptive` "
-        "where the published split shows 0.100; macro-AUROC is 0.800 (95 % interval 0.700 to 0.900) where it "
-        "is 0.600 (95 % interval 0.500 to 0.700)."
+        "A split at random, which parts rows that belong together, shows 0.300 / 0.400 (macro-F1 / micro-F1) "
+        "for `adaptive` where the published split, on other test rows, shows 0.100 / 0.200; macro-AUROC is "
+        "0.800 (95 % interval 0.700 to 0.900) where it is 0.600 (95 % interval 0.500 to 0.700)."
     )
 
 
@@ -266,8 +266,8 @@ def test_without_groups_the_finding_is_about_texts_or_no_other_split(tables):
     splits = tables["splits"].assign(test_rows=["as published", "without near-duplicates", "as published"])
     control = splits.iloc[[0]].assign(test_rows="as many at random", macro_f1=0.2)
     text = study.finding({**tables, "splits": pd.concat([splits, control])})
-    assert "reaches a macro-F1 of 0.300, without as many others 0.200, on all test rows 0.100;" in text
+    assert "reaches 0.300 / 0.400 (macro-F1 / micro-F1), without as many others 0.200 / 0.200, on" in text
     assert "macro-AUROC without them is 0.550 (95 % interval 0.450 to 0.650), on all test rows 0.600" in text
     text = study.finding({**tables, "splits": splits.query("test_rows == 'as published'")})
     assert text.startswith("No other split is compared, since")
-    assert text.endswith("a macro-F1 of 0.100, macro-AUROC is 0.600 (95 % interval 0.500 to 0.700).")
+    assert "reaches 0.100 / 0.200 (macro-F1 / micro-F1)" in text

@@ -77,9 +77,10 @@ def test_a_gain_that_is_not_made_of_label_texts_has_another_heading(monkeypatch)
     monkeypatch.setattr(report, "_table", _ladder(rungs))
     found = report.gain_finding()
     assert "worse than ours in 1 of 2 comparisons, level in 1, better in 0" in found
-    assert "more base models +0.005: 0.345, with a micro-F1 of 0.750" in found
+    assert "one more base model +0.005: 0.345, with a micro-F1 of 0.750" in found
     assert (
-        "neighbours +0.010, what the labels' names and synonyms say +0.030, more base models +0.005" in found
+        "neighbours +0.010, what the labels' names and synonyms say +0.030, one more base model +0.005"
+        in found
     )
     monkeypatch.setattr(report, "_table", _ladder(rungs | {"+ mentions": 0.31, "+ similarity": 0.31}))
     with pytest.raises(ValueError, match="no longer show that label texts give most"):

@@ -5,7 +5,7 @@ import pandas as pd
 from adathresh.experiments.core.base_models import UNSEEDED
 from adathresh.experiments.core.claims import best_claims, interval_claims, yes_claim
 from adathresh.experiments.core.rules import FIXED, OURS
-from adathresh.experiments.core.sentences import mean_differences, percent, with_interval
+from adathresh.experiments.core.sentences import listed, mean_differences, percent, with_interval
 from adathresh.experiments.nb02_baselines.gap import gap_parts
 
 
@@ -34,9 +34,11 @@ def claims(tables):
 def finding(tables):
     """Answer the notebook's question from its tables: what model and rule each do alone, means over seeds.
 
-    Models that take no seed are left out: two runs would name different ones.
+    Models that take no seed are left out, and named: two runs of them differ.
     """
     gap = tables["gap"][~tables["gap"]["base"].isin(UNSEEDED)]
+    unseeded = [f"`{base}`" for base in tables["gap"]["base"].unique() if base in UNSEEDED]
+    among = f" (without {listed(unseeded)}, which takes no seed)" if unseeded else ""
     models = gap.groupby("base", sort=False)[["fixed", OURS]].mean()
     parts = pd.DataFrame(gap_parts(gap)).mean()
     model, rule, fusion = (parts[f"gain_{name}"] / parts["gain_both"] for name in ("model", "rule", "fusion"))
@@ -45,9 +47,9 @@ def finding(tables):
     added = mean_differences(differences[~differences["base"].isin(UNSEEDED)], "base")
     least, most = added["difference"].idxmin(), added["difference"].idxmax()
     return (
-        f"The {more} is worth more than the {less}. From the weakest result (`{models['fixed'].idxmin()}` at "
-        f"threshold 0.5, macro-F1 {parts['weakest_fixed']:.3f}) to the best one "
-        f"(`{models[OURS].idxmax()}` with `{OURS}`, {models[OURS].max():.3f}), changing only the model "
+        f"The {more} is worth more than the {less}{among}. From the weakest result "
+        f"(`{models['fixed'].idxmin()}` at threshold 0.5, macro-F1 {parts['weakest_fixed']:.3f}) to the best "
+        f"one (`{models[OURS].idxmax()}` with `{OURS}`, {models[OURS].max():.3f}), changing only the model "
         f"covers {percent(model)} of the way; changing only the rule covers {percent(rule)} with the best "
         f"rival, and {percent(fusion)} with `{OURS}`, which also sees neighbours and rarity. On the same "
         f"scores, the macro-F1 of `{OURS}` minus that of threshold 0.5 ranges from "

@@ -56,10 +56,10 @@ def _of_codes(codes):
     share, figures = percent(size[name] / size[FULL]), with_interval(found.loc[name])
     if level:
         return (
-            f"An output code of {name}, {share} of the output layer's parameters, is not clearly worse than "
-            f"the full layer: {figures}."
+            f"With a fitted global threshold an output code of {name}, {share} of the output layer's trained "
+            f"parameters, is not clearly worse than the full layer: {figures}."
         )
     return (
-        f"Every output code costs macro-F1 against the full layer; {name}, {share} of its parameters, "
-        f"still {figures}."
+        "With a fitted global threshold every output code costs macro-F1 against the full layer; "
+        f"{name}, {share} of its trained parameters, still {figures}."
     )

@@ -156,6 +156,7 @@ def tables():
         "epochs": table_of(
             ["epoch", "macro_f1_released", "macro_f1_withheld", "difference"],
             (1, 0.1, 0.1, 0.0),
+            (20, 0.25, 0.15, 0.1),
             (40, 0.2, 0.05, 0.15),
         ),
         "auroc": table_of(
@@ -193,17 +194,20 @@ def test_every_part_can_come_out_otherwise(tables, name, value, column, where, w
     assert before[claim] != after[claim]
 
 
-def test_the_finding_takes_macro_f1_and_auroc_in_turn(tables):
-    text = study.finding(tables)
-    assert text.startswith(
-        "After 40 epochs the released protocol reports a macro-F1 of 0.200; without the labels"
+def test_the_finding_takes_best_epoch_last_epoch_and_auroc_in_turn(tables):
+    assert study.finding(tables) == (
+        "The best of 3 of 40 epochs of the released protocol reports a macro-F1 of 0.250; without the labels "
+        "in its thresholds the same weights reach 0.150. At the last epoch it is 0.200 with the labels and "
+        "0.050 without. The labels change macro-AUROC there by +0.2000 (95 % interval +0.1000 to +0.3000)."
     )
-    assert text.endswith(
-        "reach 0.050. The labels change macro-AUROC by +0.2000 (95 % interval +0.1000 to +0.3000)."
-    )
+    whole = tables["epochs"].assign(epoch=[1, 2, 3])
+    assert study.finding({**tables, "epochs": whole}).startswith("The best of 3 epochs of the released")
 
 
-def test_the_finding_shows_how_seeds_differ(tables):
-    other = tables["epochs"].assign(seed=1, difference=0.05)
-    text = study.finding({**tables, "epochs": pd.concat([tables["epochs"], other])})
-    assert "reach 0.050 (the labels' part is +0.0500 to +0.1500 over 2 seeds)." in text
+def test_each_seed_has_a_best_epoch(tables):
+    other = tables["epochs"].assign(seed=1, macro_f1_released=[0.1, 0.1, 0.3], difference=0.05)
+    both = pd.concat([tables["epochs"], other], ignore_index=True)
+    assert study.best_epochs(both)[["seed", "epoch"]].to_numpy().tolist() == [[0, 20], [1, 40]]
+    text = study.finding({**tables, "epochs": both})
+    assert "of 0.275; without" in text
+    assert "reach 0.100 (the labels' part is +0.0500 to +0.1000 over 2 seeds)." in text

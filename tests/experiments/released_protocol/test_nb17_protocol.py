@@ -111,16 +111,17 @@ def tables():
             ("withheld", 128, 0.1),
         ),
         "attribution": table_of(
-            ["threshold", "pos_weight", "row_standardised", "macro_f1"],
-            ("0.5", 1.0, False, 0.01),
-            ("0.5", 10.0, True, 0.09),
-            ("learnt, labels released", 10.0, True, 0.17),
+            ["threshold", "pos_weight", "row_standardised", "macro_f1", "epoch"],
+            ("0.5", 1.0, False, 0.11, 10),
+            ("0.5", 10.0, True, 0.09, 10),
+            ("learnt, labels released", 10.0, True, 0.17, 10),
         ),
         "ceiling": table_of(
             ["totals_of", "law", "ceiling", "low", "high"],
             *(("AmazonCat-13K", law, 0.7, 0.69, 0.71) for law in ceilings.LAWS[:-1]),
             ("AmazonCat-13K", ceilings.LAWS[-1], 0.324, 0.31, 0.33),
             ("tiny", ceilings.LAWS[-1], 0.9, 0.89, 0.91),
+            ("tiny", ceilings.TRUE, 0.8, 0.79, 0.81),
         ),
     }
 
@@ -129,18 +130,24 @@ def outcomes(tables):
     return {claim["claim"]: claim["outcome"] for claim in claims(tables)}
 
 
+CEILING = "Simulated ceiling on 10,000 rows of AmazonCat-13K"
+
+
 def test_every_table_is_read(tables):
-    assert list(outcomes(tables).values()) == ["yes"] * 4
+    first, *others, last = outcomes(tables).items()
+    assert first == ("Macro-F1 by the rows that choose the epoch", "the reported rows > other rows")
+    assert [outcome for _, outcome in others] == ["yes", "yes"]
+    assert last == (CEILING, "power law = shifted power law > shifted power law with cut-off")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "column", "where", "words"),
     [
-        ("selection", 0.18, "macro_f1", {"epoch_chosen_on": "other rows"}, "Choosing the epoch"),
+        ("selection", 0.18, "macro_f1", {"epoch_chosen_on": "other rows"}, "choose the epoch"),
         ("batches", 0.1, "macro_f1", {"signals": "released"}, "evaluation batch"),
         ("batches", 0.2, "macro_f1", {"signals": "withheld", "batch_size": 1}, "evaluation batch"),
         ("attribution", 0.05, "macro_f1", {"pos_weight": 10.0, "threshold": "0.5"}, "learnt threshold"),
-        ("ceiling", 0.5, "high", {"totals_of": "AmazonCat-13K"}, "10,000 rows"),
+        ("ceiling", 0.8, "ceiling", {"law": ceilings.LAWS[-1]}, "10,000 rows"),
     ],
 )
 def test_every_part_can_come_out_otherwise(tables, name, value, column, where, words):
@@ -149,14 +156,20 @@ def test_every_part_can_come_out_otherwise(tables, name, value, column, where, w
     assert before[claim] != after[claim]
 
 
+def test_a_loss_that_is_not_the_released_one_claims_nothing(tables):
+    assert outcomes(changed(tables, "attribution", 0.01, pos_weight=1.0)) == outcomes(tables)
+
+
 def test_the_ceiling_of_other_data_sets_claims_nothing(tables):
-    assert outcomes(changed(tables, "ceiling", 0.99, "high", totals_of="tiny")) == outcomes(tables)
+    assert outcomes(changed(tables, "ceiling", 0.1, "ceiling", totals_of="tiny")) == outcomes(tables)
 
 
 def test_the_finding_takes_epoch_batch_threshold_and_ceiling_in_turn(tables):
     assert finding(tables) == (
-        "Choosing the epoch on the reported rows changes macro-F1 by +0.0100, the size of the evaluation "
-        "batch by up to 0.1000. Without any learnt threshold 0.090 is reached where the released protocol "
-        "reports 0.170 after as many epochs. On 10,000 rows of AmazonCat-13K no macro-F1 can exceed 0.324 "
-        "(95 % interval 0.310 to 0.330), since the other labels have no row there."
+        "Choosing the epoch on the reported rows is worth +0.0100 macro-F1, the size of the evaluation batch "
+        "up to 0.1000. With θ = 0.5 in place of the learnt thresholds, and all else as released, 0.090 is "
+        "reached where the released protocol has 0.170, both after 10 epochs (the best loss without them: "
+        "0.110). Simulated from published totals, the ceiling on 10,000 rows of AmazonCat-13K is 0.70, 0.70 "
+        "or 0.32, by the law of the label frequencies; on this data set the last law gives 0.90 where the "
+        "true frequencies give 0.80 (95 % interval over draws 0.79 to 0.81)."
     )
