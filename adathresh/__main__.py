@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +30,12 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = _parser(with_data=argv[:1] == ["data"]).parse_args(argv)
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # such as `| head`: nobody reads on, and Python must not write at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         print(f"adathresh: error: {error}", file=sys.stderr)
         return 2

@@ -278,9 +278,14 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         rows = self._checked(X, reset=True)
         n_samples = rows.features.shape[0]
         labels, names = self._encode_named(Y, n_samples, label_names, label_features, models)
+        if labels.nnz in (0, labels.shape[0] * labels.shape[1]):
+            held = "every label in every row" if labels.nnz else "no label in any row"
+            raise ValueError(f"Y holds {held}; there is nothing to learn from it.")
         label_features = self._checked_label_features(label_features)
-        if names is None and isinstance(label_features, LabelKnowledge):
-            names = label_features.names
+        if isinstance(label_features, LabelKnowledge):
+            if names is None:
+                names = label_features.names
+            _check_same_order(names, label_features.names)
         rule._check_parameters(n_labels=self.n_labels_)
         weight = rule._checked_weight(sample_weight, n_samples)
         if weight is not None and not weight.all():
@@ -306,10 +311,11 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         held_out = self._held_out_scores(models, rows, target, labels, folds, given)
         if rule.random_state is None:
             rule.set_params(random_state=rng.randint(2**31))
-        signals = {"local": local, "affinity": affinity}
-        if not all_frozen:
-            signals["folds"] = folds
-        self.rule_ = rule.fit(held_out, labels, **signals, groups=groups, sample_weight=weight)
+        apart = None if all_frozen else folds
+        # Frozen models have been judged; what was cross-fitted here is out of fold.
+        rule._fit_fused(held_out, labels, local, affinity, None, apart, groups, weight, judged=False)
+        rule._choose_thresholds()
+        self.rule_ = rule
         fitted = [
             model if _is_frozen(model) else clone(model).fit(rows.data, target, **of_model)
             for model, of_model in zip(models, given, strict=True)
@@ -563,7 +569,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         if self.vectorizer_ is not None:
             texts = as_array(check_texts(X, name=name, advice=_TEXTS_THROUGHOUT))
             words = self.vectorizer_
-            return _Rows(texts, learn_words(words, texts) if reset else words.transform(texts))
+            return _Rows(texts, _learned(words, texts, name) if reset else words.transform(texts))
         if holds_texts(X):
             raise ValueError(
                 f"{name} holds texts, but fit was given features; give features of the same kind."
@@ -596,9 +602,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             Y, given = encode_label_names(Y, known, source=source)
         columns = tuple(getattr(Y, "columns", ()))
         if columns and all(isinstance(column, str) for column in columns):
-            if given not in (None, columns):
+            if given is not None and given != columns and identify_labels(columns):
                 raise ValueError("label_names must be the columns of Y, in their order; leave them out.")
-            given = columns
+            given = given or columns
         if columns and hasattr(Y, "sparse"):  # all columns are
             Y = Y.sparse.to_coo()
         labels = self._encode(Y, n_samples)
@@ -638,8 +644,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             n_labels=self.n_labels_,
             probabilities=True,
         )
-        if number > 0:  # the rule looks at those of the first
-            _warn_if_in_sample(scores, labels, name)
+        _warn_if_in_sample(scores, labels, name)
         return scores
 
     def _unfitted_rule(self):
@@ -777,6 +782,28 @@ def _checked_label_names(label_names: Any) -> tuple[str, ...]:
     if not identify_labels(names):
         raise ValueError("label_names must be different from each other, and none blank.")
     return names
+
+
+def _check_same_order(names: Sequence[str], others: Sequence[str]) -> None:
+    """Refuse knowledge of labels that are columns of Y, too, in another order."""
+    column = {name: number for number, name in enumerate(names) if name.strip()}
+    for number, other in enumerate(others):
+        if column.get(other, number) != number and names[number] != other:
+            raise ValueError(
+                f"label_features must have the labels in the order of Y: its label {number} is {other!r}, "
+                f"which is column {column[other]} of Y, and column {number} is {names[number]!r}."
+            )
+
+
+def _learned(words: Any, texts: Any, name: str) -> Any:
+    """Return the words of the training texts, by which neighbours are found."""
+    try:
+        return learn_words(words, texts)
+    except ValueError as error:  # scikit-learn's word for it is an empty vocabulary
+        raise ValueError(
+            f"{name} holds no word of two letters or more, by which the neighbours of a text are found; give "
+            "features in place of texts."
+        ) from error
 
 
 def _names_among(label_features: Any) -> Sequence[str] | None:

@@ -164,7 +164,7 @@ class LabelSetExplorer:
         check_value("row", row, whole(0, n_samples - 1))
         self.n_samples, self.row = n_samples, row
         self._classifiers = {(None, None): classifier}
-        self._X = X
+        self._X = sp.csr_array(X) if sp.issparse(X) else X  # rows can be taken of it
         self._Y = None if Y is None else check_labels(Y, n_samples=n_samples, n_labels=classifier.n_labels_)
         self._texts = _checked_texts(X if texts is None and holds_texts(X) else texts, "texts", n_samples)
         n_training = classifier.neighbors_._labels.shape[0]
@@ -282,9 +282,10 @@ class LabelSetExplorer:
 
     def _for_target(self, target, value):
         """Return the classifier for a target, each found once."""
-        if (target, value) not in self._classifiers:
-            self._classifiers[target, value] = self._classifiers[None, None].retarget(target, value)
-        return self._classifiers[target, value]
+        key = target, None if value is None else tuple(np.ravel(value))
+        if key not in self._classifiers:
+            self._classifiers[key] = self._classifiers[None, None].retarget(target, value)
+        return self._classifiers[key]
 
     def _shown_labels(self, margin, true):
         """Return the labels farthest above their threshold, and the true ones that are not among them."""

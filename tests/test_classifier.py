@@ -249,6 +249,51 @@ def test_any_multi_label_classifier_serves(estimator):
         assert (np.diff(probability[order, label]) >= -1e-9).all()
 
 
+@pytest.mark.parametrize("kind", ["mixed", "nullable", "objects"])
+def test_zeros_and_ones_of_any_type(kind):
+    X, Y = make_data()
+    frame = pd.DataFrame(Y, columns=list("abcde")[: Y.shape[1]]).astype(int)
+    kinds = {
+        "mixed": frame.astype({"b": bool}),
+        "nullable": frame.astype("Int64"),
+        "objects": Y.astype(object),
+    }
+    expected = make_classifier(rule=LINEAR).fit(X, Y).predict(X)
+    np.testing.assert_array_equal(make_classifier(rule=LINEAR).fit(X, kinds[kind]).predict(X), expected)
+
+
+def test_repeated_columns_are_told_apart_by_label_names():
+    X, Y = make_data()
+    frame = pd.DataFrame(Y, columns=["a", "a", *"bcdefgh"[: Y.shape[1] - 2]])
+    names = [f"label {number}" for number in range(Y.shape[1])]
+    assert make_classifier(rule=LINEAR).fit(X, frame, label_names=names).label_names_ == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros((60, 0)), "Y holds no label: it has no column"),
+        ([[]] * 60, "or an empty list in every row"),
+        (np.zeros((60, 3)), "Y holds no label in any row; there is nothing to learn"),
+        (np.ones((60, 3)), "Y holds every label in every row; there is nothing to learn"),
+    ],
+)
+def test_labels_that_teach_nothing_are_found_before_a_base_model_is_fitted(labels, message):
+    with pytest.raises(ValueError, match=message):
+        make_classifier(NeverFitted()).fit(np.ones((60, 2)), labels)
+
+
+def test_scores_that_are_made_out_of_fold_here_are_not_suspected():
+    """Texts that repeat make an easy task: nothing was trained on its own rows."""
+    texts, tags = (
+        ["the cat sat", "a cat and a dog", "the dog ran"] * 40,
+        [["cat"], ["cat", "dog"], ["dog"]] * 40,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_classifier(PIPELINE).fit(texts, tags)
+
+
 @pytest.mark.parametrize(
     "estimator", [LogisticRegression(), LinearSVC(), RandomForestClassifier(10, random_state=0)]
 )
@@ -789,7 +834,6 @@ def test_texts_are_cross_fitted():
 
 
 @pytest.mark.filterwarnings("ignore:Label not")
-@pytest.mark.filterwarnings("ignore::adathresh.posthoc.InSampleScoresWarning")
 def test_names_keep_unseen_labels_possible():
     texts, Y = make_texts(n_samples=300)
     unseen = Y[:, 4] > 0
@@ -802,6 +846,38 @@ def test_names_keep_unseen_labels_possible():
         make_classifier(PIPELINE).fit(train, Y[~unseen], label_features=ANIMALS[:4])
     with pytest.raises(ValueError, match=r"label_features must be plain texts, .* every label is a text"):
         make_classifier(PIPELINE).fit(train, Y[~unseen], label_features=np.eye(5))
+
+
+@pytest.mark.parametrize(
+    ("Y_names", "given"),
+    [("frame", {}), ("matrix", {"label_names": ANIMALS}), ("lists", {"label_names": ANIMALS})],
+)
+@pytest.mark.parametrize("knowledge", ["names", "object"])
+def test_label_texts_in_another_order_than_the_labels_are_refused(Y_names, given, knowledge):
+    texts, Y = make_texts()
+    labels = {
+        "frame": pd.DataFrame(Y, columns=ANIMALS),
+        "matrix": Y,
+        "lists": [[ANIMALS[label] for label in np.flatnonzero(row)] for row in Y],
+    }[Y_names]
+    other = ["dog", "cat", *ANIMALS[2:]]
+    features = {"names": other, "object": LabelKnowledge(other)}[knowledge]
+    with pytest.raises(
+        ValueError, match="its label 0 is 'dog', which is column 1 of Y, and column 0 is 'cat'"
+    ):
+        make_classifier(PIPELINE).fit(texts, labels, label_features=features, **given)
+
+
+def test_label_texts_that_are_no_names_have_no_order_to_be_compared():
+    texts, Y = make_texts()
+    said = [f"a {name} there" for name in ANIMALS]
+    frame = pd.DataFrame(Y, columns=ANIMALS)
+    assert make_classifier(PIPELINE).fit(texts, frame, label_features=said).label_names_ == tuple(ANIMALS)
+
+
+def test_texts_without_a_word_for_the_neighbours():
+    with pytest.raises(ValueError, match="X holds no word of two letters or more"):
+        make_classifier(PIPELINE).fit(["a", "b"] * 20, [["x"], ["y"]] * 20)
 
 
 def test_texts_and_features_do_not_mix():
@@ -906,7 +982,6 @@ def test_names_alone_are_knowledge(as_given):
 
 
 @pytest.mark.filterwarnings("ignore:Label not")
-@pytest.mark.filterwarnings("ignore::adathresh.posthoc.InSampleScoresWarning")
 def test_a_synonym_finds_a_label_that_no_training_row_carries():
     texts, Y = make_texts(n_samples=300)
     unseen = Y[:, 4] > 0

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,16 @@ def test_missing_extra_of_verify_names_the_installation(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "adathresh.experiments.core.results", None)
     assert cli.main(["verify"]) == 2
     assert "pip install 'adathresh[notebooks]'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    command = [sys.executable, "-m", "adathresh", "data", "list", "--data-dir", str(tmp_path)]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_version(capsys):

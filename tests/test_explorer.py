@@ -95,12 +95,20 @@ def test_another_target_is_that_of_retarget(clf):
     assert explorer.view(5).headline == LabelSetExplorer(clf, X, Y).view(5).headline  # as fitted, still
 
 
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix, sp.coo_array])
 def test_containers_and_sparse_labels_give_the_same_view(clf, container):
     same = AdaptiveThresholdClassifier(clf.estimator, random_state=0).fit(container(X), sp.csr_array(Y))
     view = LabelSetExplorer(same, container(X), sp.csr_array(Y)).view(2)
     expected = LabelSetExplorer(clf, X, Y).view(2)
     assert repr(view) == repr(expected)
+
+
+def test_a_cost_for_each_label_is_a_target_too(clf):
+    costs = np.full(6, 0.4)
+    view = LabelSetExplorer(clf, X, Y, n_labels=6).view(3, "cost", costs)
+    predicted = {label.name for label in view.labels if label.predicted}
+    expected = np.flatnonzero(clf.retarget("cost", costs).predict(X[[3]])[0])
+    assert predicted == {f"label {label}" for label in expected}
 
 
 def test_texts_and_names_are_shown_and_markup_is_escaped(of_texts):

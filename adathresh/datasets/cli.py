@@ -54,6 +54,8 @@ def _guarded(run, args):
     """Run a sub-command; bad data or a bad place ends in one line and exit code 2."""
     try:
         return run(args) or 0
+    except BrokenPipeError:
+        raise  # nobody reads on
     except (ValueError, OSError) as error:
         print(f"adathresh data: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -38,7 +38,8 @@ def in_sample_signs(
     A label with one positive was never seen by a model that has not seen its row, and cannot lead it; and no
     model's highest score is true in all rows that it has not seen. The signs: of at least 20 labels with one
     positive, that positive leads more than 95 %; of at least 100 rows with labels, the highest score is true
-    in more than 99.5 %.
+    in more than 99.5 %. A tie does not lead, and a row's highest score is true if all labels that share it
+    are.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ def in_sample_signs(
     leading = alone[scores[alone] > best[labels[alone]]]
     top = np.full(Y.shape[0], -np.inf)
     np.maximum.at(top, rows, scores)
-    hits = np.flatnonzero(truth & (scores == top[rows]))
+    at_top = scores == top[rows]
+    missed = np.bincount(rows[at_top & ~truth], minlength=Y.shape[0]) > 0
+    hits = np.flatnonzero(at_top & truth & ~missed[rows])
     n_hit = len(np.unique(rows[hits]))
     enough_labels = len(alone) >= _LEAST_SINGLETONS
     enough_rows = n_labels > 1 and n_labelled >= LEAST_ROWS

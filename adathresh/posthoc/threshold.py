@@ -295,7 +295,9 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             If no threshold guarantees the precision, of all labels together or of some.
         """
         self._check_parameters()
-        self._fit_fused(scores, Y, local, affinity, Y_train, folds, groups, sample_weight)
+        self._fit_fused(
+            scores, Y, local, affinity, Y_train, folds, groups, sample_weight, judged=Y_train is None
+        )
         self._choose_thresholds()
         return self
 
@@ -652,8 +654,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             )
         return check_sample_weight(sample_weight, n_samples)
 
-    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds, groups, sample_weight):
-        """Fit everything but the thresholds."""
+    def _fit_fused(self, scores, Y, local, affinity, Y_train, folds, groups, sample_weight, *, judged):
+        """Fit everything but the thresholds; ``judged`` says whether to look for in-sample scores."""
         Y = check_labels(Y)
         self.n_labels_ = Y.shape[1]
         self._check_parameters(n_labels=self.n_labels_)
@@ -685,7 +687,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
                 "By Y, the candidate pairs hold only one class; the fusion needs scored pairs that are true "
                 "and scored pairs that are not."
             )
-        if Y_train is None:
+        if judged:
             _warn_if_in_sample(pairs, truth, Y)
         pair_weight = np.ones(len(truth)) if weight is None else weight[pairs.rows]
         rarity = LabelIDF().fit(Y, sample_weight=weight)

@@ -32,6 +32,8 @@ class LabelSetMixin:
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         Y = as_labels(Y)
+        if Y.ndim == 2 and Y.shape[1] == 0:
+            raise ValueError("Y holds no label: it has no column, or an empty list in every row.")
         if Y.ndim == 2 and (sp.issparse(Y) or Y.shape[1] != 1 or np.isin(Y, (0, 1)).all()):
             self._container = container_of(Y)
             Y = check_labels(Y, n_samples=n_samples)

@@ -116,6 +116,9 @@ def as_labels(Y: MatrixLike, *, name: str = "Y") -> Any:
         kind = next((type(row) for row in array if isinstance(row, list | tuple | Set | np.ndarray)), None)
         if kind is not None:
             raise ValueError(f"{problem}; its rows are of type {kind.__name__}. {_ENCODE_TAGS}")
+    objects = array.ndim == 2 and array.dtype == object  # such as data frames of several types
+    if objects and all(isinstance(value, Real | np.bool_) for value in array.flat):
+        return array.astype(np.float64)
     return array
 
 

@@ -39,6 +39,19 @@ def test_rows_without_labels_do_not_count(n_labelled, n_wrong):
         assert len(signs.pairs) == n_labelled - n_wrong
 
 
+def test_a_tie_at_the_top_is_no_hit():
+    """Constant scores know nothing; scores of 1 for all true labels, and no other, know everything."""
+    Y = np.eye(4)[np.arange(200) % 4]
+    Y[:, 3] = Y[:, 0]
+    rows, labels = np.divmod(np.arange(800), 4)
+    truth = Y.ravel() == 1
+    assert in_sample_signs(rows, labels, np.full(800, 0.1), truth, sp.csr_array(Y)).what is None
+    labelled = truth[rows * 4 + 0] | truth[rows * 4 + 1] | truth[rows * 4 + 2]
+    signs = in_sample_signs(rows, labels, np.where(truth, 1.0, 0.0), truth, sp.csr_array(Y))
+    assert signs.what == "the highest score is true in 100.0% of the rows with labels"
+    assert signs.pairs.tolist() == np.flatnonzero(truth & labelled).tolist()
+
+
 def test_rows_without_any_label_are_not_judged():
     rows, labels = np.divmod(np.arange(400), 2)
     signs = in_sample_signs(
