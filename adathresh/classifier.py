@@ -417,7 +417,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         -------
         numpy.ndarray or sparse of shape (n_samples, n_labels), or (n_samples,) for a binary target
             Margins; −inf for a label that is never predicted, and for a pair without score, neighbour share
-            and label text, which is not stored where Y was sparse.
+            and label text, which is not stored where Y was sparse. To order rows, as AUROC does, take
+            ``predict_proba``: all −inf are alike, and scikit-learn's metrics refuse them.
         """
         scores, others = self._signals(self._checked(X))
         return self._of_pairs(self.rule_.margins(scores, **others), -np.inf)

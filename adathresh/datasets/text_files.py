@@ -225,7 +225,8 @@ def iter_objects(path: PathLike, parse: Callable[[dict], Any], on_error: OnError
         try:
             content = json.loads(line)
         except (ValueError, RecursionError) as error:  # the latter: too deeply nested
-            raise DatasetError("not a JSON object.") from error
+            blank = "" if line.strip() else " The line is blank; take it out."
+            raise DatasetError(f"not a JSON object.{blank}") from error
         if not isinstance(content, dict):
             raise DatasetError("not a JSON object.")
         return parse(content)

@@ -260,6 +260,10 @@ BROKEN = {
         put_gz("dev.jsonl.gz", '{"text": "a"}\n{"text"'),
         r"dev\.jsonl\.gz, line 2: not a JSON object",
     ),
+    "blank line": (
+        put_gz("dev.jsonl.gz", '{"text": "a"}\n\n'),
+        r"dev\.jsonl\.gz, line 2: not a JSON object\. The line is blank; take it out\.",
+    ),
     "no key": (
         put_gz("dev.jsonl.gz", '{"txt": "a"}\n'),
         r"dev\.jsonl\.gz, line 1: not a JSON object with the key",
