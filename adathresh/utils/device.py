@@ -1,7 +1,5 @@
 """Where torch computes."""
 
-import torch
-
 
 def default_device() -> str:
     """Say where to compute if nobody says otherwise.
@@ -16,4 +14,6 @@ def default_device() -> str:
     >>> default_device() in ("cpu", "cuda")
     True
     """
+    import torch  # an extra
+
     return "cuda" if torch.cuda.is_available() else "cpu"
