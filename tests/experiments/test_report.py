@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from adathresh.experiments import report
-from adathresh.experiments.core.config import repository_root
-from adathresh.experiments.core.results import read_tables
+from adathresh.experiments.across_datasets.models import places_with
+from adathresh.experiments.core.config import PROFILES, repository_root
+from adathresh.experiments.core.other_signals import LABEL_TEXTS
+from adathresh.experiments.core.results import read_table, read_tables
 
 ROOT = repository_root()
 
@@ -135,3 +137,51 @@ def test_neighbours_are_counted_by_the_signs_of_their_intervals(tmp_path, monkey
         "| toy (linear) | +0.0250 (+0.0150 to +0.0350) | +0.0050 (−0.0050 to +0.0150) |",
         "| toy (network) | +0.2000 (+0.1900 to +0.2100) | −0.0200 (−0.0300 to −0.0100) |",
     ]
+
+
+# --- sentences that are written by hand ---
+
+
+def test_the_size_of_the_protocols_runs_is_that_of_the_profiles():
+    """The audit and notebook 06 say at which size the paper's protocol is run here."""
+    for numbers in PROFILES.values():
+        assert (numbers.ablation_rows, *numbers.hidden_layers) == (4_000, 512)
+        assert numbers.learning_rate == 0.003
+    assert PROFILES["full"].long_epochs == 400
+    audit = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    notebook = (ROOT / "notebooks" / "06_leakage.ipynb").read_text(encoding="utf-8")
+    for page in (audit, notebook):
+        for size in (
+            "at most 4,000 training rows",
+            "one hidden layer of 512 units",
+            "learning rate of 0.003",
+        ):
+            assert size in page
+    assert "at most 400 epochs" in audit
+
+
+def test_labels_of_other_rows_help_on_the_two_sets_that_the_audit_names():
+    gains = {}
+    for path in (ROOT / "results").glob("*/06_leakage/reported.csv"):
+        means = read_table(path).groupby("method")["macro_f1"].mean()
+        gains[path.parts[-3]] = means["labels of other rows"] - means["labels withheld"]
+    assert {name for name, gain in gains.items() if gain > 0.01} == {"emotions", "yeast"}
+    audit = " ".join((ROOT / "docs" / "audit.md").read_text(encoding="utf-8").split())
+    assert "on emotions and yeast, which have few labels" in audit
+
+
+def test_label_texts_add_most_on_four_of_the_five_sets_that_have_them():
+    most = {}
+    for name, _, folder in places_with(ROOT / "results", "08_decision_rules/ladder.csv"):
+        rungs = read_table(folder / "ladder.csv").groupby("rung", sort=False)["macro_f1"].mean().diff()[1:]
+        kinds = [
+            "texts" if rung.removeprefix("+ ") in LABEL_TEXTS else "models"
+            for rung in rungs.index.drop("+ neighbours")
+        ]
+        gains = rungs.drop("+ neighbours").groupby(kinds).sum().to_dict()
+        if "texts" in gains:
+            most[name] = gains["texts"] > max(gains.get("models", 0), rungs["+ neighbours"])
+    assert len(most) == 5
+    assert [name for name, holds in most.items() if not holds] == ["goemotions"]
+    science = " ".join((ROOT / "docs" / "science.md").read_text(encoding="utf-8").split())
+    assert "add most on four of the five sets that have them (on GoEmotions label queries" in science
