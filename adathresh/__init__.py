@@ -22,7 +22,7 @@ from lower ones, or from its own):
 
 from adathresh.utils.lazy import lazy_names
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 # Loaded on first use, so that the command line does not wait for torch or scikit-learn.
 MODULES = {

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from adathresh.signals.idf import frequency_octaves
 from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, running_sum
 from adathresh.utils.validation import falling_by_label
 
@@ -194,13 +195,13 @@ def label_thresholds(
 def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """Estimate which share of a label's positives are no candidates, from all labels of its frequency.
 
-    A label's own count says little where it has few positives; labels whose numbers of positives have the
-    same number of binary digits share one estimate.
+    A label's own count says little where it has few positives; labels of one octave
+    (:func:`adathresh.signals.idf.frequency_octaves`) share one estimate.
 
     Parameters
     ----------
     positives : numpy.ndarray of shape (n_labels,)
-        Number of positives of each label, or the sum of their weights; sums below 1 share an estimate, too.
+        Number of positives of each label, or the sum of their weights.
     covered : numpy.ndarray of shape (n_labels,)
         How many of them are candidates.
 
@@ -214,10 +215,10 @@ def uncovered_share(positives: np.ndarray, covered: np.ndarray) -> np.ndarray:
     >>> uncovered_share(np.array([0, 1, 2, 3]), np.array([0, 1, 1, 1]))
     array([0. , 0. , 0.6, 0.6])
     """
-    digits = np.maximum(np.frexp(positives)[1], 0) + (positives > 0)
-    of_digits = np.bincount(digits, weights=positives)
-    missing = of_digits - np.bincount(digits, weights=covered)
-    return np.divide(missing, of_digits, out=np.zeros_like(missing), where=of_digits > 0)[digits]
+    octaves = frequency_octaves(positives)
+    of_octave = np.bincount(octaves, weights=positives)
+    missing = of_octave - np.bincount(octaves, weights=covered)
+    return np.divide(missing, of_octave, out=np.zeros_like(missing), where=of_octave > 0)[octaves]
 
 
 def expected_f1(true: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from adathresh.posthoc.guarantee import (
 from adathresh.posthoc.in_sample import in_sample_signs
 from adathresh.posthoc.targets import check_target, label_thresholds, uncovered_share
 from adathresh.saving import SaveMixin
-from adathresh.signals.idf import LabelIDF
+from adathresh.signals.idf import LabelIDF, frequency_octaves
 from adathresh.signals.knn import group_codes
 from adathresh.utils.parameters import (
     check_parameters,
@@ -65,6 +65,8 @@ _LOWEST_QUANTILE = 0.01
 _LOW_COVERAGE = 0.4
 # Fused logits that are no further apart are taken for equal under a budget.
 _TIE = 1e-9
+# So many labels must be about as frequent before the rarity in the other folds tells nothing of a single one.
+_MANY_ALIKE = 50
 # Share of the rows, or groups, that a guarantee keeps from the fusion.
 _HELD_SHARE = 1 / 2
 
@@ -180,7 +182,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
     ------
     ValueError
         In the methods that take new rows, if the scores or signals are no probabilities, are of another shape
-        or number than in ``fit``, or are missing, or if a parameter was changed after ``fit``.
+        or number than in ``fit``, or are missing, or if a parameter was changed after ``fit``. A kind of
+        signal that ``fit`` did not have is not looked at.
     sklearn.exceptions.NotFittedError
         In all methods but ``fit``, before it.
 
@@ -263,7 +266,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             ones. They tell how rare each label was for the model.
         folds : array-like of int, shape (n_samples,), optional
             For cross-fitted scores: fold of each row, scored by a model trained on all other folds. A label's
-            rarity is then what that model saw.
+            rarity is then what that model saw, if 50 labels or more are about as frequent.
         groups : array-like of shape (n_samples,), optional
             Rows of one group depend on each other: those that stop the boosting, and those that a guarantee
             is tested on, are whole groups. Under ``confidence`` a group counts as one row, by the mean over
@@ -696,7 +699,7 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
             rarity = LabelIDF().fit(check_labels(Y_train, name="Y_train", n_labels=self.n_labels_))
         self.idf_ = rarity
         self._find_impossible(known=Y_train is not None or folds is not None)
-        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds, weight)
+        idf = self._idf(pairs) if folds is None else _fold_idf(pairs, Y, folds, rarity, weight)
         self._fit_fusion(pairs, idf, truth, pair_weight, units[pairs.rows])
         raw = self.fusion_.decide(pairs, idf)
         self.effects_ = LabelEffects().fit(
@@ -972,16 +975,25 @@ def _lower_quantile(values, weights):
     return values[order[np.searchsorted(places, _LOWEST_QUANTILE * (places[-1] - 1), side="right")]]
 
 
-def _fold_idf(pairs, Y, folds, weight):
-    """Return the rarity of each pair's label among the rows of all other folds."""
+def _fold_idf(pairs, Y, folds, rarity, weight):
+    """Return the rarity of each pair's label: among the rows of all other folds where labels are many alike.
+
+    How many positives a model saw tells what its scores are worth. But within one label, the fewer positives
+    the other folds have, the more this fold has: a fusion could read from the rarity where they are. Over
+    many labels of a frequency that averages out, as it does in Good's estimate (1953, doi
+    10.1093/biomet/40.3-4.237); a label with few of its kind has the rarity of all rows, as at prediction.
+    """
     codes = group_codes(folds, Y.shape[0], name="folds")
     if codes.max(initial=0) == 0:
         raise ValueError("folds names one fold only; cross-fitted scores need at least two.")
+    octaves = frequency_octaves(rarity.frequency_)
+    alone = np.bincount(octaves)[octaves] < _MANY_ALIKE
     idf = []
     for fold in range(codes.max() + 1):
         others = codes != fold
         of_others = None if weight is None else weight[others]
-        idf.append(LabelIDF().fit(Y[others], sample_weight=of_others).idf_)
+        by_model = LabelIDF().fit(Y[others], sample_weight=of_others).idf_
+        idf.append(np.where(alone, rarity.idf_, by_model))
     return np.stack(idf)[codes[pairs.rows], pairs.labels]
 
 

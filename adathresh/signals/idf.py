@@ -89,3 +89,25 @@ class LabelIDF(BaseEstimator):
         """
         check_is_fitted(self)
         return np.flatnonzero(self.frequency_ == 0)
+
+
+def frequency_octaves(frequency: np.ndarray) -> np.ndarray:
+    """Return which labels are about as frequent: those whose frequencies have as many binary digits.
+
+    Parameters
+    ----------
+    frequency : numpy.ndarray of shape (n_labels,)
+        Number of rows that carry each label, or the sum of their weights.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n_labels,)
+        Number of each label's octave: 0 for no row, 1 for sums of weights below 1, then one more than the
+        number of digits.
+
+    Examples
+    --------
+    >>> frequency_octaves(np.array([0, 1, 2, 3, 4]))
+    array([0, 2, 3, 3, 4])
+    """
+    return np.maximum(np.frexp(frequency)[1], 0) + (frequency > 0)

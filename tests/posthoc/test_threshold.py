@@ -321,15 +321,19 @@ def test_pairs_that_only_neighbours_bring_in_cost_nothing(fusion, seed, monkeypa
 
 
 @pytest.mark.parametrize("form", [np.asarray, top_scores])
-def test_fitted_probabilities_are_what_the_rule_says_of_the_fitted_rows(form):
+def test_fitted_probabilities_are_what_the_rule_says_of_the_fitted_rows(form, monkeypatch):
     scores, Y, local = make_data()
     scores = form(scores)
     rule = linear().fit(scores, Y, local=local)
     expected = rule.predict_proba(scores, local=local)
     for part in ("indptr", "indices", "data"):
         np.testing.assert_array_equal(getattr(rule.fitted_probabilities_, part), getattr(expected, part))
-    # under folds each row has the rarity that its model saw
+    # under folds, too, where few labels are about as frequent
     folds = np.arange(300) % 3
+    found = linear().fit(scores, Y, local=local, folds=folds)
+    np.testing.assert_array_equal(found.fitted_probabilities_.data, expected.data)
+    # otherwise each row has the rarity that its model saw
+    monkeypatch.setattr("adathresh.posthoc.threshold._MANY_ALIKE", 1)
     found = linear().fit(scores, Y, local=local, folds=folds)
     idf = np.stack([np.log(200 / (Y[folds != fold].sum(axis=0) + 1)) for fold in range(3)])
     pairs = raised_pairs(scores, local)
@@ -996,6 +1000,20 @@ def test_costs_are_checked_against_the_labels():
     assert np.flatnonzero(np.isinf(impossible.label_thresholds_)).tolist() == [3]
 
 
+@pytest.mark.parametrize("frames", ["pandas", "polars"])
+def test_costs_in_a_column_of_a_data_frame(frames):
+    column = pytest.importorskip(frames).Series
+    scores, Y, _ = make_data()
+    rule = linear(target="cost", target_value=column(COSTS)).fit(scores, Y)
+    np.testing.assert_array_equal(rule.label_thresholds_, COSTS / (1 + COSTS))
+    np.testing.assert_array_equal(
+        rule.predict(scores), linear(target="cost", target_value=COSTS).fit(scores, Y).predict(scores)
+    )
+    rule.set_params(target_value=column(COSTS + 1))
+    with pytest.raises(ValueError, match="was changed after fit"):
+        rule.predict(scores)
+
+
 @pytest.mark.parametrize("costs", [COSTS, list(map(float, COSTS)), tuple(map(int, 2 * COSTS))])
 def test_costs_are_copied_saved_and_compared(costs, tmp_path):
     scores, Y, _ = make_data()
@@ -1115,18 +1133,38 @@ def test_intervals_refuse(tmp_path):
 # How rare a label was for the model
 
 
-def test_rarity_from_the_other_folds():
-    scores, Y, _ = make_data()
+@pytest.mark.parametrize("n_alike", [49, 50])
+def test_rarity_from_the_other_folds(n_alike):
+    """Of each label that has enough of its frequency; here 2 or 3 rows carry each of many, and 20 one."""
+    rng = np.random.default_rng(0)
+    scores, Y = rng.uniform(0.01, 0.99, (300, n_alike + 1)), np.zeros((300, n_alike + 1), dtype=int)
+    for label in range(n_alike):
+        Y[rng.choice(300, 2 + label % 2, replace=False), label] = 1
+    Y[:20, -1] = 1
     folds = np.where(np.arange(300) % 5 == 0, "b", "a")
-    idf = np.empty((300, 8))
-    for row in range(300):
+    of_all = np.log(300 / (Y.sum(axis=0) + 1))
+    idf = np.tile(of_all, (300, 1))
+    for row in range(300) if n_alike == 50 else []:
         others = Y[folds != folds[row]]
-        idf[row] = np.log(len(others) / (others.sum(axis=0) + 1))
+        idf[row, :-1] = np.log(len(others) / (others.sum(axis=0) + 1))[:-1]
     rule = linear().fit(scores, Y, folds=folds)
     assert rule.fusion_.coef_ == pytest.approx(fusion_by_hand(scores, Y, idf).coef_)
-    assert rule.fusion_.coef_ != pytest.approx(linear().fit(scores, Y).fusion_.coef_, rel=1e-4)
+    is_of_all = rule.fusion_.coef_ == pytest.approx(linear().fit(scores, Y).fusion_.coef_, rel=1e-4)
+    assert is_of_all == (n_alike == 49)
     # rows to be predicted meet a model trained on all rows
-    np.testing.assert_allclose(rule.idf_.idf_, np.log(300 / (Y.sum(axis=0) + 1)))
+    np.testing.assert_allclose(rule.idf_.idf_, of_all)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_rarity_does_not_tell_where_the_positives_of_a_fold_are(fusion):
+    """Every row is a fold, and scores say nothing: a label that the others lack is the row's own."""
+    rng = np.random.default_rng(0)
+    Y = (rng.random((200, 12)) < np.geomspace(0.02, 0.4, 12)).astype(int)
+    scores, new = rng.uniform(0.2, 0.8, (2, 200, 12))
+    rule = AdaptiveThreshold(fusion=fusion, random_state=0).fit(scores, Y, folds=np.arange(200))
+    fitted, predicted = rule.fitted_probabilities_.toarray(), rule.predict_proba(new)
+    assert fitted[Y == 1].mean() < 1.2 * predicted[Y == 1].mean()
+    np.testing.assert_allclose(predicted.mean(axis=0), Y.mean(axis=0), atol=0.05)
 
 
 def test_rarity_from_the_training_rows():
