@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -30,6 +30,7 @@ from adathresh.saving import SaveMixin
 from adathresh.signals.knn import NeighborLabels, group_codes
 from adathresh.signals.label_knowledge import LabelKnowledge
 from adathresh.signals.label_text import LabelAffinity, check_label_features
+from adathresh.utils.frames import is_data_frame
 from adathresh.utils.label_names import (
     decode_label_names,
     encode_label_names,
@@ -278,9 +279,6 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         rows = self._checked(X, reset=True)
         n_samples = rows.features.shape[0]
         labels, names = self._encode_named(Y, n_samples, label_names, label_features, models)
-        if labels.nnz in (0, labels.shape[0] * labels.shape[1]):
-            held = "every label in every row" if labels.nnz else "no label in any row"
-            raise ValueError(f"Y holds {held}; there is nothing to learn from it.")
         label_features = self._checked_label_features(label_features)
         if isinstance(label_features, LabelKnowledge):
             if names is None:
@@ -288,12 +286,18 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             _check_same_order(names, label_features.names)
         rule._check_parameters(n_labels=self.n_labels_)
         weight = rule._checked_weight(sample_weight, n_samples)
+        self._n_given, self._kept_rows = n_samples, None
         if weight is not None and not weight.all():
             kept = weight > 0
+            self._kept_rows = np.flatnonzero(kept)
             rows = self._checked(_safe_indexing(rows.data, kept), reset=True)
             labels, weight = labels[kept], weight[kept]
             groups = None if groups is None else group_codes(groups, n_samples)[kept]
             n_samples = len(weight)
+        if labels.nnz in (0, labels.shape[0] * labels.shape[1]):
+            held = "every label in every row" if labels.nnz else "no label in any row"
+            of_weight = "" if self._kept_rows is None else " of a weight above 0 (one class only)"
+            raise ValueError(f"Y holds {held}{of_weight}; there is nothing to learn from it.")
         given = _fit_parameters(models, weight, None if groups is None else group_codes(groups, n_samples))
         self.label_names_ = names
         if self._container != "vector" and identify_labels(self.label_names_ or [""]):
@@ -317,7 +321,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         rule._choose_thresholds()
         self.rule_ = rule
         fitted = [
-            model if _is_frozen(model) else clone(model).fit(rows.data, target, **of_model)
+            model if _is_frozen(model) else clone(model).fit(rows.data, _as_taken(model, target), **of_model)
             for model, of_model in zip(models, given, strict=True)
         ]
         self.estimator_ = fitted if isinstance(self.estimator, list | tuple) else fitted[0]
@@ -539,9 +543,16 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         label = self._label_number(label)
         scores, others = self._signals(row)
         explanation = self.rule_.explain(scores, label, **others)
-        neighbors = self.neighbors_.nearest(row.features, label)
+        neighbors = tuple(
+            (self._as_given(near), weight, carries)
+            for near, weight, carries in self.neighbors_.nearest(row.features, label)
+        )
         name = None if self.label_names_ is None else self.label_names_[label]
         return replace(explanation, neighbors=neighbors, label_name=name)
+
+    def _as_given(self, row):
+        """Return the number that a row of ``neighbors_`` had when it was given to ``fit``."""
+        return row if self._kept_rows is None else int(self._kept_rows[row])
 
     def _as_probabilities(self, pairs):
         """Return fused probabilities as scikit-learn shapes them for the target."""
@@ -577,7 +588,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
             )
         check_columns(X, name=name)
         features = narrow_indices(check_features(self, X, name=name, reset=reset))
-        return _Rows(X if hasattr(X, "iloc") else features, features)
+        return _Rows(X if is_data_frame(X) else features, features)
 
     def _models(self):
         """Return the base models, not fitted."""
@@ -631,7 +642,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         return [
             known[number]
             if number in known
-            else out_of_fold_scores(model, rows.data, target, folds, **given[number], **options)
+            else out_of_fold_scores(
+                model, rows.data, _as_taken(model, target), folds, **given[number], **options
+            )
             for number, model in enumerate(models)
         ]
 
@@ -814,6 +827,12 @@ def _names_among(label_features: Any) -> Sequence[str] | None:
     if label_features is None or not holds_texts(text_column(label_features)):
         return None
     return check_texts(text_column(label_features), name="label_features", advice=_TEXTS_THROUGHOUT)
+
+
+def _as_taken(model, target):
+    """Return a binary target as a column for a model that takes nothing but matrices of labels."""
+    takes_columns_only = target.ndim == 1 and not get_tags(model).target_tags.single_output
+    return target[:, None] if takes_columns_only else target
 
 
 def _as_one_row(x: Any) -> Any:

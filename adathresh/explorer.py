@@ -167,8 +167,7 @@ class LabelSetExplorer:
         self._X = sp.csr_array(X) if sp.issparse(X) else X  # rows can be taken of it
         self._Y = None if Y is None else check_labels(Y, n_samples=n_samples, n_labels=classifier.n_labels_)
         self._texts = _checked_texts(X if texts is None and holds_texts(X) else texts, "texts", n_samples)
-        n_training = classifier.neighbors_._labels.shape[0]
-        self._training_texts = _checked_texts(training_texts, "training_texts", n_training)
+        self._training_texts = _checked_texts(training_texts, "training_texts", classifier._n_given)
         self._n_labels, self._n_neighbors = n_labels, n_neighbors
 
     def view(
@@ -303,8 +302,9 @@ class LabelSetExplorer:
         """Return the nearest training rows, and which of the shown labels they carry."""
         nearest = classifier.neighbors_.nearest(classifier._checked(x).features, 0)[: self._n_neighbors]
         lines = []
-        for row, weight, _ in nearest:
-            carried = set(classifier.neighbors_._labels[[row]].indices)
+        for near, weight, _ in nearest:
+            carried = set(classifier.neighbors_._labels[[near]].indices)
+            row = classifier._as_given(near)
             names = [self._name_of(label) for label in shown if label in carried]
             text = f"row {row}" if self._training_texts is None else self._training_texts[row]
             lines.append((weight, ", ".join(names) or "none", textwrap.shorten(text, 80, placeholder=" …")))

@@ -102,11 +102,13 @@ _LEFT_OUT = {
     "ScoreFunction": ("function",),
     "SelfTraining": ("unlabeled", "stages_", "sure_labels_", "pseudo_labels_"),
 }
-# What scikit-learn's one-vs-rest makes of a label without training rows: it holds one number.
-_HARMLESS = {"sklearn.multiclass._ConstantPredictor"}
 # Attributes of AdaptiveThreshold from which retarget chooses thresholds.
 _FOR_RETARGET = {"fitted_probabilities_", "_held_rows", "_row_weight"}
 _SPARSE = {kind.__name__: kind for kind in (sp.csr_array, sp.csr_matrix, sp.csc_array, sp.csc_matrix)}
+# What models of other packages may hold unasked: sparse matrices, and what scikit-learn's one-vs-rest makes
+# of a label without training rows, which holds one number.
+_HARMLESS = {f"{kind.__module__}.{name}" for name, kind in _SPARSE.items()}
+_HARMLESS |= {"sklearn.multiclass._ConstantPredictor"}
 _NUMBERS = "biuf"  # kinds of arrays that safetensors holds
 _DESCRIPTION = "JSON description"  # no name of an attribute
 

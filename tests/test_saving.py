@@ -29,7 +29,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 
 import adathresh
 from adathresh import (
@@ -601,6 +603,27 @@ def test_a_label_without_training_rows_needs_no_approval(tmp_path):
     classifier = AdaptiveThresholdClassifier(OneVsRestClassifier(LogisticRegression())).fit(X, labels)
     loaded = AdaptiveThresholdClassifier.load(written(classifier, tmp_path))
     same(loaded.predict(X), classifier.predict(X))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LinearOneVsRest(random_state=0),
+        MLkNN(3),
+        NeighborShares(),
+        KNeighborsClassifier(3),
+        OneVsRestClassifier(SVC()),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_models_of_sparse_rows_need_no_approval(model, tmp_path):
+    texts = ["the cat sat", "a cat and a dog", "the dog ran"] * 10
+    tags = [["cat"], ["cat", "dog"], ["dog"]] * 10
+    clf = AdaptiveThresholdClassifier(make_pipeline(TfidfVectorizer(), model), random_state=0).fit(
+        texts, tags
+    )
+    clf.save(tmp_path / "clf")
+    same(load(tmp_path / "clf").predict_proba(texts), clf.predict_proba(texts))
 
 
 @pytest.mark.parametrize("trusted", [True, "users_module.Own", [int]])

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from adathresh.datasets.dataset import LabelledRows
 from adathresh.datasets.formats import as_features
 from adathresh.datasets.text_files import LabelSets
+from adathresh.utils.frames import columns_of
 from adathresh.utils.suggest import did_you_mean
-from adathresh.utils.validation import columns_of
 
 
 def from_frame(

@@ -185,10 +185,10 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     Returns
     -------
     numpy.ndarray or scipy.sparse.csr_array of shape (n_samples, n_labels)
-        ``top_scores`` where the estimator, or the last step of a pipeline, has it; else ``predict_proba``;
-        else the logistic function of ``decision_function``, but 0 or 1 for a label that one-vs-rest has no
-        model of, since training rows never or always carried it. Of the latter two the 100 highest of each
-        row in CSR, where there are more labels than that.
+        ``top_scores`` where the estimator, or what a pipeline or search ends in, has it; else
+        ``predict_proba``; else the logistic function of ``decision_function``, but 0 or 1 for a label that
+        one-vs-rest has no model of, since training rows never or always carried it. Of the latter two the 100
+        highest of each row that are not 0 in CSR, where there are more labels than that.
 
     Raises
     ------
@@ -204,11 +204,11 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     """
     if isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
-    if isinstance(estimator, Pipeline) and hasattr(estimator[-1], "top_scores"):
-        # which a pipeline does not pass on
-        steps = estimator[:-1]
-        X, estimator = steps.transform(X) if len(steps) else X, estimator[-1]
-    if hasattr(estimator, "top_scores"):
+    if hasattr(_innermost(estimator), "top_scores"):  # which pipelines and searches do not pass on
+        while (inner := _inner(estimator)) is not None:
+            if isinstance(estimator, Pipeline) and len(estimator) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = inner
         return estimator.top_scores(X)
     if n_labels <= _TOP_SCORES:
         return _all_scores(estimator, X, n_labels)
@@ -217,7 +217,9 @@ def base_scores(estimator: BaseEstimator, X: Matrix, *, n_labels: int) -> np.nda
     parts = [
         top_k(_all_scores(estimator, _safe_indexing(X, rows), n_labels), _TOP_SCORES) for rows in batches
     ]
-    return sp.vstack(parts, format="csr") if parts else sp.csr_array((0, n_labels))
+    scores = sp.vstack(parts, format="csr") if parts else sp.csr_array((0, n_labels))
+    scores.eliminate_zeros()  # which of very many labels with score 0 are among the highest says nothing
+    return scores
 
 
 def _all_scores(estimator, X, n_labels):
@@ -242,7 +244,9 @@ def _all_scores(estimator, X, n_labels):
 def _by_predict_proba(estimator, X, n_labels):
     """Return predicted probabilities of all labels."""
     probability = estimator.predict_proba(X)
-    if n_labels == 1:
+    if n_labels == 1 and not isinstance(probability, list):
+        if np.shape(probability)[1:] == (1,) and not hasattr(estimator, "classes_"):
+            return probability  # of the one label, as networks return it
         return _of_positive(probability, estimator.classes_)[:, None]
     if isinstance(probability, list):  # one array a label, as forests return
         columns = zip(probability, estimator.classes_, strict=True)
@@ -263,11 +267,23 @@ def _by_decision_function(estimator, X, n_labels):
     return expit(values)
 
 
+def _inner(estimator):
+    """Return the last step of a pipeline, or the best model of a search; None of any other."""
+    if isinstance(estimator, Pipeline):
+        return estimator.steps[-1][1]
+    return getattr(estimator, "best_estimator_", None)
+
+
+def _innermost(estimator):
+    """Return the model that pipelines and searches end in."""
+    while (inner := _inner(estimator)) is not None:
+        estimator = inner
+    return estimator
+
+
 def _constant_labels(estimator):
     """Return, of one-vs-rest, what a label is for all rows, and NaN where it has a model."""
-    while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
-        estimator = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator.best_estimator_
-    models = getattr(estimator, "estimators_", ())
+    models = getattr(_innermost(estimator), "estimators_", ())
     return np.array([m.y_[0] if type(m).__name__ == "_ConstantPredictor" else np.nan for m in models], float)
 
 

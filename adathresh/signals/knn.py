@@ -346,9 +346,7 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int, *, name: str = "gr
         raise ValueError(f"{name} must have shape ({n_samples},), one entry a row; got {codes.shape}.")
     if codes.dtype.kind in "OUS" and not isinstance(groups, np.ndarray):
         codes = np.asarray(groups, dtype=object)  # a NaN among texts would have become the text "nan"
-    missing = (
-        [entry is None or entry != entry for entry in codes] if codes.dtype == object else codes != codes
-    )
+    missing = [_is_missing(entry) for entry in codes] if codes.dtype == object else codes != codes
     if np.any(missing):
         row = np.flatnonzero(missing)[0]
         raise ValueError(f"{name} must not hold missing values; found {codes[row]} in row {row}.")
@@ -356,3 +354,13 @@ def group_codes(groups: npt.ArrayLike | None, n_samples: int, *, name: str = "gr
         return np.unique(codes, return_inverse=True)[1]
     except TypeError as error:
         raise ValueError(f"{name} must be all numbers or all texts; got both.") from error
+
+
+def _is_missing(entry):
+    """Say whether an entry is None, NaN or NA, which equals nothing, or says of nothing whether it does."""
+    if entry is None:
+        return True
+    try:
+        return bool(entry != entry)
+    except TypeError:
+        return True

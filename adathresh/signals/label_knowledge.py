@@ -11,11 +11,11 @@ import scipy.sparse as sp
 
 from adathresh.signals._skos import read_skos
 from adathresh.utils.files import PathLike
+from adathresh.utils.frames import columns_of
 from adathresh.utils.parameters import check_value, flag
 from adathresh.utils.parameters import path as a_path
 from adathresh.utils.suggest import did_you_mean
 from adathresh.utils.texts import check_text, check_texts
-from adathresh.utils.validation import columns_of
 
 _UNNAMED = "Give an empty text for a label whose name is not known."
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from adathresh.utils.frames import column_at, is_data_frame
 from adathresh.utils.suggest import did_you_mean
 
 _EMPTY = "Give an empty list for a row without labels."
@@ -142,10 +143,10 @@ def identify_labels(label_names: Sequence[str]) -> bool:
 
 def _rows_of(Y):
     """Return the rows of what may be collections of names; of anything else none."""
-    if hasattr(Y, "iloc"):
-        if Y.ndim == 2 and Y.shape[1] != 1:
-            return []
-        return list(Y if Y.ndim == 1 else Y.iloc[:, 0])
+    if is_data_frame(Y):
+        return column_at(Y, 0).to_list() if Y.shape[1] == 1 else []
+    if hasattr(Y, "to_list"):  # a column of a data frame
+        return Y.to_list()
     if isinstance(Y, np.ndarray):
         return list(Y) if Y.ndim == 1 and Y.dtype == object else []
     return Y if isinstance(Y, list | tuple) else []

@@ -374,8 +374,8 @@ def _is_a(value, kind):
 
 def _is_listed(value):
     """Tell whether a value has entries in a row."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 1
+    if hasattr(value, "__array__"):  # also a column of a data frame
+        return np.ndim(value) == 1
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from adathresh.utils.frames import column_at, is_data_frame
+
 _LETTERS = r"[^\W\d_]{2,}"
 _OF_FEATURES_ONLY = "A data set of features only has no texts: choose another base model for it."
 
@@ -145,8 +147,8 @@ def text_column(X: Any) -> Any:
     >>> text_column([[1.0, 0.0]])
     [[1.0, 0.0]]
     """
-    if hasattr(X, "iloc") and X.ndim == 2 and X.shape[1] == 1 and holds_texts(X.iloc[:, 0]):
-        return X.iloc[:, 0]
+    if is_data_frame(X) and X.shape[1] == 1 and holds_texts(column_at(X, 0)):
+        return column_at(X, 0)
     return X
 
 

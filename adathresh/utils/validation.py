@@ -1,7 +1,7 @@
 """Checks shared by everything that takes labels or scores; every message names the argument and the mend."""
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from adathresh.utils.frames import column_at, is_data_frame
 from adathresh.utils.types import Matrix, MatrixLike
 
 _ENCODE_TAGS = "Encode tags by sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
@@ -327,10 +328,17 @@ def check_scores(
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; found NaN or infinity {_first_not_finite(matrix)}.")
     if probabilities and values.size and (values.min() < 0 or values.max() > 1):
+        least, greatest = values.min(), values.max()
+        digits = 4 if least < -1e-3 or greatest > 1.001 else 9
         raise ValueError(
-            f"{name} must be probabilities in [0, 1]; found values from {values.min():.4g} to "
-            f"{values.max():.4g}. Pass scipy.special.expit(logits) (of the stored values, if sparse), or "
-            "calibrate decision values first."
+            f"{name} must be probabilities in [0, 1]; found values from {least:.{digits}g} to "
+            f"{greatest:.{digits}g}. "
+            + (
+                "Pass scipy.special.expit(logits) (of the stored values, if sparse), or calibrate decision "
+                "values first."
+                if digits == 4
+                else "Clip what rounding has carried over the edge."
+            )
         )
     _check_shape(matrix, name, n_samples, n_labels)
     return matrix
@@ -402,7 +410,7 @@ def check_columns(X: Any, *, name: str = "X") -> None:
     Parameters
     ----------
     X : object
-        What a caller gave as rows; anything but a pandas data frame passes.
+        What a caller gave as rows; anything but a data frame of pandas or polars passes.
     name : str, default="X"
         How the argument is called in the error message.
 
@@ -415,9 +423,9 @@ def check_columns(X: Any, *, name: str = "X") -> None:
     --------
     >>> check_columns([["a cat", 1]])
     """
-    if not hasattr(X, "iloc") or X.ndim != 2:
+    if not is_data_frame(X):
         return
-    wrong = [str(X.columns[at]) for at in range(X.shape[1]) if not _is_numeric(X.iloc[:, at])]
+    wrong = [str(X.columns[at]) for at in range(X.shape[1]) if not _is_numeric(column_at(X, at))]
     if wrong:
         raise ValueError(
             f"{name} has columns that are no numbers ({', '.join(wrong[:5])}{', …' * (len(wrong) > 5)}), and "
@@ -426,39 +434,10 @@ def check_columns(X: Any, *, name: str = "X") -> None:
         )
 
 
-def columns_of(frame: Any, *, name: str = "frame") -> list:
-    """List the columns of a table.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame, polars.DataFrame, or a mapping of columns
-        The table.
-    name : str, default="frame"
-        How the argument is called in the error message.
-
-    Returns
-    -------
-    list
-        The names of the columns.
-
-    Raises
-    ------
-    ValueError
-        If it is no table.
-
-    Examples
-    --------
-    >>> columns_of({"words": ["one row"]})
-    ['words']
-    """
-    if not (hasattr(frame, "columns") or isinstance(frame, Mapping)):
-        kind = type(frame).__name__
-        raise ValueError(f"{name} must be a data frame or a mapping of columns; got a {kind}.")
-    return list(getattr(frame, "columns", frame))
-
-
 def _is_numeric(column):
     """Say whether a column of a data frame holds numbers."""
+    if hasattr(column.dtype, "is_numeric"):  # of polars
+        return column.dtype.is_numeric() or str(column.dtype) == "Boolean"
     kind = getattr(column.dtype, "kind", "O")
     return kind in "biuf" or (kind == "O" and all(isinstance(value, Real) for value in column))
 

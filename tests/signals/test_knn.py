@@ -1,6 +1,7 @@
 """Neighbour shares against naive loops; no row is its own neighbour; what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
@@ -427,6 +428,10 @@ def test_parameters_may_be_numbers_of_numpy():
     ("groups", "message"),
     [
         ([0, np.nan, 1], "groups must not hold missing values; found nan in row 1"),
+        (
+            pd.Series(["a", pd.NA, "b"], dtype="string"),
+            "groups must not hold missing values; found <NA> in row 1",
+        ),
         (np.array([0, 1, np.nan], dtype=np.float32), "found nan in row 2"),
         ([None, 1, 1], "found None in row 0"),
         (["a", "b", np.nan], "found nan in row 2"),

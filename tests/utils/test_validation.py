@@ -123,6 +123,8 @@ def test_scores_refused(scores, message):
 def test_logits_are_not_probabilities(container):
     with pytest.raises(ValueError, match=r"found values from -2 to 3\. Pass scipy\.special\.expit"):
         check_scores(container([[-2.0, 3.0]]), probabilities=True)
+    with pytest.raises(ValueError, match=r"found values from 0\.5 to 1\.00000012\. Clip what rounding"):
+        check_scores(container([[0.5, 1 + 2.0**-23]]), probabilities=True)
     check_scores(container([[0.0, 1.0]]), probabilities=True)
 
 
