@@ -144,16 +144,18 @@ def findings():
 
 
 def state():
-    """Say in one sentence which version computed the results of which data sets."""
-    (newest, newer), *earlier = _versions().items()
-    older = {name for _, sets in earlier for name in sets}
+    """Say in one sentence which version computed most results, and of which data sets others did."""
+    versions = _versions()
+    most = max(versions, key=lambda version: sum(map(len, versions[version].values())))
+    known = set(versions.pop(most))
+    others = {name for sets in versions.values() for name in sets}
     parts = [
         f"{what} {', '.join(sorted(names))}"
-        for what, names in (("all of", older - set(newer)), ("parts of", older & set(newer)))
+        for what, names in (("all of", others - known), ("parts of", others & known))
         if names
     ]
-    exceptions = f", but for {' and '.join(parts)} by earlier versions" if parts else ""
-    return f"The results are by {newest}{exceptions} (what differs: docs/results.md)."
+    exceptions = f", but for {' and '.join(parts)} by others" if parts else ""
+    return f"The results are by {most}{exceptions} (what differs: docs/results.md)."
 
 
 def state_page():

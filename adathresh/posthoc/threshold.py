@@ -274,7 +274,8 @@ class AdaptiveThreshold(SaveMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each row, 0 or more: a row of weight 2 counts as two rows alike, one of weight 0 as
             none. Only trees still count pairs in their smallest leaves and their steps; the rows that stop
-            them, and more than 400,000 pairs, are drawn whatever they weigh. Not with ``confidence``.
+            them, and more than 400,000 pairs, are drawn whatever they weigh; and a threshold for F1 may part
+            two rows alike. Not with ``confidence``.
 
         Returns
         -------
