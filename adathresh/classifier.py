@@ -193,6 +193,10 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         n_neighbors=whole(1), n_jobs=job_count(), random_state=seed(), verbose=verbosity()
     )
 
+    # what a classifier has that was saved before rows of weight 0 were counted
+    _n_given: int | None = None
+    _kept_rows: np.ndarray | None = None
+
     def __init__(
         self,
         estimator: BaseEstimator | list[BaseEstimator],
@@ -831,8 +835,9 @@ def _names_among(label_features: Any) -> Sequence[str] | None:
 
 def _as_taken(model, target):
     """Return a binary target as a column for a model that takes nothing but matrices of labels."""
-    takes_columns_only = target.ndim == 1 and not get_tags(model).target_tags.single_output
-    return target[:, None] if takes_columns_only else target
+    if target.ndim > 1 or not hasattr(model, "__sklearn_tags__"):
+        return target
+    return target if get_tags(model).target_tags.single_output else target[:, None]
 
 
 def _as_one_row(x: Any) -> Any:

@@ -167,7 +167,8 @@ class LabelSetExplorer:
         self._X = sp.csr_array(X) if sp.issparse(X) else X  # rows can be taken of it
         self._Y = None if Y is None else check_labels(Y, n_samples=n_samples, n_labels=classifier.n_labels_)
         self._texts = _checked_texts(X if texts is None and holds_texts(X) else texts, "texts", n_samples)
-        self._training_texts = _checked_texts(training_texts, "training_texts", classifier._n_given)
+        n_training = classifier._n_given or classifier.neighbors_._labels.shape[0]
+        self._training_texts = _checked_texts(training_texts, "training_texts", n_training)
         self._n_labels, self._n_neighbors = n_labels, n_neighbors
 
     def view(

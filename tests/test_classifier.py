@@ -1592,6 +1592,30 @@ class Weighted(ClassifierMixin, BaseEstimator):
         return np.column_stack([p[:, 1] for p in self.model_.predict_proba(X)])
 
 
+class WithoutTags:
+    """A classifier that scikit-learn can clone, and that says nothing else of itself."""
+
+    def get_params(self, deep=True):
+        return {}
+
+    def fit(self, X, y):
+        self.model_ = LogisticRegression().fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+
+def test_a_label_in_a_column_for_a_model_without_tags():
+    X, Y = make_data()
+    found, expected = (
+        make_classifier(model, rule=LINEAR).fit(X, Y[:, [0]]).predict_proba(X)
+        for model in (WithoutTags(), LogisticRegression())
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_neighbours_are_numbered_as_the_rows_were_given():
     X, Y = make_data()
     weight = np.r_[np.zeros(40), np.ones(110)]

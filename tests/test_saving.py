@@ -42,6 +42,7 @@ from adathresh import (
     LabelIDF,
     LabelKnowledge,
     LabelMentions,
+    LabelSetExplorer,
     NeighborLabels,
     load,
     rules,
@@ -773,6 +774,9 @@ def test_files_of_this_major_version_are_still_read():
     expected = [[0.396713, 0.999854, 2.2e-05], [0.614108, 0.000152, 0.999972], [0.000145, 0.999383, 1e-06]]
     np.testing.assert_allclose(classifier.predict_proba(NEW_TEXTS), expected, atol=1e-5)
     assert classifier.predict(NEW_TEXTS).tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    n_training = classifier.neighbors_._labels.shape[0]
+    assert classifier.explain(NEW_TEXTS[:1], 1).neighbors[0][0] in range(n_training)
+    LabelSetExplorer(classifier, NEW_TEXTS, training_texts=["a text"] * n_training)
     rule = AdaptiveThreshold.load(folder / "rule.safetensors")  # of the first three labels, with trees
     scores, local = [[0.2, 0.5, 0.7], [0.9, 0.1, 0.4]], sp.csr_array([[0.1, 0.0, 0.5], [0.6, 0.2, 0.3]])
     expected = [[0.690189, 1.297171, -0.164756], [-0.67289, 1.070443, 0.342079]]
