@@ -107,7 +107,7 @@ def frequency_octaves(frequency: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> frequency_octaves(np.array([0, 1, 2, 3, 4]))
-    array([0, 2, 3, 3, 4])
+    >>> frequency_octaves(np.array([0, 1, 2, 3, 4])).tolist()
+    [0, 2, 3, 3, 4]
     """
     return np.maximum(np.frexp(frequency)[1], 0) + (frequency > 0)

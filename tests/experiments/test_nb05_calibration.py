@@ -223,12 +223,12 @@ def test_labels_that_are_never_predicted_are_left_out_of_the_map(config, ds, mon
 
     before = study.posthoc_threshold_pairs(config, ds, seed=0)
     frequency = fitting_labels(ds).toarray().sum(axis=0)
-    most_common = frequency.argmax()
-    assert (frequency == frequency.max()).sum() == 1
+    greatest = before["frequency"].max()  # of a label that has thresholds: a commoner one is always predicted
+    (most_common,) = np.flatnonzero(frequency == greatest)
     monkeypatch.setattr(rules, "AdaptiveThreshold", OneLabelNever)
     after = study.posthoc_threshold_pairs(config, ds, seed=0)
-    assert frequency.max() in before["frequency"].to_numpy()
-    pd.testing.assert_frame_equal(after, before[before["frequency"] != frequency.max()])
+    assert 0 < len(after) < len(before)
+    pd.testing.assert_frame_equal(after, before[before["frequency"] != greatest])
 
 
 def test_claims_are_about_all_labels_and_say_whose_probabilities_are_better():
