@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adathresh.signals.idf import frequency_octaves
-from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, running_sum
-from adathresh.utils.validation import falling_by_label
+from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, rank, running_sum
+from adathresh.utils.validation import grouped_by_label
 
 TARGETS = (
     "macro_f1",
@@ -267,15 +267,22 @@ class _Path:
     """Every possible threshold of every label: pairs ordered by label and falling probability."""
 
     def __init__(self, labels, probability, n_labels, uncovered, weight):
-        order = falling_by_label(labels, probability)
+        falling = np.argsort(-probability)
+        order = falling[grouped_by_label(labels[falling])]
         self.labels, self.p = labels[order], probability[order].astype(np.float64)
         self.n_labels = n_labels
-        self.weight = np.ones(len(order)) if weight is None else weight[order]
-        expected = self.weight * self.p
+        # by falling probability of all labels together, for best_micro
+        self.falling_weight = np.ones(len(falling)) if weight is None else weight[falling]
+        self.falling_expected = self.falling_weight * probability[falling]
+        expected = self.p if weight is None else weight[order] * self.p
         self.covered = np.bincount(self.labels, weights=expected, minlength=n_labels)
         self.totals = self.covered + uncovered
         # what is predicted down to each pair, and what of it is expected to be true
-        self.predicted, self.true = self._running_sum(self.weight), self._running_sum(expected)
+        if weight is None:
+            self.predicted = rank(self.labels, n_labels).astype(np.float64)
+        else:
+            self.predicted = self._running_sum(weight[order])
+        self.true = self._running_sum(expected)
         self.quotients = 2 * self.true / (self.predicted + self.totals[self.labels])
 
     def _running_sum(self, gains):
@@ -314,9 +321,8 @@ class _Path:
 
     def best_micro(self):
         """Return the greatest micro-F1 that one threshold for all labels reaches, and its denominator."""
-        order = np.argsort(-self.p)
-        true = np.cumsum((self.weight * self.p)[order].astype(np.longdouble)).astype(np.float64)
-        both = np.cumsum(self.weight[order]) + self.totals.sum()
+        true = np.cumsum(self.falling_expected.astype(np.longdouble)).astype(np.float64)
+        both = np.cumsum(self.falling_weight) + self.totals.sum()
         best = np.argmax(true / both)
         return _Micro(2 * true[best] / both[best], both[best])
 
