@@ -103,9 +103,9 @@ def rule_finding():
     _require("the signals pay on held-out scores", counts["better"] > counts["level"] + counts["worse"])
     return (
         "**The same two signals pay once they are fitted on held-out scores.** Against "
-        f"{rivals['rule'].nunique()} rival rules on {n_pairs} pairs of data set and base model, the macro-F1 "
-        f"of `adaptive` is clearly better in {counts['better']} of {len(rivals)} comparisons, level in "
-        f"{counts['level']}, clearly worse in {counts['worse']} (paired bootstrap, 95 % intervals)."
+        f"{rivals['rule'].nunique()} inductive rival rules on {n_pairs} pairs of data set and base model, "
+        f"the macro-F1 of `adaptive` is clearly better in {counts['better']} of {len(rivals)} comparisons, "
+        f"level in {counts['level']}, clearly worse in {counts['worse']} (paired bootstrap, 95 % intervals)."
     )
 
 
@@ -201,10 +201,14 @@ def gallery_page():
     for path in find_notebooks(repository_root() / "notebooks"):
         folder, title = _results() / RunConfig().dataset / path.stem, _title(path)
         shown = folder.relative_to(repository_root()).as_posix()
-        figures = json.loads((folder / RECORD).read_text(encoding="utf-8"))["figures"]
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        in_words = record.get("in_words", {})
         finding = finding_of(path.stem, read_tables(folder))
         parts += [f"## {title}", f"{finding} ([notebook](../notebooks/{path.name}), `{shown}/`)"]
-        parts += [f"![{title}: {name.replace('_', ' ')}](../{shown}/{name}.png)" for name in figures]
+        parts += [
+            f"![{in_words.get(name, name.replace('_', ' '))}](../{shown}/{name}.png)"
+            for name in record["figures"]
+        ]
     return "\n\n".join(parts)
 
 

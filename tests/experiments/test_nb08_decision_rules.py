@@ -260,7 +260,7 @@ def test_the_finding_counts_rivals_and_says_what_each_signal_adds(texts):
         ("linear", "RCut"): 0.05,
         (TOGETHER, "SCut"): -0.2,
         (TOGETHER, "RCut"): 0.4,
-        ("linear", "block coordinate"): -0.9,  # transductive, so no rival
+        ("linear", "block coordinate"): -0.9,  # transductive, so counted apart
         ("linear", "F*/2, fused"): -0.9,  # given our probabilities, so no rival
         ("linear", "adaptive, no neighbours"): 0.2,
         ("linear", "adaptive, linear"): -0.01,
@@ -280,14 +280,16 @@ def test_the_finding_counts_rivals_and_says_what_each_signal_adds(texts):
     ]
     text = study.finding({"rules": pd.DataFrame(rules), "rule_differences": table})
     assert text.startswith(
-        "Against 2 rival rules on the scores of 1 base model and of all of them together, `ad"
+        "Against 2 inductive rival rules on the scores of 1 base model and of all of them together, `ad"
     )
     assert (
-        "clearly greater macro-F1 in 2 of 4 comparisons, a clearly smaller one in 1. On the linear model"
+        "clearly greater macro-F1 in 2 of 4 comparisons, a clearly smaller one in 1; against `block "
+        "coordinate`, which sees the scores of all test rows at once, in 0 and 1 of 1. On the linear model"
         in text
     )
     assert (
-        "the best rival, `RCut`, is +0.0500 (95 % interval −0.0500 to +0.1500). There it owes +0.2000" in text
+        "best inductive rival, `RCut`, is +0.0500 (95 % interval −0.0500 to +0.1500). There it owes +0.2000"
+        in text
     )
     assert "and −0.0100 (−0.1100 to +0.0900) to boosting" in text
     assert text.endswith("label texts add +0.5000 (+0.4000 to +0.6000).") == texts

@@ -11,14 +11,28 @@ from adathresh.utils.display import Table
 CALIBRATION = {"ece": "ECE", "brier": "Brier score", "log_loss": "log-loss"}
 """Measures of which less is better, and how they are called where they are shown."""
 
+MEASURES = {**METRIC_NAMES, **CALIBRATION}
+
 _NAMES = {
-    **METRIC_NAMES,
-    **CALIBRATION,
+    **MEASURES,
     "a": "this",
     "b": "compared with",
     "low": "from",
     "high": "to",
     "peak_memory_mb": "peak memory (MB)",
+    "n_rows": "rows",
+    "n_groups": "groups",
+    "n_evaluated": "evaluated rows",
+    "n_redraws": "redraws",
+    "n_given": "thresholds found",
+    "fell_short": "fell short of the promise",
+    "pooled_precision": "precision over all rows",
+    "pos_weight": "weight of positives",
+    "row_standardised": "logits standardised by row",
+    "ceiling_trained": "ceiling of labels seen in training",
+    "least": "rows of the rarest label",
+    "low_by_rows": "from, by rows",
+    "high_by_rows": "to, by rows",
 }
 
 
@@ -129,7 +143,7 @@ def _text(value, digits=3):
             return "–"
         rounded = round(float(value), digits)
         return f"{value:.1g}" if value and not rounded else f"{rounded:,.{digits}f}"
-    return "–" if value is None else str(value)
+    return "–" if value is None else MEASURES.get(value, str(value))
 
 
 def _name(value):

@@ -11,6 +11,26 @@ from adathresh.metrics import FREQUENCY_EDGES
 
 # Okabe and Ito's colours, distinguishable with every common colour-vision deficiency; black is kept for text.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW = COLORS
+
+COLOR_OF = {
+    "adaptive": BLUE,
+    "adaptive, no neighbours": PURPLE,
+    "adaptive + label texts": SKY,
+    "fused (adathresh)": BLUE,
+    "fixed 0.5": VERMILION,
+    "global threshold": ORANGE,
+    "F*/2": GREEN,
+    "paper's method": BLUE,
+    "plain cross-entropy": VERMILION,
+    "released": VERMILION,
+    "as released": VERMILION,
+    "labels withheld": SKY,
+    "withheld": SKY,
+    "leak-free signals": GREEN,
+    "leak-free": BLUE,
+}
+"""The colour of a rule, or of a way to evaluate, in every figure; vermilion where labels leak."""
 
 STYLE = {
     "axes.axisbelow": True,
@@ -21,7 +41,6 @@ STYLE = {
     "axes.spines.top": False,
     "axes.titlesize": 12,
     "figure.constrained_layout.use": True,
-    "figure.dpi": 80,  # on screen and inside notebooks, which must stay small; files are written with 120
     "figure.figsize": (6.4, 4.0),
     "font.size": 10,
     "grid.alpha": 0.3,
@@ -55,10 +74,10 @@ def plot_longtail(train_frequency, *, boundaries=FREQUENCY_EDGES):
                 f"≥ {boundary}: {rank:,} labels",
                 (rank, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(-4, -4),
+                xytext=(3, -4),  # right of the line, where the curve lies lower
                 textcoords="offset points",
                 rotation=90,
-                ha="right",
+                ha="left",
                 va="top",
                 fontsize=9,
                 color="0.3",
@@ -94,11 +113,15 @@ def plot_reliability(panels):
 
 
 def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows with the label", errors=None):
-    """Draw grouped bars: one group a frequency bin, one bar a method; no group where no method has a value.
+    """Draw grouped bars: one group a frequency bin, one bar a method.
 
+    A bin in which no method has a value, or all have 0, is left out; ``xlabel`` says so of the latter.
     ``errors``, of the methods that have them, are half the length of the error bars.
     """
-    kept = ~np.isnan(np.array(list(values.values()), dtype=float)).all(axis=0)
+    heights = np.array(list(values.values()), dtype=float)
+    some, kept = ~np.isnan(heights).all(axis=0), np.nan_to_num(heights).any(axis=0)
+    if (some & ~kept).any():
+        xlabel += f" (left out: {', '.join(np.array(bins)[some & ~kept])}, where all are 0)"
     values, errors = (
         {name: np.asarray(heights)[kept] for name, heights in given.items()}
         for given in (values, errors or {})
@@ -107,7 +130,7 @@ def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows w
     figure, axes = plt.subplots(figsize=(max(6.4, 0.28 * len(values) * len(bins) + 1.5), 4.2))
     width = 0.8 / len(values)
     positions = np.arange(len(bins))
-    for i, ((name, heights), color) in enumerate(zip(values.items(), _colors(len(values)), strict=True)):
+    for i, ((name, heights), color) in enumerate(zip(values.items(), _colors(values), strict=True)):
         offset = (i - (len(values) - 1) / 2) * width
         error = errors.get(name)
         axes.bar(positions + offset, heights, width, yerr=error, label=name, color=color, error_kw={"lw": 1})
@@ -122,10 +145,11 @@ def plot_training_curves(history, *, panels=None, xlabel="epoch"):
     """Draw recorded quantities over the epochs, one panel a group of them.
 
     ``history`` has one value an epoch for each name; "epoch", if there, gives the horizontal axis. ``panels``
-    has for every panel's vertical label the names drawn in it; None draws each in a panel of its own.
+    has for every panel's vertical label the names drawn in it, and what the legend calls them; None draws
+    each in a panel of its own.
     """
     names = [name for name in history if name != "epoch"]
-    panels = {name: [name] for name in names} if panels is None else panels
+    panels = {name: {name: name} for name in names} if panels is None else panels
     unknown = [name for drawn in panels.values() for name in drawn if name not in history]
     if unknown:
         raise ValueError(f"history has no {unknown[0]!r}; it holds {', '.join(names)}.")
@@ -133,13 +157,14 @@ def plot_training_curves(history, *, panels=None, xlabel="epoch"):
     n_rows = -(-len(panels) // n_columns)
     figure, grid = plt.subplots(n_rows, n_columns, figsize=(3.6 * n_columns, 3.0 * n_rows), squeeze=False)
     for axes, (label, drawn) in zip(grid.flat, panels.items(), strict=False):
-        for name in drawn:
+        for (name, called), color in zip(drawn.items(), _colors(drawn.values()), strict=True):
             epochs = history.get("epoch", np.arange(1, len(history[name]) + 1))
-            axes.plot(epochs, history[name], marker="o", markersize=3, label=name.replace("_", " "))
+            axes.plot(epochs, history[name], marker="o", markersize=3, label=called, color=color)
         axes.set(xlabel=xlabel, ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(drawn) > 1:
-            axes.legend()
+            above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}  # never over the curves
+            axes.legend(**above, ncols=min(2, len(drawn)), fontsize=9, handlelength=1.2, columnspacing=1.0)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     return figure
@@ -162,12 +187,12 @@ def plot_tradeoff(frame, *, x="micro_f1", y="macro_f1", color="base", marker="ru
             point[x],
             point[y],
             s=150 if shape == "*" else 60,  # a star's spikes make it look smaller than it is
-            color=_colors(len(colors))[colors.index(point[color])],
+            color=_colors(colors)[colors.index(point[color])],
             marker=shape,
             edgecolor="white",
             linewidth=0.5,
         )
-    for name, color_ in zip(colors, _colors(len(colors)), strict=True):
+    for name, color_ in zip(colors, _colors(colors), strict=True):
         axes.plot([], [], "o", color=color_, label=name)
     for name, shape in zip(markers, itertools.cycle(MARKERS), strict=False):
         axes.plot([], [], shape, color="0.4", label=name)
@@ -192,7 +217,7 @@ def plot_differences(frame, *, names="b", xlabel="difference in macro-F1"):
             row["difference"], position, "o", color=COLORS[0], markerfacecolor=None if clear else "white"
         )
     axes.set_yticks(range(len(means)), means.index)
-    axes.invert_yaxis()
+    axes.set_ylim(len(means) - 0.5, -0.5)
     axes.grid(False, axis="y")
     figure.supxlabel(f"{xlabel}, 95 % interval", fontsize=plt.rcParams["axes.labelsize"])
     return figure
@@ -236,33 +261,44 @@ def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
     for (column, label), color, marker in zip(points.items(), COLORS, ("o", "s", "D"), strict=False):
         axes.scatter(means[column], at, s=45, color=color, marker=marker, label=label, zorder=2)
     axes.set_yticks(at, means.index)
-    axes.invert_yaxis()
+    axes.set_ylim(len(means) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set(xlabel=xlabel, ylabel=names if ylabel is None else ylabel)
     figure.legend(loc="outside lower center", ncols=len(points))
     return figure
 
 
-def plot_threshold_map(pairs, *, label="mean threshold θ (logit)", min_pairs=20):
-    """Draw the mean threshold over label frequency and neighbour share.
+def plot_threshold_maps(maps, *, label="mean threshold θ (logit)", min_pairs=20):
+    """Draw the mean threshold over label frequency and neighbour share, in one panel a way to choose it.
 
-    ``pairs`` has columns frequency (training rows of the label, 0 or more), share (in [0, 1]) and theta. A
-    cell with fewer than ``min_pairs`` pairs stays empty.
+    Each of the ``maps`` has columns frequency (training rows of the label, 0 or more), share (in [0, 1]) and
+    theta. A cell with fewer than ``min_pairs`` pairs stays empty. One scale of colours holds for all.
     """
+    share_edges = np.linspace(0, 1, 11)
+    cells = {name: _mean_thresholds(pairs, share_edges, min_pairs) for name, pairs in maps.items()}
+    every = np.concatenate([means.ravel() for _, means in cells.values()])
+    every = every[np.isfinite(every)]
+    scale = {"vmin": every.min(), "vmax": every.max()} if len(every) else {}
+    size = (4.4 * len(maps) + 1.4, 4.2)
+    figure, panels = plt.subplots(1, len(maps), figsize=size, sharey=True, squeeze=False)
+    for axes, (name, (frequency_edges, means)) in zip(panels.flat, cells.items(), strict=True):
+        mesh = axes.pcolormesh(frequency_edges, share_edges, means.T, cmap="cividis", **scale)
+        axes.set_xscale("log")
+        axes.grid(False)
+        axes.set(title=name, xlabel="training rows with the label")
+    panels[0, 0].set(ylabel="share among the neighbours")
+    figure.colorbar(mesh, ax=panels, label=label)
+    return figure
+
+
+def _mean_thresholds(pairs, share_edges, min_pairs):
+    """Return edges of frequency, and the mean threshold of each cell, NaN where pairs are few."""
     top = max(10, pairs["frequency"].max())
     frequency_edges = np.concatenate([[0.5], np.geomspace(1.5, top * 1.01, 14)])
-    share_edges = np.linspace(0, 1, 11)
     x, y = np.maximum(pairs["frequency"], 0.6), pairs["share"]
     counts, *_ = np.histogram2d(x, y, bins=[frequency_edges, share_edges])
     sums, *_ = np.histogram2d(x, y, bins=[frequency_edges, share_edges], weights=pairs["theta"])
-    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts >= min_pairs)
-    figure, axes = plt.subplots(figsize=(6.4, 4.2))
-    mesh = axes.pcolormesh(frequency_edges, share_edges, means.T, cmap="cividis")
-    axes.set_xscale("log")
-    axes.grid(False)
-    axes.set(xlabel="training rows with the label", ylabel="share among the neighbours")
-    figure.colorbar(mesh, label=label)
-    return figure
+    return frequency_edges, np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts >= min_pairs)
 
 
 def plot_explanation(explanation, *, title=None, neighbors=None):
@@ -286,7 +322,8 @@ def plot_points(frame, *, names, panels, color=None, intervals=False, ylabel=Non
     """Draw one line a name: small dots for repetitions, a large one for their mean, one panel a column.
 
     ``panels`` says of the drawn columns what each is and its unit; the column ``color`` tells points on one
-    line apart. ``intervals``: columns low and high are drawn, too, of repetitions their means.
+    line apart. ``intervals``: columns low and high are drawn, too, of repetitions their means. Without them
+    axes begin at 0 where nothing is less, so that no difference looks larger than it is.
     """
     order = list(frame[names].unique())
     kinds = [None] if color is None else list(frame[color].unique())
@@ -294,18 +331,22 @@ def plot_points(frame, *, names, panels, color=None, intervals=False, ylabel=Non
     size = (3.4 * len(panels) + 3.0, height)
     figure, grid = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for axes, (column, label) in zip(grid.flat, panels.items(), strict=True):
-        for i, (kind, shade, marker) in enumerate(zip(kinds, _colors(len(kinds)), MARKERS, strict=False)):
+        for i, (kind, shade, marker) in enumerate(zip(kinds, _colors(kinds), MARKERS, strict=False)):
             part = frame if color is None else frame[frame[color] == kind]
             shift = 0.7 * (i - (len(kinds) - 1) / 2) / len(kinds)
             means = part.groupby(names, sort=False).mean(numeric_only=True)
+            if color is None:
+                shade = [COLOR_OF.get(str(name).partition(",")[0], shade) for name in means.index]
             at = np.array([order.index(name) for name in means.index]) + shift
             if intervals:
                 axes.hlines(at, means["low"], means["high"], color=shade, linewidth=1.5)
             else:
                 single = [order.index(name) + shift for name in part[names]]
-                axes.scatter(part[column], single, s=10, color=shade, alpha=0.5, linewidth=0)
+                axes.scatter(part[column], single, s=10, color="0.5", alpha=0.5, linewidth=0)
             axes.scatter(means[column], at, s=36, color=shade, marker=marker, label=kind)
         axes.set(xlabel=label)
+        if not intervals and frame[column].min() >= 0:
+            axes.set_xlim(left=0)
         axes.locator_params(axis="x", nbins=6)  # more would touch each other
         axes.grid(False, axis="y")
     first = grid[0, 0]
@@ -321,9 +362,7 @@ def plot_points(frame, *, names, panels, color=None, intervals=False, ylabel=Non
 def _draw_reliability(axes, curves):
     """Draw the curves of one panel and the diagonal."""
     drawn = []
-    for (name, (predicted, observed, *counts)), color in zip(
-        curves.items(), _colors(len(curves)), strict=True
-    ):
+    for (name, (predicted, observed, *counts)), color in zip(curves.items(), _colors(curves), strict=True):
         shown = (np.asarray(predicted) > 0) & (np.asarray(observed) > 0)
         x, y = np.asarray(predicted)[shown], np.asarray(observed)[shown]
         sizes = 15 + 85 * np.asarray(counts[0])[shown] / np.max(counts[0], initial=1) if counts else 25
@@ -414,6 +453,36 @@ def _label(metric):
     return metric.replace("_f1", "-F1").replace("_", " ")
 
 
-def _colors(n):
-    """Return n colours that differ: those of the cycle, or steps from dark to light where it has too few."""
-    return list(COLORS[:n]) if n <= len(COLORS) else list(plt.get_cmap("viridis")(np.linspace(0, 0.95, n)))
+def _colors(names):
+    """Return colours that differ: those that names have everywhere, for the others what is left of the cycle.
+
+    Where too few are left, all are steps from dark to light.
+    """
+    names = list(names)
+    fixed = [COLOR_OF.get(name) for name in names]
+    left = [color for color in COLORS if color not in fixed]
+    if fixed.count(None) > len(left):
+        return list(plt.get_cmap("viridis")(np.linspace(0, 0.95, len(names))))
+    return [color or left.pop(0) for color in fixed]
+
+
+def described(figure):
+    """Say in words what a figure shows, for those who cannot see it: axes, lines and what is compared."""
+    below = figure.get_supxlabel()
+    axes_drawn = dict.fromkeys(
+        ": ".join(part for part in (axes.get_title(), _against(axes, below)) if part) for axes in figure.axes
+    )
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()] if figure.axes else []
+    words = {
+        "Axes": [axes for axes in axes_drawn if axes],
+        "Lines": [tick for tick in ticks if any(map(str.isalpha, tick))],
+        "Compared": dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts()),
+    }
+    return " ".join(f"{what}: {'; '.join(named)}." for what, named in words.items() if named)
+
+
+def _against(axes, below):
+    """Name what an axes draws against what."""
+    x, y = axes.get_xlabel() or below, axes.get_ylabel()
+    return f"{y} against {x}" if x and y else x or y

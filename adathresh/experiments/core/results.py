@@ -8,7 +8,9 @@ import io
 import json
 from numbers import Number
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import Image, display
 
 from adathresh import __version__
 from adathresh.experiments.core.agreement import agreement
@@ -16,7 +18,7 @@ from adathresh.experiments.core.claims import as_table, claims_differ
 from adathresh.experiments.core.config import RunConfig, repository_root
 from adathresh.experiments.core.costs import COSTS
 from adathresh.experiments.core.display import shown
-from adathresh.experiments.core.plotting import use_style
+from adathresh.experiments.core.plotting import described, use_style
 from adathresh.experiments.core.sentences import counted
 from adathresh.utils.files import whole_file
 
@@ -27,7 +29,9 @@ RECORD = "record.json"
 AGREEMENT = "agreement.json"
 """How the results of a run agree with the published ones."""
 
-LONGEST_TABLE = 60
+DPI, SHOWN_DPI = 160, 80  # of figures: as they are drawn, and as notebooks show them on common screens
+
+LONGEST_TABLE = 20
 """Lines of a table of claims that a notebook shows."""
 
 NO_REFERENCE = "nothing is published to compare with"
@@ -52,7 +56,7 @@ class Results:
 
     def __init__(self, config, notebook):
         self.config, self.notebook = config, notebook
-        self.tables, self.figures, self.agreements = {}, [], {}
+        self.tables, self.figures, self.agreements = {}, {}, {}
         self.claims_differ = None
 
     @property
@@ -81,16 +85,23 @@ class Results:
         print(self._compare(name, unseeded, one_measure))
 
     def figure(self, name, figure):
-        """Keep a figure and write above it what it was made from; equal figures give equal files."""
-        self.figures.append(name)
+        """Show and keep a figure, with what it shows and was made from above; equal figures give equal files.
+
+        What it shows is also said in words, for those who cannot see it.
+        """
         config = self.config
         made_from = f"{config.dataset}, {config.profile} profile, {counted(len(config.seed_list), 'seed')}"
-        title = figure.get_suptitle()
-        above = f"{title}\n{made_from}" if title else made_from
-        figure.suptitle(above, x=0.01, ha="left", fontsize=9, parse_math=False)
+        title = figure.get_suptitle() or name.replace("_", " ").capitalize()
+        self.figures[name] = f"{title} ({made_from}). {described(figure)}".rstrip()
+        figure.suptitle(f"{title}\n{made_from}", x=0.01, ha="left", fontsize=9, parse_math=False)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=DPI, metadata={"Software": None})
+        width = round(figure.get_figwidth() * SHOWN_DPI)
+        plt.close(figure)
+        display(Image(drawn.getvalue(), width=width, alt=self.figures[name]))
         if self.config.save:
             with whole_file(self.folder / f"{name}.png") as temporary:
-                figure.savefig(temporary, dpi=120, metadata={"Software": None})
+                temporary.write_bytes(drawn.getvalue())
             self._write_record()
 
     def timings(self, rows):
@@ -160,6 +171,7 @@ class Results:
             "fingerprint": " ".join(sorted(fingerprints)) or None,
             "tables": sorted(self.tables),
             "figures": sorted(self.figures),
+            "in_words": dict(sorted(self.figures.items())),
             "sha256": file_digests(self.folder),
         }
         agreements = {name: found._asdict() for name, found in sorted(self.agreements.items())}

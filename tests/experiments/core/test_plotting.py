@@ -9,8 +9,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from adathresh.experiments.core.plotting import (
+    COLOR_OF,
     COLORS,
     MARKERS,
+    described,
     plot_bars_by_bin,
     plot_differences,
     plot_dumbbells,
@@ -18,7 +20,7 @@ from adathresh.experiments.core.plotting import (
     plot_longtail,
     plot_points,
     plot_reliability,
-    plot_threshold_map,
+    plot_threshold_maps,
     plot_tradeoff,
     plot_training_curves,
     use_style,
@@ -139,6 +141,41 @@ def test_a_bin_without_any_value_is_left_out():
     np.testing.assert_array_equal(heights, [[0.2, nan], [nan, 0.6]])
 
 
+def test_a_bin_where_all_are_zero_is_left_out_and_said():
+    figure = plot_bars_by_bin({"fixed": [0.0, 0.2], "ours": [0.0, 0.3]}, bins=["0", "1–5"], xlabel="rows")
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1–5"]
+    assert axes.get_xlabel() == "rows (left out: 0, where all are 0)"
+
+
+def test_a_rule_has_one_colour_in_every_figure():
+    some = plot_bars_by_bin({"PCut": [0.1], "adaptive": [0.2], "fixed 0.5": [0.3]}, bins=["all"])
+    others = plot_bars_by_bin({"adaptive": [0.2], "SCut": [0.1]}, bins=["all"])
+    colours = [
+        {bars.get_label(): to_hex(bars.patches[0].get_facecolor()) for bars in figure.axes[0].containers}
+        for figure in (some, others)
+    ]
+    assert colours[0]["adaptive"] == colours[1]["adaptive"] == COLOR_OF["adaptive"].lower()
+    assert colours[0]["fixed 0.5"] == COLOR_OF["fixed 0.5"].lower()
+    assert len(set(colours[0].values())) == 3
+
+
+def test_points_without_intervals_begin_at_zero_and_leaks_are_vermilion():
+    frame = pd.DataFrame({"way": ["released, best epoch", "labels withheld"], "macro_f1": [0.25, 0.24]})
+    (axes,) = plot_points(frame, names="way", panels={"macro_f1": "macro-F1"}).axes
+    assert axes.get_xlim()[0] == 0
+    shades = [to_hex(colour) for colour in axes.collections[1].get_facecolor()]
+    assert shades == [COLOR_OF["released"].lower(), COLOR_OF["labels withheld"].lower()]
+
+
+def test_described_names_axes_lines_and_what_is_compared():
+    figure = plot_bars_by_bin({"fixed": [0.1], "ours": [0.2]}, bins=["1–5"])
+    assert described(figure) == "Axes: macro-F1 against training rows with the label. Compared: fixed; ours."
+    frame = pd.DataFrame({"b": ["PCut", "SCut"], "difference": [0.1, 0.2], "low": 0.0, "high": 0.3})
+    said = "Axes: difference in macro-F1, 95 % interval. Lines: PCut; SCut."
+    assert described(plot_differences(frame)) == said
+
+
 def test_more_bars_than_colours():
     assert_labelled(plot_bars_by_bin({str(i): [1.0] for i in range(9)}, bins=["all"]))
 
@@ -152,23 +189,17 @@ def test_training_curves_one_panel_each():
 
 def test_training_curves_grouped():
     history = {name: [1.0, 2.0, 3.0] for name in "abcd"}
-    figure = plot_training_curves(
-        history, panels={"both": ["a", "b"], "c": ["c"], "d": ["d"], "again": ["a"]}
-    )
+    panels = {"both": {"a": "first", "b": "second"}, "c": {"c": "c"}, "d": {"d": "d"}, "again": {"a": "a"}}
+    figure = plot_training_curves(history, panels=panels)
     assert_labelled(figure)
     assert len(figure.axes) == 4
-    assert texts(figure.axes[0]) == ["a", "b"]
+    assert texts(figure.axes[0]) == ["first", "second"]
     assert figure.axes[0].lines[0].get_xdata().tolist() == [1, 2, 3]
 
 
 def test_training_curves_unknown_quantity():
     with pytest.raises(ValueError, match="history has no 'lambda'; it holds loss"):
-        plot_training_curves({"loss": [1.0]}, panels={"λ": ["lambda"]})
-
-
-def test_training_curves_name_quantities_in_words():
-    figure = plot_training_curves({"a_b": [1.0], "c": [2.0]}, panels={"both": ["a_b", "c"]})
-    assert texts(figure.axes[0]) == ["a b", "c"]
+        plot_training_curves({"loss": [1.0]}, panels={"λ": {"lambda": "λ"}})
 
 
 def tradeoff_rows():
@@ -250,8 +281,9 @@ def test_threshold_map_against_loops():
     frequency = rng.choice([0, 1, 2, 3, 7, 20, 90, 500], size=2_000)
     share = rng.choice([0.0, 0.05, 0.33, 0.5, 0.97, 1.0], size=2_000)
     pairs = pd.DataFrame({"frequency": frequency, "share": share, "theta": rng.normal(size=2_000)})
-    figure = plot_threshold_map(pairs, min_pairs=40)
+    figure = plot_threshold_maps({"ours": pairs}, min_pairs=40)
     axes, bar = figure.axes
+    assert axes.get_title() == "ours"
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "training rows with the label",
         "share among the neighbours",
@@ -281,10 +313,16 @@ def test_threshold_map_against_loops():
 
 def test_threshold_map_hides_cells_of_few_pairs():
     pairs = pd.DataFrame({"frequency": [3] * 20 + [50] * 19, "share": 0.5, "theta": 1.0})
-    assert mean_cells(plot_threshold_map(pairs))[0].count() == 1
-    assert mean_cells(plot_threshold_map(pairs, min_pairs=19))[0].count() == 2
-    figure = plot_threshold_map(pairs, label="θ")
+    assert mean_cells(plot_threshold_maps({"ours": pairs}))[0].count() == 1
+    assert mean_cells(plot_threshold_maps({"ours": pairs}, min_pairs=19))[0].count() == 2
+    figure = plot_threshold_maps({"ours": pairs}, label="θ")
     assert figure.axes[1].get_ylabel() == "θ"
+
+
+def test_threshold_maps_share_one_scale():
+    pairs = pd.DataFrame({"frequency": [3] * 20 + [50] * 20, "share": 0.5, "theta": [0.0] * 20 + [1.0] * 20})
+    figure = plot_threshold_maps({"narrow": pairs, "wide": pairs.assign(theta=5 * pairs["theta"])})
+    assert [axes.collections[0].get_clim() for axes in figure.axes[:2]] == [(0, 5), (0, 5)]
 
 
 def make_explanation(**changes):

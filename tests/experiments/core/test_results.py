@@ -151,6 +151,7 @@ def test_a_record_says_what_the_results_are(saving):
         "fingerprint": "0123456789012345",
         "tables": ["headline"],
         "figures": ["tradeoff"],
+        "in_words": {"tradeoff": "Tradeoff (pyapi, quick profile, 1 seed)."},
     }
     assert names(saving.folder) == [
         "agreement.json",
@@ -189,11 +190,24 @@ def test_failed_write_leaves_the_old_files(saving, monkeypatch):
 
 
 def test_equal_figures_give_equal_files(saving):
-    for name in ("a", "b"):
-        saving.figure(name, figure())
-    contents = [(saving.folder / f"{name}.png").read_bytes() for name in ("a", "b")]
+    contents = []
+    for _ in range(2):
+        saving.figure("a", figure())
+        contents.append((saving.folder / "a.png").read_bytes())
     assert contents[0] == contents[1]
     assert contents[0].startswith(b"\x89PNG")
+
+
+def test_a_figure_is_shown_with_its_words(saving, monkeypatch):
+    shown = []
+    monkeypatch.setattr("adathresh.experiments.core.results.display", shown.append)
+    drawn = figure()
+    drawn.subplots().set(xlabel="rows", ylabel="macro-F1")
+    saving.figure("by_rows", drawn)
+    (image,) = shown
+    assert image.alt == "By rows (pyapi, quick profile, 1 seed). Axes: macro-F1 against rows."
+    assert image.data == (saving.folder / "by_rows.png").read_bytes()
+    assert drawn.get_suptitle() == "By rows\npyapi, quick profile, 1 seed"
 
 
 # --- what is compared ---
@@ -286,10 +300,10 @@ def test_claims_that_come_out_as_published(saving, publish, capsys):
 
 
 def test_of_very_many_claims_the_first_are_shown(saving):
-    table = saving.claims(lambda tables: [yes_claim(f"claim {i}", True, "") for i in range(61)])
-    assert len(table.rows) == 60
-    assert "the first 60 of 61 claims" in table.caption
-    assert len(read_table(saving.folder / "claims.csv")) == 61
+    table = saving.claims(lambda tables: [yes_claim(f"claim {i}", True, "") for i in range(21)])
+    assert len(table.rows) == 20
+    assert "the first 20 of 21 claims" in table.caption
+    assert len(read_table(saving.folder / "claims.csv")) == 21
 
 
 def test_a_claim_that_differs_is_named(saving, publish, capsys):
