@@ -7,6 +7,8 @@ import pytest
 # Before torch is loaded here or in a notebook's kernel: threads that spin while they wait for each other are
 # thirty times slower when two notebooks run at once.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Nobody looks on: no bars of progress in what notebooks print, which is compared.
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def pytest_collection_modifyitems(items):

@@ -1,8 +1,8 @@
 """Open every notebook in a real JupyterLab, run it, and look: ``python -m tests.in_browser``.
 
 Needs Playwright and a Chromium (``nox -s browser`` brings both). A notebook passes if every cell runs, all
-tables and figures of its committed outputs are shown, none is wider than the page, and the browser's
-console shows no error. Screenshots are for a person to look at.
+tables and figures of its committed outputs are shown, none is wider than the page, a long run shows a bar
+of progress, and the browser's console shows no error. Screenshots are for a person to look at.
 """
 
 import argparse
@@ -36,10 +36,13 @@ LOOK = """() => {
             .map(e => e.textContent.slice(-300)),
         tables: outputs.filter(o => o.querySelector('table')).length,
         images: outputs.filter(o => [...o.querySelectorAll('img')].some(i => i.naturalWidth > 0)).length,
+        bars: document.querySelectorAll('.jp-Notebook .widget-hprogress, .jp-Notebook .progress').length,
         wide: wide.map(o => o.scrollWidth - o.clientWidth + ' pixels: ' + o.textContent.slice(0, 80)),
         height: Math.max(...parts.map(part => part.scrollHeight)),
     };
 }"""
+
+LONG_SECONDS = 30  # a notebook that runs longer than this must show a bar of progress meanwhile
 
 TO_THE_TOP = """() => {
     const parts = document.querySelectorAll('.jp-Notebook, .jp-Notebook [class*=jp-WindowedPanel]');
@@ -107,10 +110,12 @@ def _drive(browser, address, path, args):
     page.get_by_text("| Idle").wait_for(timeout=120_000)  # the kernel is there
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    until, seen = time.monotonic() + 60 * args.minutes, {"waiting": 1, "errors": []}
-    while seen["waiting"] and not seen["errors"] and time.monotonic() < until:
+    start, bars, seen = time.monotonic(), 0, {"waiting": 1, "errors": []}
+    while seen["waiting"] and not seen["errors"] and time.monotonic() < start + 60 * args.minutes:
         page.wait_for_timeout(1_000)
         seen = page.evaluate(LOOK)
+        bars = max(bars, seen["bars"])
+    seconds = time.monotonic() - start
     page.wait_for_timeout(2_000)  # for the last figure to be drawn
     seen = page.evaluate(LOOK)
     # as tall as its content, so that one picture shows all
@@ -119,7 +124,8 @@ def _drive(browser, address, path, args):
     page.wait_for_timeout(500)
     page.screenshot(path=args.screenshots / f"{path.stem}.png")
     page.close()
-    return [*_missing(seen, _committed(path)), *(f"console: {text[:200]}" for text in console)]
+    waited = [f"no bar in {seconds:.0f} seconds"] if seconds > LONG_SECONDS and not bars else []
+    return [*_missing(seen, _committed(path)), *waited, *(f"console: {text[:200]}" for text in console)]
 
 
 def _missing(seen, committed):

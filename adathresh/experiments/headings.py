@@ -16,7 +16,7 @@ import tomllib
 from adathresh.experiments import report
 from adathresh.experiments.core.config import RunConfig, repository_root
 from adathresh.experiments.core.execution import find_notebooks
-from adathresh.experiments.core.results import read_table, read_tables
+from adathresh.experiments.core.results import read_tables
 from adathresh.experiments.core.sentences import counted
 from adathresh.utils.files import whole_file
 
@@ -67,7 +67,7 @@ def heading(path, notebooks):
             *([f"> {verdict()}"] if verdict else []),
             f"**Finding** (`{results.name}`, {run['config']['profile']} profile, {seeds}). {finding}",
             f"**You will learn** {LESSONS[path.stem]}.",
-            f"**It takes** {_cost(run['notebooks'][path.stem]['seconds'], place)}.",
+            f"**It takes** {_cost(run['notebooks'][path.stem])}.",
             f"**Words** explained in the [glossary](../docs/glossary.md): {_words(path, tables, finding)}.",
             _links(path, notebooks),
         ]
@@ -100,13 +100,12 @@ def _parts(cell, path):
     return parts
 
 
-def _cost(seconds, place):
-    """Say how long a notebook runs and, where its tables say so, what memory a process holds."""
-    tables = [read_table(table) for table in sorted(place.glob("*.csv"))]
-    memory = [table["peak_memory_mb"].max() for table in tables if "peak_memory_mb" in table]
+def _cost(entry):
+    """Say how long a notebook ran and, where its record says so, what memory all its processes held."""
+    seconds, memory = entry["seconds"], entry.get("peak_memory_mb")
     tens = math.ceil(seconds / 10)
     time = f"{10 * tens} seconds" if tens < 6 else counted(math.ceil(seconds / 60), "minute")
-    return f"about {time} on two cores" + (f" and {max(memory) / 1000:.1f} GB of memory" if memory else "")
+    return f"about {time} on two cores" + (f" and {memory / 1000:.1f} GB of memory" if memory else "")
 
 
 def _words(path, tables, finding):

@@ -103,6 +103,7 @@ def calibration_differences(config, ds, repetitions, *, reference=FUSED):
     """
     repetitions, names = [_on_same_pairs(found) for found in repetitions], list(repetitions[0])
     options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
+    options["groups"] = ds.test.groups
     rows = []
     for labels, keep in frequency_bands(ds).items():
         truth = ds.test.Y[:, keep]

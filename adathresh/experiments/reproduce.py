@@ -26,6 +26,7 @@ from adathresh.experiments.core.execution import (
     count_cells,
     end_kernels,
     find_notebooks,
+    watched_memory,
 )
 from adathresh.experiments.core.results import AGREEMENT, RECORD
 from adathresh.experiments.provenance import circumstances, write_crate
@@ -147,18 +148,19 @@ def _run_all(notebooks, folder, parameters, record, bar, weights, at_once):
             cells.append(time.perf_counter())
             bar.update(next(left, 0))
 
-        status, failure = attempt(
-            notebook,
-            output=place / EXECUTED,
-            parameters=parameters,
-            on_cell=count_cell,
-            interrupted=interrupted,
-        )
+        with watched_memory() as peak_memory:
+            status, failure = attempt(
+                notebook,
+                output=place / EXECUTED,
+                parameters=parameters,
+                on_cell=count_cell,
+                interrupted=interrupted,
+            )
         if failure:
             no_more.set()
         ended = _Ended(notebook, status, time.perf_counter() - start, failure)
         with lock:
-            record.add(notebook.stem, status, ended.seconds, np.diff(cells))
+            record.add(notebook.stem, status, ended.seconds, np.diff(cells), peak_memory())
         note(running.remove, notebook)
         return ended
 
@@ -215,13 +217,14 @@ class _RunRecord:
         if earlier and all(_agree(earlier[key], self.content[key]) for key in ("config", "versions")):
             self.content |= {key: earlier[key] for key in ("started", "notebooks")}
 
-    def add(self, name, status, seconds, cell_seconds):
+    def add(self, name, status, seconds, cell_seconds, peak_memory_mb):
         """Note one notebook's end and write the file."""
         self.content["finished"] = _now()
         self.content["notebooks"][name] = {
             "status": status,
             "seconds": round(seconds, 1),
             "cell_seconds": np.round(cell_seconds, 1).tolist(),
+            "peak_memory_mb": round(peak_memory_mb),
             **self.own,
         }
         self.content["notebooks"] = dict(sorted(self.content["notebooks"].items()))

@@ -192,14 +192,13 @@ def test_outside_of_a_clone_the_command_says_so(monkeypatch, capsys):
     ("seconds", "text"),
     [(0.4, "10 seconds"), (41, "50 seconds"), (50.1, "1 minute"), (60.1, "2 minutes"), (180, "3 minutes")],
 )
-def test_time_is_rounded_up(tmp_path, seconds, text):
-    assert headings._cost(seconds, tmp_path) == f"about {text} on two cores"
+def test_time_is_rounded_up(seconds, text):
+    assert headings._cost({"seconds": seconds}) == f"about {text} on two cores"
 
 
-def test_memory_is_that_of_the_largest_process(tmp_path):
-    (tmp_path / "a.csv").write_text("peak_memory_mb\n600\n1250\n")
-    (tmp_path / "b.csv").write_text("peak_memory_mb\n700\n")
-    assert headings._cost(200, tmp_path) == "about 4 minutes on two cores and 1.2 GB of memory"
+def test_memory_is_that_of_all_processes_of_the_run():
+    entry = {"seconds": 200, "peak_memory_mb": 1250}
+    assert headings._cost(entry) == "about 4 minutes on two cores and 1.2 GB of memory"
 
 
 # Top and end

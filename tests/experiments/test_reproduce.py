@@ -125,6 +125,7 @@ def test_everything_is_written_and_summarised(config, write_notebook, capsys):
         # parameters as declared and as given, the configuration, and the cell itself
         assert len(entry["cell_seconds"]) == 4
         assert 0 < sum(entry["cell_seconds"]) <= entry["seconds"] + 0.2  # each is rounded
+        assert entry["peak_memory_mb"] >= 0
     assert content["started"] <= content["finished"]
     common = {"agreement.json", "executed.ipynb", "record.json"}
     assert set(names(config.folder / "01_first")) == common | {"claims.csv", "headline.csv", "timings.csv"}
@@ -577,6 +578,7 @@ def test_interruption_says_what_is_done_and_ends_the_kernels(config, write_noteb
         assert f"0{number}_next.ipynb was interrupted in cell In [5]" in err
     assert "Traceback" not in err
     assert "WARNING" not in err
+    assert "Kernel died" not in err
     assert "01_first             done" in out
     for number in range(2, 2 + at_once):
         assert "kept" in (config.folder / f"0{number}_next" / "executed.ipynb").read_text()

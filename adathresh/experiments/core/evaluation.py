@@ -71,14 +71,14 @@ def rule_rows(config, ds, base, predictions, *, seed, metrics=crossfit_metrics):
 
 
 def interval_rows(config, ds, label_sets, reference, *, random_state, base, **more):
-    """Compare the rule ``reference`` with each other rule by a paired bootstrap over test rows.
+    """Compare the rule ``reference`` with each other rule by a paired bootstrap over test rows, or groups.
 
     ``label_sets`` has for each rule a list of predictions, one a repetition. One row a rival and metric
     (macro-F1, micro-F1): the difference, reference minus rival, mean over the repetitions, with its 95 %
     interval.
     """
     others = {rule: found for rule, found in label_sets.items() if rule != reference}
-    options = {"n_draws": config.numbers.n_bootstrap, "random_state": random_state}
+    options = {"n_draws": config.numbers.n_bootstrap, "random_state": random_state, "groups": ds.test.groups}
     intervals = {
         metric: paired_bootstrap(ds.test.Y, label_sets[reference], others, metric=metric, **options)
         for metric in ("macro_f1", "micro_f1")

@@ -8,11 +8,14 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
 
 import ipykernel.kernelspec
 import papermill
+import psutil
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -24,6 +27,7 @@ from adathresh.utils.files import DISK_ERRORS, whole_file
 from adathresh.utils.suggest import did_you_mean
 
 _managers: weakref.WeakSet["_ThisInterpreter"] = weakref.WeakSet()
+_kernel_of_thread: dict[int, int] = {}  # process number of the kernel that a thread has started last
 
 
 def find_notebooks(notebooks_dir=None):
@@ -57,11 +61,12 @@ def run_notebook(notebook, *, output, parameters, on_cell=None):
     """
     _check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    # Kernels inherit both: no debugger warning at every start, and threads that sleep while they wait for
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what ends a notebook is said by its caller
+    # Kernels inherit these: no debugger warning at every start, and threads that sleep while they wait for
     # each other (spinning made training ten times slower on two cores of which one was busy elsewhere).
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a bar of each cell would stay in the executed notebook
     _write_whole(output)
     papermill.execute_notebook(
         str(notebook),
@@ -102,6 +107,42 @@ def attempt(notebook, *, output, parameters, on_cell, interrupted):
             raise
         return "failed", f"{notebook.name} could not be written in cell In [{next(n_executed)}]: {error}"
     return "done", None
+
+
+@contextmanager
+def watched_memory(*, seconds=1.0):
+    """Yield a function that returns the most memory, in MB of 10⁶ bytes, of a notebook that this thread runs.
+
+    It is that of the kernel and all that it starts, together, looked at again and again. Memory that
+    processes share is counted once on Linux, and not at all elsewhere.
+    """
+    thread, stop, peak = threading.get_ident(), threading.Event(), [0.0]
+    _kernel_of_thread.pop(thread, None)
+
+    def watch():
+        while not stop.wait(seconds):
+            if thread in _kernel_of_thread:
+                peak[0] = max(peak[0], _held_together(_kernel_of_thread[thread]) / 1e6)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: peak[0]
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _held_together(number):
+    """Return the bytes that a process and all that it has started hold; 0 for those that have ended."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        kernel = psutil.Process(number)
+        for process in [kernel, *kernel.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                held = process.memory_full_info()
+                total += held.pss if hasattr(held, "pss") else held.uss
+    return total
 
 
 def end_kernels():
@@ -159,6 +200,7 @@ class _ThisInterpreter(AsyncKernelManager):
         before its last message, and print a traceback.
         """
         await super().start_kernel(**kwargs, stderr=subprocess.DEVNULL)
+        _kernel_of_thread[threading.get_ident()] = self.provisioner.pid
 
 
 def _check_parameters(notebook, parameters):

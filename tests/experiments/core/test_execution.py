@@ -12,7 +12,13 @@ import papermill
 import pytest
 
 from adathresh.experiments.core import execution
-from adathresh.experiments.core.execution import attempt, count_cells, find_notebooks, run_notebook
+from adathresh.experiments.core.execution import (
+    attempt,
+    count_cells,
+    find_notebooks,
+    run_notebook,
+    watched_memory,
+)
 
 
 def ignore(**_):
@@ -169,3 +175,19 @@ def test_no_reader_ever_sees_half_a_notebook(tmp_path, write_notebook, monkeypat
     run_notebook(write_notebook("01_first", "1", "2"), output=tmp_path / "x.ipynb", parameters={})
     assert len(written) >= 4  # after every cell
     assert nbformat.read(tmp_path / "x.ipynb", as_version=4) == written[-1]
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_the_kernel_and_what_it_starts(tmp_path, write_notebook):
+    here = "held = b'x' * 200_000_000"
+    child = "import subprocess, sys; command = 'import time; held = b\"x\" * 200_000_000; time.sleep(1.5)'"
+    notebook = write_notebook("01_first", here, child + "; subprocess.run([sys.executable, '-c', command])")
+    with watched_memory(seconds=0.2) as peak_memory:
+        run_notebook(notebook, output=tmp_path / "x.ipynb", parameters={})
+    assert 400 < peak_memory() < 2_000
+
+
+def test_without_a_kernel_no_memory_is_found():
+    with watched_memory(seconds=0.01) as peak_memory:
+        pass
+    assert peak_memory() == 0

@@ -32,7 +32,7 @@ def test_with_one_core_jobs_run_here_one_after_the_other(monkeypatch):
 
 
 def test_only_the_note_on_a_replaced_process_is_silenced(monkeypatch):
-    def noisy(n_processes):
+    def noisy(n_processes, return_as):
         warnings.warn("A worker stopped while some jobs were given to the executor.", stacklevel=2)
         warnings.warn("something else", stacklevel=2)
         return lambda jobs: [function(*args) for function, args, _ in jobs]
@@ -41,6 +41,19 @@ def test_only_the_note_on_a_replaced_process_is_silenced(monkeypatch):
     with pytest.warns(UserWarning, match="something else") as seen:
         assert parallel.side_by_side([delayed(abs)(-1), delayed(abs)(-2)]) == [1, 2]
     assert [str(warning.message) for warning in seen] == ["something else"]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_bar_is_shown_unless_it_is_disabled(shown):
+    program = (
+        "from joblib import delayed\n"
+        "from adathresh.experiments.core.parallel import side_by_side\n"
+        "side_by_side(delayed(abs)(-i) for i in range(3))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    environment |= {"LOKY_MAX_CPU_COUNT": "1"} | ({} if shown else {"TQDM_DISABLE": "1"})
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert (b"0/3" in done.stderr) == shown
 
 
 PROGRAM = """
