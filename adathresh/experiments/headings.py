@@ -50,7 +50,7 @@ LESSONS = {
 }
 """What the reader of each notebook will learn."""
 
-VERDICTS = {"06_leakage": report.released_finding}
+VERDICTS = {"06_leakage": (report.VERDICT, report.released_verdict)}
 """What a notebook says on other results than those of the embedded corpus, made as in the README."""
 
 
@@ -64,7 +64,7 @@ def heading(path, notebooks):
     finding = report.finding_of(path.stem, tables)
     return "\n\n".join(
         [
-            *([f"> {verdict()}"] if verdict else []),
+            *([f"## {verdict[0]}", verdict[1]()] if verdict else []),
             f"**Finding** (`{results.name}`, {run['config']['profile']} profile, {seeds}). {finding}",
             f"**You will learn** {LESSONS[path.stem]}.",
             f"**It takes** {_cost(run['notebooks'][path.stem])}.",

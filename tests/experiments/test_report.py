@@ -15,11 +15,15 @@ ROOT = repository_root()
 
 
 def test_no_leak_no_heading(monkeypatch):
-    row = {"epoch": 400, "seed": 0, "macro_f1_released": 0.2, "macro_f1_withheld": 0.1, "difference": 0.1}
-    monkeypatch.setattr(report, "_table", lambda name: pd.DataFrame([row]))
-    assert "**0.20**, of which **0.10**" in report.released_finding()
-    same = row | {"macro_f1_withheld": 0.2, "difference": 0.0}
-    monkeypatch.setattr(report, "_table", lambda name: pd.DataFrame([row, same | {"seed": 1}]))
+    seeds = pd.DataFrame({"seed": [0, 1, 2], "epoch": 400, "macro_f1_released": 0.2})
+    leaky = seeds.assign(macro_f1_withheld=[0.1, 0.09, 0.08], difference=[0.1, 0.11, 0.12])
+    monkeypatch.setattr(report, "_table", lambda name: leaky)
+    found = report.released_finding()
+    assert "**0.20**, of which **0.09**" in found
+    # 4.303, Student's t of two degrees of freedom, times the standard error of 0.01 / √3
+    assert "0.110 (95 % interval over three seeds 0.085 to 0.135)" in found
+    unclear = seeds.assign(macro_f1_withheld=[0.1, 0.2, 0.19], difference=[0.1, 0.0, 0.01])
+    monkeypatch.setattr(report, "_table", lambda name: unclear)
     with pytest.raises(ValueError, match="no longer show that the labels leak"):
         report.released_finding()
 

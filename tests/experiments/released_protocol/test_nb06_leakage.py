@@ -64,7 +64,7 @@ def test_history_rows(config, ds, released):
 def test_tables_hold_the_rows_of_every_seed(config, ds):
     two = dataclasses.replace(config, seeds=2)
     tables = study.label_tables(two, {0: ds, 1: ds})
-    assert list(tables) == ["reported", "epochs", "auroc"]
+    assert list(tables) == ["reported", "epochs", "differences", "auroc"]
     assert all({row["seed"] for row in rows} == {0, 1} for rows in tables.values())
     names = {row["scores"] for row in tables["auroc"]}
     assert names == {
@@ -75,6 +75,19 @@ def test_tables_hold_the_rows_of_every_seed(config, ds):
         "released − withheld",
         "leak-free signals − withheld",
     }
+
+
+def test_differences_are_those_of_the_last_epoch_with_an_interval_over_groups(config, ds, released):
+    rows = study.difference_rows(config, ds, released, seed=1)
+    last = released.history.iloc[-1]
+    assert [row["metric"] for row in rows] == ["macro_f1", "micro_f1"]
+    for row in rows:
+        metric = row["metric"]
+        assert row["difference"] == pytest.approx(last[f"{metric}_released"] - last[f"{metric}_withheld"])
+        assert row["low"] <= row["difference"] <= row["high"]
+    alone = dataclasses.replace(ds, validation=dataclasses.replace(ds.validation, groups=None))
+    by_rows = study.difference_rows(config, alone, released, seed=1)
+    assert (by_rows != rows) == (ds.validation.groups is not None)
 
 
 # --- scores and audit ---
@@ -200,6 +213,10 @@ def test_the_finding_takes_best_epoch_last_epoch_and_auroc_in_turn(tables):
         "in its thresholds the same weights reach 0.150. At the last epoch it is 0.200 with the labels and "
         "0.050 without. The labels change macro-AUROC there by +0.2000 (95 % interval +0.1000 to +0.3000)."
     )
+    differences = pd.DataFrame({"metric": ["macro_f1"], "difference": 0.15, "low": 0.1, "high": 0.2})
+    text = study.finding({**tables, "differences": differences})
+    assert "0.050 without: a difference of +0.1500 (95 % interval +0.1000 to +0.2000). The labels" in text
+    assert text.endswith("there by +0.2000 (+0.1000 to +0.3000).")
     whole = tables["epochs"].assign(epoch=[1, 2, 3])
     assert study.finding({**tables, "epochs": whole}).startswith("The best of 3 epochs of the released")
 
