@@ -25,6 +25,7 @@ COLOR_OF = {
     "plain cross-entropy": VERMILION,
     "released": VERMILION,
     "as released": VERMILION,
+    "labels of other rows": ORANGE,
     "labels withheld": SKY,
     "withheld": SKY,
     "leak-free signals": GREEN,
