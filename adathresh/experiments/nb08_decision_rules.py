@@ -7,7 +7,12 @@ import numpy as np
 from adathresh.experiments.core.base_models import UNSEEDED
 from adathresh.experiments.core.claims import ABOVE, BELOW, best_claims, interval_claims, outcome_of
 from adathresh.experiments.core.crossfit import TOGETHER, crossfit_all, crossfitted, parts_of_together
-from adathresh.experiments.core.evaluation import interval_rows, label_frequency, on_every_base, rule_rows
+from adathresh.experiments.core.evaluation import (
+    intervals_on_every_base,
+    label_frequency,
+    on_every_base,
+    rule_rows,
+)
 from adathresh.experiments.core.fold_scores import fitting_labels
 from adathresh.experiments.core.rules import (
     FUSED,
@@ -88,20 +93,8 @@ def trained_and_tested_rows(ds, found):
 
 
 def compared_rows(config, ds, found):
-    """Compare our rule, and ours with label texts, with each rival rule, over all seeds at once.
-
-    Rows are those of :func:`adathresh.experiments.core.evaluation.interval_rows`.
-    """
-    rows = []
-    for base in dict.fromkeys(entry.base for entry in found):
-        seeds = [entry.label_sets for entry in found if entry.base == base]
-        label_sets = {rule: [sets[rule] for sets in seeds] for rule in seeds[0]}
-        for ours in (OURS, WITH_TEXTS):
-            if ours in label_sets:
-                rows += interval_rows(
-                    config, ds, label_sets, ours, random_state=config.random_state, base=base
-                )
-    return rows
+    """Compare our rule, and ours with label texts, with each rival rule, over all seeds at once."""
+    return intervals_on_every_base(config, ds, found, (OURS, WITH_TEXTS))
 
 
 def ladder(config, ds):

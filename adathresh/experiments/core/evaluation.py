@@ -89,6 +89,23 @@ def interval_rows(config, ds, label_sets, reference, *, random_state, base, **mo
     ]
 
 
+def intervals_on_every_base(config, ds, found, references):
+    """Compare each of the rules ``references``, where it was used, with each other rule on every base model.
+
+    Entries of ``found`` have a ``base`` and its ``label_sets`` by rule, of one seed each; an interval is over
+    all seeds at once. Rows are those of :func:`interval_rows`.
+    """
+    rows = []
+    for base in dict.fromkeys(entry.base for entry in found):
+        seeds = [entry.label_sets for entry in found if entry.base == base]
+        label_sets = {rule: [sets[rule] for sets in seeds] for rule in seeds[0]}
+        for reference in references:
+            if reference in label_sets:
+                options = {"random_state": config.random_state, "base": base}
+                rows += interval_rows(config, ds, label_sets, reference, **options)
+    return rows
+
+
 def method_rows(config, ds, runs, *, seed):
     """Evaluate on the test rows trained methods, which predict labels with z > θ: one table row a method."""
     return [

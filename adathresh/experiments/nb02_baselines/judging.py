@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from adathresh.experiments.core.base_models import base_model_names, chosen_strength
 from adathresh.experiments.core.crossfit import crossfit_all, crossfitted
-from adathresh.experiments.core.evaluation import interval_rows, on_every_base, rule_rows
+from adathresh.experiments.core.evaluation import intervals_on_every_base, on_every_base, rule_rows
 from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.core.rules import FIXED, MAIN_RIVALS, OURS, main_predictions, rival_rules
 from adathresh.metrics import macro_f1
@@ -20,10 +20,12 @@ _N_FOLDS = 3
 class Judged(NamedTuple):
     """One base model under every main rule, for the tables of notebook 02."""
 
+    base: str
+    """Name of the base model."""
     rows: list
     """One row a rule, with every metric and what model and rule cost."""
-    differences: list
-    """Paired bootstrap of our rule against each other one."""
+    label_sets: dict
+    """Label sets of the test rows by rule."""
     rivals: list
     """Macro-F1 of each rival rule in a cross-validation on the fitting rows."""
     gap: dict
@@ -43,7 +45,6 @@ def judge_all(config, ds):
 def judge(config, ds, base, *, seed):
     """Judge one base model under every main rule."""
     predictions = main_predictions(config, ds, base, seed=seed)
-    label_sets = {rule: [found.label_sets] for rule, found in predictions.items()}
     cost = crossfitted(config, ds, base, seed=seed).cost._asdict()
     cost["strength"] = chosen_strength(config, ds, base)
     rows = [
@@ -54,8 +55,9 @@ def judge(config, ds, base, *, seed):
     tried = rivals_in_cross_validation(config, ds, base, seed=seed)
     best = max(tried, key=tried.get)
     return Judged(
+        base=base,
         rows=rows,
-        differences=interval_rows(config, ds, label_sets, OURS, random_state=seed, base=base, seed=seed),
+        label_sets={rule: found.label_sets for rule, found in predictions.items()},
         rivals=[
             {"base": base, "rule": rule, "seed": seed, "macro_f1_in_cross_validation": value}
             for rule, value in tried.items()
@@ -68,6 +70,11 @@ def judge(config, ds, base, *, seed):
             "adaptive": by_rule[OURS],
         },
     )
+
+
+def compared_rows(config, ds, judged):
+    """Compare our rule with each other one on every base model, over all seeds at once."""
+    return intervals_on_every_base(config, ds, judged, (OURS,))
 
 
 def rivals_in_cross_validation(config, ds, base, *, seed):

@@ -14,6 +14,7 @@ from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.rules import MAIN_RIVALS, MAIN_RULES, main_predictions
 from adathresh.experiments.nb02_baselines import judging
 from adathresh.experiments.nb02_baselines.judging import (
+    compared_rows,
     judge,
     judge_all,
     rivals_in_cross_validation,
@@ -71,7 +72,7 @@ def test_the_rival_is_chosen_in_cross_validation_and_never_on_test_rows(config, 
     other = judge(config, replaced(ds, Y_test=ds.test.Y[::-1]), "linear", seed=0)
     assert other.rivals == judged.rivals
     assert other.gap != judged.gap
-    assert {row["base"] for row in judged.rows + judged.differences} == {"linear"}
+    assert {row["base"] for row in judged.rows} == {judged.base} == {"linear"}
 
 
 def test_rows_are_those_of_the_main_rules(config, ds, judged):
@@ -82,11 +83,21 @@ def test_rows_are_those_of_the_main_rules(config, ds, judged):
         assert row["macro_f1"] == pytest.approx(expected)
         assert row["strength"] == chosen_strength(config, ds, "linear")
     by_rule = {row["rule"]: row for row in judged.rows}
-    assert {row["b"] for row in judged.differences} == set(MAIN_RIVALS)
-    for row in judged.differences:
+    differences = compared_rows(config, ds, [judged])
+    assert {row["b"] for row in differences} == set(MAIN_RIVALS)
+    for row in differences:
         ours, other = (by_rule[name][row["metric"]] for name in ("adaptive", row["b"]))
         assert row["a"] == "adaptive"
         assert row["difference"] == pytest.approx(ours - other)
+
+
+def test_differences_are_over_all_seeds_at_once(config, ds, judged):
+    other = judged._replace(label_sets={**judged.label_sets, "adaptive": judged.label_sets["fixed 0.5"]})
+    alone, same = (compared_rows(config, ds, found) for found in ([judged], [other]))
+    both = compared_rows(config, ds, [judged, other])
+    for one, two, mean in zip(alone, same, both, strict=True):
+        assert (mean["base"], mean["b"], mean["metric"]) == (one["base"], one["b"], one["metric"])
+        assert mean["difference"] == pytest.approx((one["difference"] + two["difference"]) / 2)
 
 
 def test_rows_say_what_model_and_rule_cost(config, ds, judged):
