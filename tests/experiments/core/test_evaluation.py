@@ -109,7 +109,7 @@ def test_differences_are_means_over_the_repetitions(config, ds):
         assert row["difference"] == pytest.approx(expected)
 
 
-def test_differences_use_the_profiles_draws_and_the_seed(config, ds, monkeypatch):
+def test_differences_use_the_profiles_draws_the_seed_and_the_groups(config, ds, monkeypatch):
     asked = []
 
     def bootstrap(Y, ours, rivals, **options):
@@ -118,6 +118,7 @@ def test_differences_use_the_profiles_draws_and_the_seed(config, ds, monkeypatch
 
     monkeypatch.setattr(evaluation, "paired_bootstrap", bootstrap)
     interval_rows(config, ds, {"a": [ds.test.Y], "b": [ds.test.Y]}, "a", random_state=7, base="linear")
+    assert [options.pop("groups") is ds.test.groups for options in asked] == [True, True]
     assert asked == [
         {"metric": metric, "n_draws": 20, "random_state": 7} for metric in ("macro_f1", "micro_f1")
     ]
