@@ -21,6 +21,7 @@ from adathresh.experiments.across_datasets.models import (
 from adathresh.experiments.across_datasets.rules import outcomes, rules_table
 from adathresh.experiments.core.config import repository_root
 from adathresh.experiments.core.plotting import plot_dumbbells, plot_outcomes, use_style
+from adathresh.experiments.core.results import DPI
 from adathresh.utils.files import whole_file
 
 
@@ -31,6 +32,15 @@ def write_summary(folder):
     figures = {"rules": plot_outcomes(outcomes(tables["rules"])), "models": _plot_ranks(tables["models"])}
     if len(texts := with_texts(tables["models"])):
         figures["models_with_texts"] = _plot_ranks(texts)
+    n_sets = tables["rules"]["dataset"].nunique()
+    titles = {
+        "rules": f"adaptive against each inductive rival rule, {n_sets} data sets\n"
+        "“, fused”: rivals that are given the probabilities of adaptive",
+        "models": "Mean rank of each base model, all data sets",
+        "models_with_texts": "Mean rank of each base model, data sets with texts",
+    }
+    for name, figure in figures.items():
+        figure.suptitle(titles[name], x=0.01, ha="left", fontsize=9)
     target = Path(folder) / "across_datasets"
     files = [target / f"{name}.csv" for name in tables] + [target / f"{name}.png" for name in figures]
     for file, content in zip(files, [*tables.values(), *figures.values()], strict=True):
@@ -38,7 +48,7 @@ def write_summary(folder):
             if file.suffix == ".csv":
                 content.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6f")
             else:
-                content.savefig(temporary, dpi=120, metadata={"Software": None})
+                content.savefig(temporary, dpi=DPI, metadata={"Software": None})
     return files
 
 
