@@ -242,7 +242,7 @@ def plot_outcomes(counts, *, xlabel="data sets × base models"):
             color="black" if outcome == "level" else "white",
         )
         start += widths
-    axes.invert_yaxis()
+    axes.set_ylim(len(counts) - 0.5, -0.5)
     axes.grid(False)
     axes.set(xlabel=f"{xlabel} (macro-F1, 95 % interval)", ylabel="rival rule")
     figure.legend(loc="outside lower center", ncols=3)
@@ -259,7 +259,8 @@ def plot_dumbbells(frame, *, names, points, xlabel="macro-F1", ylabel=None):
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.6))
     at = np.arange(len(means))
     axes.hlines(at, means.min(axis=1), means.max(axis=1), color="0.75", linewidth=3, zorder=1)
-    for (column, label), color, marker in zip(points.items(), COLORS, ("o", "s", "D"), strict=False):
+    colors = _colors(points.values())
+    for (column, label), color, marker in zip(points.items(), colors, ("o", "s", "D"), strict=False):
         axes.scatter(means[column], at, s=45, color=color, marker=marker, label=label, zorder=2)
     axes.set_yticks(at, means.index)
     axes.set_ylim(len(means) - 0.5, -0.5)
