@@ -9,9 +9,24 @@ from pathlib import Path
 # Everything heavy is imported by the command that needs it, so that --help answers at once.
 from adathresh import __version__
 from adathresh.experiments.core.config import PROFILES, RunConfig
+from adathresh.utils.suggest import did_you_mean
 
 DEFAULT = RunConfig()
 MOST_SEEDS = 10_000
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of its commands, that suggest what a misspelt choice may have meant."""
+
+    # argparse's own suggest_on_error only came with Python 3.14
+    def _check_value(self, action, value):
+        """Add the suggestion to the error."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            meant = did_you_mean(str(value), map(str, action.choices))
+            error.message += f".{meant}" if meant else ""
+            raise
 
 
 def main(argv=None):
@@ -43,7 +58,7 @@ def main(argv=None):
 
 def _parser(*, with_data):
     """Describe all commands; those of ``data`` only on demand, as their module needs scikit-learn."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="adathresh",
         description="Per-label, per-instance decision thresholds for multi-label classification.",
         allow_abbrev=False,

@@ -73,6 +73,7 @@ def test_a_misspelt_data_set_is_answered_by_what_was_meant(monkeypatch, tmp_path
         (["--datset", "scene"], "unrecognized arguments: --datset"),
         (["--data", "scene"], "unrecognized arguments: --data"),  # no abbreviations: two options begin so
         (["--profile", "fast"], "invalid choice: 'fast'"),
+        (["--profile", "quik"], "Did you mean 'quick'?"),
         (["--seeds", "many"], "invalid int value: 'many'"),
         (["--update"], "unrecognized arguments: --update"),
     ],
@@ -83,6 +84,22 @@ def test_misspelt_options(calls, capsys, arguments, message):
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     assert not calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["reprodce"], "reproduce"),
+        (["bench"], "benchmark"),
+        (["data", "lst"], "list"),
+        (["benchmark", "--size", "eurlex"], "eurlex57k"),
+    ],
+)
+def test_misspelt_commands_and_choices_are_answered_by_what_was_meant(capsys, arguments, meant):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

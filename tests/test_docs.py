@@ -4,6 +4,7 @@ Sphinx, which checks more, is not needed here (``nox -s docs``).
 """
 
 import contextlib
+import csv
 import io
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import scipy.sparse as sp
 from helpers import examples
 
+from adathresh.experiments.core.base_models import BASE_MODELS
 from adathresh.experiments.core.rules import rival_rules
 from adathresh.metrics import evaluate
 
@@ -100,6 +102,61 @@ def test_every_metric_has_an_entry_in_the_glossary():
     found = evaluate(Y, Y, scores=Y, train_frequency=[1, 1, 1, 1], n_train=4)
     _, definitions = glossary_terms(read(DOCS / "glossary.md"))
     assert not set(found) - set(re.findall(r"`(\w+)`", definitions))
+
+
+UNNAMED = {"benchmarks", "across_datasets"}  # of parts of the package, and sums of the other tables
+NO_NAMES = {"claim", "outcome", "figures", "fingerprint", "setting", "dataset", "totals_of", "step"}
+
+
+def names_in(table):
+    """Return the names in the columns of a published table; the models of other authors are left out."""
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row.get("origin") != "published"]
+    columns = {name: {row[name] for row in rows} for name in rows[0].keys() - NO_NAMES} if rows else {}
+    return {value for values in columns.values() if not all(map(is_number, values)) for value in values}
+
+
+def is_number(text):
+    if text in ("", "True", "False"):
+        return True
+    with contextlib.suppress(ValueError):
+        return float(text) is not None
+    return False
+
+
+def forms_in(page):
+    """Return what the glossary explains: terms, keys, and names in its tables, where … stands for another."""
+    terms, definitions = glossary_terms(page)
+    quoted = [
+        name
+        for cell in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+        for name in re.findall("`(.+?)`", cell)
+    ]
+    return {*terms, *re.findall(r"`(\w+)`", definitions), *quoted}
+
+
+def explained(name, forms):
+    """Whether the glossary explains a name, or all that it is made of."""
+    if name in forms or name.isdigit():
+        return True
+    patterns = ["(.+)".join(map(re.escape, form.split("…"))) for form in forms if "…" in form]
+    found = filter(None, (re.fullmatch(pattern, name) for pattern in patterns))
+    return any(all(explained(part, forms) for part in match.groups()) for match in found)
+
+
+def test_every_name_in_a_published_table_is_in_the_glossary():
+    forms = forms_in(read(DOCS / "glossary.md"))
+    tables = [path for path in ROOT.glob("results/*/**/*.csv") if not UNNAMED & set(path.parts)]
+    found = set().union(*map(names_in, tables), BASE_MODELS)
+    assert len(found) > 100
+    assert not sorted(name for name in found if not explained(name, forms))
+
+
+def test_names_that_the_glossary_lacks_are_found():
+    forms = forms_in(read(DOCS / "glossary.md"))
+    known = ["PCut", "PCut, fused", "+ mentions", "both blocks, titles missing", "macro_f1"]
+    unknown = ["adaptive, guessed", "hearsay, fused", "+ hearsay", "PCut, MCut"]
+    assert [name for name in known + unknown if explained(name, forms)] == known
 
 
 @pytest.mark.slow

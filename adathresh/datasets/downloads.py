@@ -17,6 +17,7 @@ import pooch
 
 from adathresh.datasets.folders import find_file
 from adathresh.datasets.formats import DatasetError, iter_lines, load_svmlight_multilabel, save_xc
+from adathresh.datasets.pyapi import CORPORA
 from adathresh.datasets.splits import group_split
 from adathresh.datasets.texts import TextRow, write_text_folder
 from adathresh.utils.files import DISK_ERRORS, PathLike, data_folder, remove_temporaries, whole_file
@@ -98,6 +99,17 @@ SOURCES = {
     ),
 }
 
+_MULAN = "https://github.com/tsoumakas/mulan (data/multi-label)"
+ELSEWHERE = {
+    "corel5k": _MULAN,
+    "delicious": _MULAN,
+    "emotions": _MULAN,
+    "goemotions": "https://github.com/monologg/GoEmotions-pytorch",
+    "reuters21578": "https://github.com/wuodar/reuters_text_classification",
+    "scene": _MULAN,
+}
+"""Where the other data sets of the published results come from; docs/data.md tells how each was made."""
+
 
 def description_of(folder: Path) -> str:
     """Describe a data folder that was fetched.
@@ -147,8 +159,8 @@ def fetch(name: str, data_dir: PathLike | None = None, *, progress: bool = True)
     Raises
     ------
     DatasetError
-        If the name is unknown, a download fails or is not the data set, a file differs from its checksum,
-        ``source.json`` is damaged, or another process fetches the same data set.
+        If the name is none of ``SOURCES``, a download fails or is not the data set, a file
+        differs from its checksum, ``source.json`` is damaged, or another process fetches the same data set.
     OSError
         If the disk is full; the error names the file.
 
@@ -160,12 +172,20 @@ def fetch(name: str, data_dir: PathLike | None = None, *, progress: bool = True)
     Traceback (most recent call last):
     adathresh.datasets.formats.DatasetError: 'bibtext' cannot be fetched. Did you mean 'bibtex'? ...
     """
+    folder = data_folder(data_dir) / name
+    if name in CORPORA:
+        raise DatasetError(f"{name!r} needs no fetching: it is made of installed packages when it is loaded.")
+    if name in ELSEWHERE:
+        raise DatasetError(
+            f"{name!r} cannot be fetched. It comes from {ELSEWHERE[name]}: put its files into {folder}, and "
+            f"`adathresh data check {name}` says what is wrong with them."
+        )
     if name not in SOURCES:
         raise DatasetError(
-            f"{name!r} cannot be fetched.{did_you_mean(name, SOURCES)} "
+            f"{name!r} cannot be fetched.{did_you_mean(name, (*CORPORA, *SOURCES, *ELSEWHERE))} "
             f"Data sets with an official address are {', '.join(SOURCES)}."
         )
-    source, folder = SOURCES[name], data_folder(data_dir) / name
+    source = SOURCES[name]
     record = folder / "source.json"
     splits = ({*source.files} - {"all"}) | {"train", "test"}
     complete = all(find_file(folder, f"{split}.txt") for split in splits)

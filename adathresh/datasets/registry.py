@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from adathresh.datasets.dataset import Dataset, fingerprint
-from adathresh.datasets.downloads import SOURCES, description_of
+from adathresh.datasets.downloads import ELSEWHERE, SOURCES, description_of
 from adathresh.datasets.folders import available, read_folder
 from adathresh.datasets.formats import DatasetError
 from adathresh.datasets.pyapi import CORPORA, cached_corpus
@@ -154,6 +154,8 @@ def locate(name: str, data_dir: PathLike | None = None, *, progress: bool = True
     if not folder.is_dir():
         if name in SOURCES:
             mend = f" Fetch it with `adathresh data fetch {name}`"
+        elif name in ELSEWHERE:
+            mend = f" Put its files there, which come from {ELSEWHERE[name]}"
         else:
             mend = (
                 f"{did_you_mean(name, known_names(data_dir))} For a new one, put train.txt.gz and "

@@ -8,9 +8,9 @@ from math import factorial
 from adathresh.utils.display import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
-    """Why a label was predicted for a row, or not.
+    """Why a label was predicted for a row, or not: ``print`` shows the sum, notebooks a table of the same.
 
     ``base_term + rarity_term + neighbor_term + text_term - fused_threshold = margin``, in fused logits; the
     label is predicted where the margin is positive. The terms are Shapley values of the fused logit against a
@@ -60,8 +60,7 @@ class Explanation:
         """
         return self.base_term + self.rarity_term + self.neighbor_term + self.text_term - self.fused_threshold
 
-    def __str__(self) -> str:
-        """Return the sum, a term a line."""
+    def __repr__(self) -> str:
         return "\n".join([self._headline(), *(f"  {value:+8.2f}  {term}" for term, value in self._terms())])
 
     def _repr_html_(self) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from adathresh.signals.idf import frequency_octaves
 from adathresh.utils.grouped import closes_label, label_max, next_lower, opens_label, rank, running_sum
+from adathresh.utils.suggest import did_you_mean
 from adathresh.utils.validation import grouped_by_label
 
 TARGETS = (
@@ -86,7 +87,8 @@ def check_target(
     >>> check_target("precision", 0.9)
     """
     if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}.")
+        meant = did_you_mean(target, TARGETS) if isinstance(target, str) else ""
+        raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}.{meant}")
     if confidence is not None and target not in GUARANTEED:
         raise ValueError(
             f"target {target!r} takes no confidence; only {' and '.join(GUARANTEED)} can be guaranteed."

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from adathresh.utils.suggest import did_you_mean
+
 
 class Allowed(NamedTuple):
     """What a parameter may be, in words and as a test.
@@ -30,6 +32,8 @@ class Allowed(NamedTuple):
     """As in "must be …"."""
     holds: Callable[[Any], bool]
     """Whether a value is allowed; it is never asked to raise."""
+    choices: tuple[str, ...] = ()
+    """The words among what is allowed, one of which a misspelt one may have meant."""
 
 
 def check_value(name: str, value: Any, allowed: Allowed) -> None:
@@ -56,7 +60,8 @@ def check_value(name: str, value: Any, allowed: Allowed) -> None:
     ValueError: k must be a whole number, at least 1; got 1.5.
     """
     if not allowed.holds(value):
-        raise ValueError(f"{name} must be {allowed.words}; got {value!r}.")
+        meant = did_you_mean(value, allowed.choices) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be {allowed.words}; got {value!r}.{meant}")
 
 
 def parameters(**allowed: Allowed) -> Mapping[str, Allowed]:
@@ -181,7 +186,7 @@ def one_of(*choices: str) -> Allowed:
     """
     named = [repr(choice) for choice in choices]
     words = " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-    return Allowed(words, lambda value: isinstance(value, str) and value in choices)
+    return Allowed(words, lambda value: isinstance(value, str) and value in choices, choices)
 
 
 def flag() -> Allowed:
@@ -343,6 +348,7 @@ def either(*several: Allowed) -> Allowed:
     return Allowed(
         ", or ".join(allowed.words for allowed in several),
         lambda value: any(allowed.holds(value) for allowed in several),
+        tuple(choice for allowed in several for choice in allowed.choices),
     )
 
 

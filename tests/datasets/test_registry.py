@@ -5,9 +5,11 @@ import gzip
 import http.server
 import json
 import lzma
+import re
 import shutil
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from adathresh.datasets.cli import add_data_parser
 from adathresh.datasets.downloads import fetch
 from adathresh.datasets.folders import available
 
+DATA_PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 REAL = [
     "bibtex",
     "corel5k",
@@ -375,9 +378,37 @@ def test_misspelt_names_get_a_suggestion(folder, capsys, name, suggestion):
         assert (suggestion or "") in message
 
 
-def test_misspelt_names_get_a_suggestion_from_what_can_be_fetched(tmp_path):
-    with pytest.raises(DatasetError, match=r"'wiki10' cannot be fetched\. Did you mean 'wiki10-31k'"):
-        fetch("wiki10", tmp_path)
+@pytest.mark.parametrize(
+    ("name", "meant"), [("wiki10", "wiki10-31k"), ("pyapii", "pyapi"), ("goemotion", "goemotions")]
+)
+def test_misspelt_names_get_a_suggestion_from_what_is_known(tmp_path, capsys, name, meant):
+    with pytest.raises(DatasetError, match=rf"'{name}' cannot be fetched\. Did you mean '{meant}'"):
+        fetch(name, tmp_path)
+    assert run("fetch", name, "--data-dir", tmp_path) == 2
+    assert f"Did you mean '{meant}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(downloads.ELSEWHERE))
+def test_of_a_set_that_cannot_be_fetched_the_source_is_named(tmp_path, name):
+    address = downloads.ELSEWHERE[name].split()[0]
+    with pytest.raises(DatasetError, match=f"It comes from {address}.*data check {name}"):
+        fetch(name, tmp_path)
+    with pytest.raises(DatasetError, match=f"Put its files there, which come from {address}"):
+        load_dataset(name, data_dir=tmp_path)
+    (line,) = re.findall(
+        rf"^\| [^|]*\b{name}\b[^|]*\|.*", DATA_PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert f"({address})" in line
+
+
+def test_every_set_behind_the_results_can_be_fetched_or_is_named():
+    assert not set(REAL) - set(downloads.SOURCES) - set(downloads.ELSEWHERE)
+
+
+def test_the_embedded_corpora_need_no_fetching(tmp_path):
+    with pytest.raises(DatasetError, match="'pyapi' needs no fetching"):
+        fetch("pyapi", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_cached_corpora_are_no_data_sets_of_their_own(folder):

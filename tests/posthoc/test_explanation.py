@@ -24,6 +24,7 @@ def found():
 
 
 def test_the_table_says_what_the_text_says(found):
+    assert repr(found) == str(found)
     headline, *lines = str(found).splitlines()
     shown = HTMLTable(found._repr_html_())
     assert shown.caption == headline == "label 3 is predicted: margin +2.98, in fused logits"

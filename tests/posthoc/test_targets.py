@@ -511,6 +511,12 @@ def test_equal_probabilities_are_predicted_together(target):
     assert 0.01 < one_label(target, None, [0.9, 0.9, 0.01, 0.01]) < 0.9
 
 
+@pytest.mark.parametrize(("target", "meant"), [("macrof1", "macro_f1"), ("precison", "precision")])
+def test_a_misspelt_target_is_answered_by_what_was_meant(target, meant):
+    with pytest.raises(ValueError, match=rf"got '{target}'\. Did you mean '{meant}'"):
+        check_target(target, None)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_check_target_accepts(target):
     value = {"precision": 1, "label_precision": 0.5, "budget": 3, "cost": 0.1}.get(target)

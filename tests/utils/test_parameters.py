@@ -135,6 +135,22 @@ def test_the_words_of_the_error(allowed, words):
     assert str(error.value) == f"it must be {words}; got {object!r}."
 
 
+@pytest.mark.parametrize(
+    ("allowed", "given", "meant"),
+    [
+        (p.one_of("smoothing", "fbr"), "smothing", " Did you mean 'smoothing'?"),
+        (p.optional(p.either(p.one_of("sqrt", "log2"), p.whole())), "log", " Did you mean 'log2'?"),
+        (p.one_of("smoothing", "fbr"), "none", ""),
+        (p.one_of("smoothing", "fbr"), 3, ""),
+        (p.whole(), "smoothing", ""),
+    ],
+)
+def test_a_misspelt_word_is_answered_by_what_was_meant(allowed, given, meant):
+    with pytest.raises(ValueError) as error:
+        p.check_value("it", given, allowed)
+    assert str(error.value) == f"it must be {allowed.words}; got {given!r}.{meant}"
+
+
 def test_what_is_allowed_cannot_be_changed_by_an_instance():
     with pytest.raises(TypeError):
         rules.RCut()._parameters["k"] = p.whole()

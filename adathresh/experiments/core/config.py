@@ -127,7 +127,8 @@ class RunConfig:
                 "A folder of data sets goes into data_dir."
             )
         if self.profile not in PROFILES:
-            raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {self.profile!r}.")
+            meant = did_you_mean(self.profile, PROFILES)
+            raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {self.profile!r}.{meant}")
         if self.seeds is not None:
             _check_integer("seeds", self.seeds, at_least=1)
         _check_integer("random_state", self.random_state, at_least=0)

@@ -43,6 +43,7 @@ def test_misspelt_name_is_an_error():
         ({"data_dir": 3}, TypeError, "data_dir must be a string or None; got 3"),
         ({"out": Path("x")}, TypeError, "out must be a string or None"),
         ({"profile": "fast"}, ValueError, "profile must be one of quick, full; got 'fast'"),
+        ({"profile": "quik"}, ValueError, "Did you mean 'quick'?"),
         ({"seeds": 0}, ValueError, "seeds must be at least 1; got 0"),
         ({"seeds": True}, TypeError, "seeds must be a whole number"),
         ({"seeds": "3"}, TypeError, "seeds must be a whole number"),
