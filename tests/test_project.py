@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import adathresh
@@ -92,6 +93,16 @@ def test_the_pinned_set_is_complete_and_meets_every_lower_bound():
             assert requirement.extras <= extras.keys()
             continue
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_same_pythons_are_allowed_named_and_tested():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    named = re.findall(r"Python :: (3\.\d+)\n", "\n".join([*project["classifiers"], ""]))
+    allowed = SpecifierSet(project["requires-python"])
+    assert named == [release for minor in range(100) if allowed.contains(release := f"3.{minor}")]
+    (nox,) = re.findall(r"^PYTHONS = (\[.*\])$", read("noxfile.py"), flags=re.MULTILINE)
+    matrix = yaml.safe_load(read(".github/workflows/tests.yml"))["jobs"]["unit"]["strategy"]["matrix"]
+    assert named == ast.literal_eval(nox) == matrix["python"]
 
 
 def test_binder_installs_the_pinned_set():
