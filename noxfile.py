@@ -1,6 +1,6 @@
 """Every check in an environment of its own: ``nox -l`` lists them, ``nox -s lint types`` runs some.
 
-The packages are the pinned ones of binder/requirements.txt, except in the session ``lowest``.
+The packages are the pinned ones of binder/requirements.txt, except in ``lowest`` and ``newest``.
 """
 
 import json
@@ -13,6 +13,8 @@ import nox
 PYTHONS = ["3.11", "3.12", "3.13"]
 PINNED = "binder/requirements.txt"
 QUICK = ("-n", "2", "-m", "not slow")
+# tests/test_project.py asks for the pinned releases.
+UNPINNED = (*QUICK, "tests", "adathresh", "--ignore", "tests/test_project.py")
 MEASURED = ("signals", "posthoc", "rules", "metrics", "paper")  # rooms whose mistakes would be wrong numbers
 LEAST_COVERED = 0.9
 FUSED_RULE = ("candidates", "crossfit", "fusion", "guarantee", "targets")
@@ -194,7 +196,14 @@ def sdist(session):
 
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session):
-    """Run the quick tests on the oldest releases that pyproject.toml allows."""
+    """Run the quick tests, or what is given after ``--``, on the oldest releases that are allowed."""
     session.install("--resolution", "lowest-direct", "-e", ".[notebooks,test]")
-    # tests/test_project.py asks for the pinned releases.
-    session.run("python", "-m", "pytest", *QUICK, "tests", "adathresh", "--ignore", "tests/test_project.py")
+    session.run("python", "-m", "pytest", *(session.posargs or UNPINNED))
+
+
+@nox.session(python=[PYTHONS[0], PYTHONS[-1]])
+def newest(session):
+    """Run the quick tests, or what is given after ``--``, on the newest releases; torch is the pinned one."""
+    (torch,) = re.findall(r"^torch==.*$", Path(PINNED).read_text(), flags=re.MULTILINE)
+    session.install("--upgrade", torch, "-e", ".[notebooks,test]")
+    session.run("python", "-m", "pytest", *(session.posargs or UNPINNED))
