@@ -194,6 +194,19 @@ def sdist(session):
     session.run("python", "-m", "pytest", *(session.posargs or QUICK))
 
 
+@nox.session(python=PYTHONS[0], venv_backend="virtualenv")  # the script needs pip
+def binder(session):
+    """Do what Binder does: install the pinned set, run postBuild; then run the first notebook."""
+    folder = Path(session.create_tmp()).absolute()
+    session.env["ADATHRESH_CACHE"] = str(folder / "cache")
+    session.install("-r", PINNED)
+    session.run("binder/postBuild", external=True)
+    if not any((folder / "cache").glob("pyapi-*")):
+        session.error("postBuild has not built the corpus")
+    session.run("jupyter", "lab", "--version")
+    session.run("adathresh", "reproduce", "--only", "01", "--at-once", "1", "--out", str(folder / "out"))
+
+
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session):
     """Run the quick tests, or what is given after ``--``, on the oldest releases that are allowed."""

@@ -123,6 +123,16 @@ def test_binder_can_run_its_script():
     subprocess.run(["bash", "-n", script], check=True)
 
 
+def test_binder_has_no_step_that_its_session_leaves_out():
+    assert sorted(path.name for path in (ROOT / "binder").iterdir()) == [
+        "environment.yml",
+        "postBuild",
+        "requirements.txt",
+    ]
+    session = read("noxfile.py").partition("\ndef binder(session)")[2].partition("\n@")[0]
+    assert session.index('session.install("-r", PINNED)') < session.index('session.run("binder/postBuild"')
+
+
 def test_only_a_release_is_published_and_by_one_job():
     jobs = yaml.safe_load(read(".github/workflows/release.yml"))["jobs"]
     writing = {name: job["permissions"] for name, job in jobs.items() if "permissions" in job}
