@@ -1,6 +1,6 @@
 """Every check in an environment of its own: ``nox -l`` lists them, ``nox -s lint types`` runs some.
 
-The packages are the pinned ones of binder/requirements.txt, except in the session ``lowest``.
+The packages are the pinned ones of binder/requirements.txt, except in ``lowest`` and ``newest``.
 """
 
 import json
@@ -13,6 +13,8 @@ import nox
 PYTHONS = ["3.11", "3.12", "3.13"]
 PINNED = "binder/requirements.txt"
 QUICK = ("-n", "2", "-m", "not slow")
+# tests/test_project.py asks for the pinned releases.
+UNPINNED = (*QUICK, "tests", "adathresh", "--ignore", "tests/test_project.py")
 MEASURED = ("signals", "posthoc", "rules", "metrics", "paper")  # rooms whose mistakes would be wrong numbers
 LEAST_COVERED = 0.9
 FUSED_RULE = ("candidates", "crossfit", "fusion", "guarantee", "targets")
@@ -34,6 +36,8 @@ pytest_add_cli_args = ["-o", "addopts=--strict-markers --import-mode=importlib",
 do_not_mutate_patterns = ['raise \w+\(', '^\s*f?".*"$']  # what errors say
 """
 MOST_SURVIVORS = 0.1
+ONLY_IN_EXTRAS = ("torch", "matplotlib", "pandas", "IPython", "jupyter_core", "jupyterlab")
+MOST_MEGABYTES = 400
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests-3.11"]
@@ -146,25 +150,73 @@ def docs(session):
     session.run("python", "-m", "sphinx", *options, ".", f"docs/_build/{builder}")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHONS[0], reuse_venv=False)  # nothing may be left of an earlier run
 def wheel(session):
-    """Install the wheel without extras, and run the README's example and the command line."""
+    """Install the wheel alone, and run README's example and the command line; then notebook 01."""
     readme = Path("README.md").read_text(encoding="utf-8")
     example = re.search(r"^```python\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)[1]
+    said = re.findall(r"^# (.*)$", example, flags=re.MULTILINE)
     folder = Path(session.create_tmp()).absolute()
+    pinned = Path(PINNED).absolute()
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(folder))  # the wheel is built from the sdist
-    wheels = sorted(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)
-    session.install("--force-reinstall", "-c", PINNED, str(wheels[-1]))
+    (built,) = folder.glob("*.whl")
+    session.install("-c", str(pinned), str(built))
+    where = ("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    packages = Path(session.run(*where, silent=True).strip())
+    too_much = [name for name in ONLY_IN_EXTRAS if (packages / name).exists()]
+    megabytes = sum(path.stat().st_size for path in packages.rglob("*") if path.is_file()) / 1e6
+    session.log(f"the wheel alone: {megabytes:.0f} MB of packages")
+    if too_much or megabytes > MOST_MEGABYTES:
+        session.error(f"at most {MOST_MEGABYTES} MB, and nothing of an extra; found {too_much}")
     session.chdir(folder)  # away from the sources
-    session.run("python", "-c", example)
+    printed = session.run("python", "-c", example, silent=True).splitlines()
+    if printed != said:
+        session.error(f"README's example printed {printed}, not {said}")
     session.run("adathresh", "--help", silent=True)
     session.run("adathresh", "data", "list")
+    session.env["ADATHRESH_CACHE"] = str(folder / "cache")
+    session.install("-c", str(pinned), f"{built}[notebooks]")
+    session.run("adathresh", "reproduce", "--only", "01", "--at-once", "1")
+
+
+@nox.session(python=PYTHONS[0], reuse_venv=False)
+def sdist(session):
+    """Run the quick tests of the unpacked sdist, or what is given after ``--``."""
+    folder = Path(session.create_tmp()).absolute()
+    session.install("-r", PINNED)
+    session.install("-c", PINNED, "build")
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(folder))
+    (built,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(built, folder, filter="data")
+    session.chdir(folder / built.name.removesuffix(".tar.gz"))
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "pytest", *(session.posargs or QUICK))
+
+
+@nox.session(python=PYTHONS[0], venv_backend="virtualenv")  # the script needs pip
+def binder(session):
+    """Do what Binder does: install the pinned set, run postBuild; then run the first notebook."""
+    folder = Path(session.create_tmp()).absolute()
+    session.env["ADATHRESH_CACHE"] = str(folder / "cache")
+    session.install("-r", PINNED)
+    session.run("binder/postBuild", external=True)
+    if not any((folder / "cache").glob("pyapi-*")):
+        session.error("postBuild has not built the corpus")
+    session.run("jupyter", "lab", "--version")
+    session.run("adathresh", "reproduce", "--only", "01", "--at-once", "1", "--out", str(folder / "out"))
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session):
-    """Run the quick tests on the oldest releases that pyproject.toml allows."""
+    """Run the quick tests, or what is given after ``--``, on the oldest releases that are allowed."""
     session.install("--resolution", "lowest-direct", "-e", ".[notebooks,test]")
-    # tests/test_project.py asks for the pinned releases.
-    session.run("python", "-m", "pytest", *QUICK, "tests", "adathresh", "--ignore", "tests/test_project.py")
+    session.run("python", "-m", "pytest", *(session.posargs or UNPINNED))
+
+
+@nox.session(python=[PYTHONS[0], PYTHONS[-1]])
+def newest(session):
+    """Run the quick tests, or what is given after ``--``, on the newest releases; torch is the pinned one."""
+    (torch,) = re.findall(r"^torch==.*$", Path(PINNED).read_text(), flags=re.MULTILINE)
+    session.install("--upgrade", torch, "-e", ".[notebooks,test]")
+    session.run("python", "-m", "pytest", *(session.posargs or UNPINNED))

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import adathresh
@@ -94,6 +95,16 @@ def test_the_pinned_set_is_complete_and_meets_every_lower_bound():
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
 
 
+def test_the_same_pythons_are_allowed_named_and_tested():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    named = re.findall(r"Python :: (3\.\d+)\n", "\n".join([*project["classifiers"], ""]))
+    allowed = SpecifierSet(project["requires-python"])
+    assert named == [release for minor in range(100) if allowed.contains(release := f"3.{minor}")]
+    (nox,) = re.findall(r"^PYTHONS = (\[.*\])$", read("noxfile.py"), flags=re.MULTILINE)
+    matrix = yaml.safe_load(read(".github/workflows/tests.yml"))["jobs"]["unit"]["strategy"]["matrix"]
+    assert named == ast.literal_eval(nox) == matrix["python"]
+
+
 def test_binder_installs_the_pinned_set():
     environment = yaml.safe_load(read("binder/environment.yml"))
     *packages, last = environment["dependencies"]
@@ -110,6 +121,16 @@ def test_binder_can_run_its_script():
     assert os.access(script, os.X_OK)
     assert script.read_bytes().startswith(b"#!/bin/bash\n")
     subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_binder_has_no_step_that_its_session_leaves_out():
+    assert sorted(path.name for path in (ROOT / "binder").iterdir()) == [
+        "environment.yml",
+        "postBuild",
+        "requirements.txt",
+    ]
+    session = read("noxfile.py").partition("\ndef binder(session)")[2].partition("\n@")[0]
+    assert session.index('session.install("-r", PINNED)') < session.index('session.run("binder/postBuild"')
 
 
 def test_only_a_release_is_published_and_by_one_job():

@@ -1,8 +1,10 @@
 """The crate of a folder of results: complete, true to the records, and checked against the files."""
 
+import hashlib
 import json
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -123,13 +125,21 @@ def test_files_are_those_of_this_profile_with_their_digests(folder):
     assert found[f"{NOTEBOOK}/training.csv"]["contentSize"] == "4"
 
 
-@pytest.mark.parametrize(("key", "name"), [("seconds", "seconds"), ("processor", "processor")])
-def test_what_a_run_did_not_record_is_left_out(folder, key, name):
+@pytest.mark.parametrize("key", ["seconds", "processor"])
+def test_what_a_run_did_not_record_is_left_out(folder, key):
     run = json.loads((folder / "run.json").read_text())
     del run["notebooks"][NOTEBOOK][key]
     (folder / "run.json").write_text(json.dumps(run))
     found = entities(crate(folder))
-    assert name not in facts(found, found[f"#{NOTEBOOK}"]["additionalProperty"])
+    assert key not in facts(found, found[f"#{NOTEBOOK}"]["additionalProperty"])
+
+
+def test_the_pinned_set_that_a_run_recorded_is_named(folder):
+    run = json.loads((folder / "run.json").read_text())
+    run["notebooks"][NOTEBOOK]["requirements_sha256"] = "0f"
+    (folder / "run.json").write_text(json.dumps(run))
+    found = entities(crate(folder))
+    assert facts(found, found[f"#{NOTEBOOK}"]["additionalProperty"])["requirements_sha256"] == "0f"
 
 
 def test_a_record_without_seeds_names_none(folder):
@@ -236,6 +246,89 @@ def test_an_archive_unpacked_in_another_repository_has_no_commit(tmp_path, monke
     assert "commit" not in circumstances()
 
 
+def test_a_run_knows_the_pinned_set_where_all_of_it_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "repository_root", lambda: tmp_path)
+    assert "requirements_sha256" not in circumstances()  # no clone
+    path = tmp_path / "binder" / "requirements.txt"
+    path.parent.mkdir()
+    path.write_text(f"# Pinned.\nnumpy=={version('numpy')}\ntorch=={version('torch').split('+')[0]}\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert circumstances()["requirements_sha256"] == digest
+    for another in ("numpy==0.1", "no-such-package==1.0"):
+        path.write_text(f"torch=={version('torch').split('+')[0]}\n{another}\n")
+        assert "requirements_sha256" not in circumstances()
+
+
+# --- folders that a command without a run record made ---
+
+
+@pytest.fixture
+def benchmarks(tmp_path, monkeypatch):
+    """Tables of benchmarks that two commits published, by two versions of the package."""
+    monkeypatch.setattr(provenance, "repository_root", lambda: tmp_path)
+    git(tmp_path, "init", "-q")
+    folder = tmp_path / "results" / "benchmarks"
+    folder.mkdir(parents=True)
+    (tmp_path / "adathresh").mkdir()
+    for name, release in (("base", "0.1.0"), ("rules", "0.2.0")):
+        (tmp_path / "adathresh" / "__init__.py").write_text(f'"""A."""\n\n__version__ = "{release}"\n')
+        (folder / f"{name}.csv").write_text("a\n1\n")
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-q", "-m", name)
+    return folder
+
+
+def published_by(found):
+    """Return the files that each action of a crate names, with its commit and the package's version."""
+    return {
+        tuple(link["@id"] for link in action["result"]): (
+            facts(found, action["additionalProperty"]).get("commit that published the results"),
+            found[action["instrument"]["@id"]].get("softwareVersion"),
+        )
+        for action in (found[link["@id"]] for link in found["./"]["mentions"])
+    }
+
+
+def test_without_a_run_the_history_says_what_published_a_file(benchmarks):
+    found = entities(crate(benchmarks))
+    first, second = (git(benchmarks, "log", "-1", "--format=%H", f"--grep={n}") for n in ("base", "rules"))
+    assert published_by(found) == {("base.csv",): (first, "0.1.0"), ("rules.csv",): (second, "0.2.0")}
+    assert found["./"]["datePublished"] == git(benchmarks, "log", "-1", "--format=%cI")
+    assert write_crate(benchmarks) == benchmarks / CRATE
+    before = (benchmarks / CRATE).read_bytes()
+    assert crate_problems(benchmarks) == []
+    assert write_crate(benchmarks).read_bytes() == before
+
+
+def test_a_file_that_no_commit_holds_is_given_none(benchmarks):
+    (benchmarks / "rules.csv").write_text("a\n2\n")
+    (benchmarks / "new.csv").write_text("a\n3\n")
+    said = published_by(entities(crate(benchmarks)))
+    assert said[("new.csv", "rules.csv")] == (None, None)
+    assert list(said) == [("base.csv",), ("new.csv", "rules.csv")]
+
+
+def test_without_a_history_nothing_is_made_up(benchmarks, monkeypatch):
+    monkeypatch.setattr(provenance, "repository_root", lambda: None)
+    found = entities(crate(benchmarks))
+    assert published_by(found) == {("base.csv", "rules.csv"): (None, None)}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\+00:00", found["./"]["datePublished"])
+
+
+def test_a_file_that_a_command_no_longer_gives_is_a_problem(benchmarks):
+    write_crate(benchmarks)
+    (benchmarks / "rules.csv").unlink()
+    (problem,) = crate_problems(benchmarks)
+    assert "rules.csv is missing" in problem
+
+
+def test_every_folder_of_results_has_a_crate():
+    without = [path for path in (ROOT / "results").iterdir() if not any(path.rglob(CRATE))]
+    assert without == []
+    for name in provenance.COMMANDS:
+        assert (ROOT / "results" / name / CRATE).is_file()
+
+
 # --- the command ---
 
 
@@ -244,10 +337,13 @@ def test_the_command_writes_all_results_or_those_that_are_named(folder, monkeypa
     assert provenance.main([str(folder / "full")]) == 0
     assert not (folder / CRATE).exists()
     assert capsys.readouterr().out == f"{folder / 'full' / CRATE}\n"
-    folder.parent.joinpath("results").mkdir()
-    folder.rename(folder.parent / "results" / "scene")
+    results = folder.parent / "results"
+    (results / "benchmarks").mkdir(parents=True)
+    (results / "benchmarks" / "base.csv").write_text("a\n1\n")
+    folder.rename(results / "scene")
     assert provenance.main([]) == 0
-    assert crate_problems(folder.parent / "results" / "scene") == []
+    for place in (results / "scene", results / "scene" / "full", results / "benchmarks"):
+        assert crate_problems(place) == []
 
 
 def test_a_folder_without_results_is_named(tmp_path, capsys):
