@@ -189,7 +189,9 @@ def rounds_of(*shares, way=WAY):
 )
 def test_the_finding_marks_every_round_that_is_less_precise_than_wanted(rounds, said):
     text = study._how_precise(rounds)
-    assert text.startswith("Of the sure labels these shares are right in the first round, the one that a guar")
+    assert text.startswith(
+        "Of the sure labels these shares are right in the first round, the one that a guar"
+    )
     assert text.endswith(said)
 
 
