@@ -152,7 +152,7 @@ def by_bin(differences):
 
 
 def plot_by_bin(differences):
-    """Draw what each part adds to macro-F1 in each bin of training frequency, with half of its interval."""
+    """Draw what each part adds to macro-F1 in each bin of training frequency, with its interval."""
     means = mean_differences(pd.DataFrame(differences), ["b", "metric"])
     bins = {name: metric for name, metric in BINS.items() if metric in means.index.unique("metric")}
     parts = {_short(name): means.loc[name].loc[list(bins.values())] for name in PARTS}
@@ -160,7 +160,7 @@ def plot_by_bin(differences):
         {name: rows["difference"] for name, rows in parts.items()},
         bins=list(bins),
         ylabel="macro-F1 lost by the change",
-        errors={name: (rows["high"] - rows["low"]) / 2 for name, rows in parts.items()},
+        intervals={name: (rows["low"], rows["high"]) for name, rows in parts.items()},
     )
 
 
@@ -182,8 +182,22 @@ def finding(tables):
         f"{_most(parts)} {effects_of_others(others)} Micro-F1 is clearly greater with "
         f"{_named(of_micro, ABOVE)}, clearly smaller with {_named(of_micro, BELOW)}. Of "
         f"{len(settings)} other settings of fusion and neighbours, macro-F1 is clearly greater with "
-        f"{_named(settings, BELOW)}, clearly smaller with {_named(settings, ABOVE)}."
+        f"{_named(settings, BELOW)}, clearly smaller with {_named(settings, ABOVE)}"
+        f"{_with_label_texts(in_macro, in_micro)}."
     )
+
+
+def _with_label_texts(in_macro, in_micro):
+    """Say what label texts add, where there are any: they are no part of the rule, nor a setting of it."""
+    if WITH_TEXTS not in in_macro.index:
+        return ""
+    macro, micro = (with_interval(_turned(found.loc[WITH_TEXTS])) for found in (in_macro, in_micro))
+    return f"; label texts, where they are added, change it by {macro} and micro-F1 by {micro}"
+
+
+def _turned(row):
+    """Turn a difference round: the other minus the one."""
+    return {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}
 
 
 def _most(parts):

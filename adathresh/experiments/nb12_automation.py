@@ -69,7 +69,7 @@ the fusion has not seen prove with a confidence.
 """
 
 REDRAWS = {"quick": 200, "full": 1_000}
-"""How often rows are drawn anew in each profile."""
+"""How often rows are drawn anew in each profile, with each seed."""
 
 NOTHING = "nothing accepted"
 """The outcome where a way gives no threshold, or one that no test row exceeds."""
@@ -275,31 +275,63 @@ def claims(tables):
 
 def finding(tables):
     """Answer the notebook's question from its tables."""
-    middle = PRECISIONS[1]
-    labels = tables["coverage"].groupby("rule", sort=False)["labels_at_precision_0_9"].mean()
-    rival = labels[[rule for rule in labels.index if not rule.startswith(OURS)]].idxmax()
-    differences = tables["coverage_differences"].query("precision == @middle")
-    to_rival = mean_differences(differences, "b").loc[rival]
-    share = percent(labels[OURS], digits=1)
+    middle, coverages = PRECISIONS[1], tables["coverage"]
+    share = coverages[coverages["rule"] == OURS][shares_at("labels", middle)].mean()
     return (
-        f"Ranked by the probabilities of `{OURS}`, {share} of the true labels of the test rows could be "
-        f"accepted unseen at a precision of {middle}. The share minus that of the best rival rule, "
-        f"`{rival}`, is {with_interval(to_rival, named=True)}. {_what_is_guaranteed(tables['promises'])} "
-        f"{_how_often_short(tables['redraws'])}"
+        f"With hindsight, ranked by the probabilities of `{OURS}`, {percent(share, digits=1)} of the true "
+        f"labels of the test rows could be accepted at a precision of {middle}; "
+        f"{_to_closest_rival(tables['coverage_differences'], middle)}. {_of_whole_rows(coverages, middle)} "
+        f"{_what_is_guaranteed(tables['promises'])} {_how_often_short(tables['redraws'])}"
+    )
+
+
+def shares_at(what, precision):
+    """Name the column of the shares of rows or labels that can be accepted at a precision."""
+    return f"{what}_at_precision_{precision}".replace(".", "_")
+
+
+def _to_closest_rival(differences, precision):
+    """Compare with the rival rule whose interval reaches lowest: no other is as hard to beat for sure."""
+    found = mean_differences(differences[differences["precision"] == precision], "b")
+    rivals = found[[not rule.startswith(OURS) for rule in found.index]]
+    rival = rivals["low"].idxmin()
+    return (
+        f"minus the share of `{rival}`, the rival rule whose interval reaches lowest, that is "
+        f"{with_interval(rivals.loc[rival], named=True)}"
+    )
+
+
+def _of_whole_rows(coverages, precision):
+    """Say which rule most whole rows could be left to."""
+    shares = coverages.groupby("rule", sort=False)[shares_at("rows", precision)].mean()
+    rivals = shares[[not rule.startswith(OURS) for rule in shares.index]]
+    order = [OURS, rivals.idxmax()]
+    best, other = order if shares[OURS] > rivals.max() else order[::-1]
+    return (
+        "Counted in whole rows, all of whose predicted labels must be right, most could be left to "
+        f"`{best}`, {percent(shares[best], digits=1)}; to `{other}` {percent(shares[other], digits=1)}."
     )
 
 
 def _what_is_guaranteed(promises):
-    """Say which precision can be guaranteed, and what is accepted then."""
-    found = promises.query("way == @GUARANTEED").groupby("promised")[["n_accepted", "labels", "precision"]]
-    found = found.mean().query("n_accepted > 0")
-    if found.empty:
-        return f"With a confidence of {CONFIDENCE} these rows guarantee none of the promised precisions."
-    promised, row = found.index[-1], found.iloc[-1]
+    """Say which precision the rows of every seed guarantee, or of some, and what is accepted then."""
+    of_way = promises[promises["way"] == GUARANTEED]
+    given = of_way.groupby("promised")["n_accepted"].agg(lambda counts: (counts > 0).sum())
+    n_seeds = of_way.groupby("promised").size().max()
+    always, ever = given[given == n_seeds], given[given > 0]
+    rows = "these rows" if n_seeds == 1 else f"the rows of each of {n_seeds} seeds"
+    more = ""
+    if len(ever) > len(always):
+        more = f" (those of {given[ever.index[-1]]} of {n_seeds} guarantee {ever.index[-1]})"
+    start = f"With a confidence of {CONFIDENCE} {rows} guarantee"
+    if always.empty:
+        return f"{start} none of the promised precisions{more}."
+    found = of_way[of_way["promised"] == always.index[-1]]
+    lowest = "" if n_seeds == 1 else f", the lowest {found['precision'].min():.3f}"
     return (
-        f"With a confidence of {CONFIDENCE} these rows guarantee a precision of up to {promised}: "
-        f"{percent(row['labels'], digits=1)} of the labels are accepted then, with a precision of "
-        f"{row['precision']:.3f}."
+        f"{start} a precision of up to {always.index[-1]}{more}: "
+        f"{percent(found['labels'].mean(), digits=1)} of the labels are accepted then, with a precision of "
+        f"{found['precision'].mean():.3f}{lowest}."
     )
 
 
@@ -307,15 +339,14 @@ def _how_often_short(redraws):
     """Say how often thresholds fall short of what they promise."""
     counts = redraws.groupby(["way", "promised"])[["fell_short", "n_redraws"]].sum()
     most = (counts["fell_short"] / counts["n_redraws"]).groupby("way").max()
-    allowed = percent(1 - CONFIDENCE, digits=1)
+    allowed, n_redraws = percent(1 - CONFIDENCE, digits=1), counts["n_redraws"].max()
     guaranteed, observed, expected = (
         percent(most[way], digits=1) for way in (GUARANTEED, OBSERVED, EXPECTED)
     )
     return (
-        "Where rows are drawn anew, a guaranteed threshold falls short of its promise in at most "
-        f"{guaranteed} of the redraws ({allowed} are allowed), the one at which the drawn rows show the "
-        f"precision in up to {observed}, the one at which the probabilities let it be expected in up to "
-        f"{expected}."
+        f"Of {n_redraws:,} redraws at most {guaranteed} give a guaranteed threshold that falls short of its "
+        f"promise ({allowed} are allowed), up to {observed} where the drawn rows show the precision, up to "
+        f"{expected} where the probabilities let it be expected."
     )
 
 

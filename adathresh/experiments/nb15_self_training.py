@@ -260,12 +260,29 @@ def finding(tables):
 
 
 def _how_precise(rounds):
-    """Say which share of the sure labels of the first round is right."""
-    of_first = rounds[rounds["round"] == 1].groupby("method", sort=False)["precision_of_sure"].mean()
-    shares = [f"{share:.3f} (`{way}`)" for way, share in of_first.dropna().items()]
+    """Say which share of the sure labels is right in each round, with a mark where that is too few."""
+    later = rounds[rounds["round"] > 0].dropna(subset="precision_of_sure")
+    said, n_seeds = [], rounds["seed"].nunique()
+    for name, way in WAYS.items():
+        of_way = later[later["method"] == name]
+        n_sure = of_way["seed"].nunique()
+        if n_sure:
+            shares = [_marked(one, way.precision) for _, one in of_way.groupby("round")["precision_of_sure"]]
+            some = f" (in {n_sure} of {n_seeds} seeds)" if n_sure < n_seeds else ""
+            said.append(f"with `{name}`{some} {', then '.join(shares)}")
+    if not said:
+        return ""
+    lowest = "" if n_seeds == 1 else "; in brackets the lowest seed's"
     return (
-        f"Of the sure labels of the first round these shares are right: {listed(shares)}." if shares else ""
+        "Of the sure labels these shares are right in the first round, the one that a guarantee is of, then "
+        f"in the next (†: less than wanted{lowest}): {'; '.join(said)}."
     )
+
+
+def _marked(shares, wanted):
+    """Write the mean of some seeds' shares, and the least of several; mark what is less than wanted."""
+    mean, least = (f"{share:.3f}{'†' if share < wanted else ''}" for share in (shares.mean(), shares.min()))
+    return mean if len(shares) == 1 else f"{mean} ({least})"
 
 
 def _row(config, ds, method, metrics, seed):

@@ -16,7 +16,7 @@ from adathresh.experiments.core.config import PROFILES, RunConfig
 from adathresh.experiments.core.trainings import PAPER
 from adathresh.experiments.nb03_training import TRAINING_RUNS
 from adathresh.experiments.nb04_ablations import ABLATIONS
-from adathresh.experiments.nb10_losses import judging, trainings
+from adathresh.experiments.nb10_losses import judging, showing, trainings
 
 OWN, FITTED, FULL = judging.OWN, judging.FITTED, judging.FULL
 
@@ -69,7 +69,7 @@ def test_values_that_are_tried_differ_from_the_default():
             default = (of_network | trainings.SWITCHES[name])[setting]
         else:
             default = inspect.signature(trainings.RIVAL_LOSSES[name]).parameters[setting].default
-        assert len({default, *values}) == 3, name
+        assert len({default, *values}) == 1 + len(values) >= 3, name
 
 
 def test_only_the_full_profile_chooses_and_only_by_validation_rows(ds, monkeypatch):
@@ -89,7 +89,7 @@ def test_only_the_full_profile_chooses_and_only_by_validation_rows(ds, monkeypat
     assert not called
     full = RunConfig(profile="full", random_state=7)
     assert trainings.chosen_settings(full, ds) == {**defaults, "focal": {"gamma": 1.0}}
-    assert called == [(name, 7) for name in trainings.GRID for _ in range(3)]
+    assert called == [(name, 7) for name, (_, values) in trainings.GRID.items() for _ in (None, *values)]
 
 
 def test_code_lengths_are_fewer_than_the_labels_and_enough_for_them(monkeypatch):
@@ -242,25 +242,57 @@ def test_differences_are_those_of_the_values_beside_them(config, ds, found, tiny
 
 
 def test_codes_are_compared_with_the_full_layer(config, ds, found, tiny_profile):
-    rows = judging.code_rows(config, ds, found, seed=2)
-    assert [(row["method"], row["rule"]) for row in rows] == [
-        (name, rule) for rule in (OWN, FITTED) for name in (FULL, "4 bits")
+    names = ["plain cross-entropy", "4 bits"]
+    again = judging.judge(ds, {name: made_up_run(ds, 100 + i) for i, name in enumerate(names)})
+    repetitions = [found, again]
+    rows = [
+        row for seed, one in enumerate(repetitions) for row in judging.code_rows(config, ds, one, seed=seed)
     ]
-    for full, code in (rows[:2], rows[2:]):
-        assert full["macro_f1"] == pytest.approx(
-            macro(ds.test.Y, found["plain cross-entropy"][full["rule"]].label_sets)
-        )
+    rows = judging.with_differences(config, ds, rows, repetitions)
+    assert [(row["method"], row["rule"], row["seed"]) for row in rows] == [
+        (name, rule, seed) for seed in (0, 1) for rule in (OWN, FITTED) for name in (FULL, "4 bits")
+    ]
+    for full, code in zip(rows[::2], rows[1::2], strict=True):
+        of_seed = repetitions[full["seed"]]["plain cross-entropy"][full["rule"]]
+        assert full["macro_f1"] == pytest.approx(macro(ds.test.Y, of_seed.label_sets))
         assert [full[name] for name in ("difference", "low", "high")] == [0, 0, 0]
-        assert code["difference"] == pytest.approx(code["macro_f1"] - full["macro_f1"])
         assert full["layer_parameters"] == 9 * 12
         assert code["layer_parameters"] == 9 * 4 + 12
+    for rule in (OWN, FITTED):
+        full, code = (
+            [row for row in rows if (row["rule"], row["method"]) == (rule, name)] for name in (FULL, "4 bits")
+        )
+        means = [np.mean([row["macro_f1"] for row in of_layer]) for of_layer in (code, full)]
+        assert code[0]["difference"] == pytest.approx(means[0] - means[1])
+        assert [code[1][name] for name in ("difference", "low", "high")] == [
+            code[0][name] for name in ("difference", "low", "high")
+        ]
+
+
+def test_intervals_of_codes_resample_seeds_and_groups(config, ds, found, monkeypatch):
+    given = []
+
+    def recorded(Y, ours, rivals, **options):
+        given.append((ours, rivals[FULL], options["groups"]))
+        return {FULL: {"difference": 0.0, "low": 0.0, "high": 0.0}}
+
+    monkeypatch.setattr(judging, "paired_bootstrap", recorded)
+    rows = judging.code_rows(config, ds, found, seed=0)
+    judging.with_differences(config, ds, rows, [found, found])
+    assert len(given) == 4
+    for ours, full, groups in given:
+        assert len(ours) == len(full) == 2
+        np.testing.assert_array_equal(groups, ds.test.groups)
 
 
 # --- what the tables say ---
 
 
-def tables(own, fitted, codes=None):
-    """Tables in which losses, and codes with the fitted threshold, make these differences, ± 0.05."""
+def tables(own, fitted, codes=None, settings=("default",)):
+    """Tables in which losses, and codes with the fitted threshold, make these differences, ± 0.05.
+
+    The full layer takes a megabyte for a hundred parameters, a code for ten.
+    """
     rows = [
         {"a": name, "b": b, "metric": metric, "rule": rule, "difference": difference * sign}
         for rule, found in ((OWN, own), (FITTED, fitted))
@@ -272,7 +304,13 @@ def tables(own, fitted, codes=None):
         )
     ]
     layers = [
-        {"method": name, "rule": rule, "difference": difference * (rule == FITTED), "layer_parameters": size}
+        {
+            "method": name,
+            "rule": rule,
+            "difference": difference * (rule == FITTED),
+            "layer_parameters": size,
+            "layer_mb": size / 100 if name == FULL else size / 10,
+        }
         for name, (difference, size) in {FULL: (0.0, 200), **(codes or {})}.items()
         for rule in (OWN, FITTED)
     ]
@@ -280,7 +318,8 @@ def tables(own, fitted, codes=None):
     around = [
         one.assign(low=one["difference"] - 0.05, high=one["difference"] + 0.05).round(6) for one in frames
     ]
-    return dict(zip(("loss_differences", "codes"), around, strict=True))
+    found = dict(zip(("loss_differences", "codes"), around, strict=True))
+    return {"losses": pd.DataFrame({"setting": settings}), **found}
 
 
 def test_claims_are_the_signs_of_macro_f1():
@@ -311,18 +350,39 @@ def test_the_finding_counts_losses_and_names_the_best_with_either_threshold():
 
 
 @pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["default", "default"], "with the settings of their papers, untuned."),
+        (["default", "gamma = 0.5"], "with a main setting that the validation rows chose."),
+    ],
+)
+def test_the_finding_says_how_the_losses_are_trained(settings, said):
+    text = nb10_losses.finding(tables({"a": 0.1}, {"a": 0.1}, settings=settings))
+    assert text.startswith(f"The losses are trained on at most 4,000 rows, {said} With the threshold")
+
+
+def test_the_figure_shows_every_loss_beside_a_line_at_zero():
+    own, fitted = {"focal": 0.1, "asymmetric": -0.2}, {"focal": 0.0, "asymmetric": 0.3}
+    (axes,) = showing.plot_losses(tables(own, fitted)["loss_differences"]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["focal", "asymmetric"]
+    assert [list(line.get_xdata()) for line in axes.lines] == [[0, 0]]
+    drawn = [list(marks.get_offsets()[:, 0]) for marks in axes.collections if len(marks.get_offsets()) == 2]
+    assert drawn == [list(own.values()), list(fitted.values())]
+
+
+@pytest.mark.parametrize(
     ("codes", "end"),
     [
         (
             {"8 bits": (-0.3, 20), "64 bits": (-0.01, 90), "99 bits": (0.2, 150)},
-            " With a fitted global threshold an output code of 64 bits, 45 % of the output layer's trained "
-            "parameters, is not clearly worse than "
-            "the full layer: −0.0100 (−0.0600 to +0.0400).",
+            " With a fitted global threshold an output code of 64 bits is not clearly worse than the full "
+            "layer, −0.0100 (−0.0600 to +0.0400), with 45 % of its trained parameters and 450 % of its "
+            "memory, code words included.",
         ),
         (
             {"8 bits": (-0.3, 20), "64 bits": (-0.2, 90)},
             " With a fitted global threshold every output code costs macro-F1 against the full layer; "
-            "64 bits, 45 % of its trained parameters, "
+            "64 bits, with 45 % of its trained parameters and 450 % of its memory, code words included, "
             "still −0.2000 (−0.2500 to −0.1500).",
         ),
     ],

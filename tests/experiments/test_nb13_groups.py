@@ -474,7 +474,8 @@ def test_the_finding_says_what_groups_change():
     assert finding(made_up(context=0.2, labels=-0.2)) == (
         "As many training rows, from 8,000 groups instead of 1,000, change the macro-F1 of `adaptive` over "
         "the 40 most frequent labels on rows of new groups by +0.1000 (95 % interval +0.0500 to +0.1500) and "
-        "its micro-F1 by +0.0500 (+0.0000 to +0.1000). A split by row, which parts groups, shows a micro-F1 "
+        "its micro-F1 by +0.0500 (+0.0000 to +0.1000); instead of 4,000, half of the groups, macro-F1 by "
+        "+0.1000 (+0.0500 to +0.1500). A split by row, which parts groups, shows a micro-F1 "
         "of 0.400 where a split by group shows 0.300 on the same 1,200 test rows, +0.1000 (+0.0500 to "
         "+0.1500). The other rows of its group, as context, change the macro-F1 of `adaptive` by +0.2000 "
         "(+0.1500 to +0.2500), labels predicted for the whole group by −0.2000 (−0.2500 to −0.1500); "

@@ -5,6 +5,7 @@ import importlib.util
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -398,6 +399,19 @@ def test_the_finding_compares_with_the_block_that_the_fitting_rows_choose():
         "rows have no words, +0.0300 (+0.0250 to +0.0350) against a model of titles alone; and 90 % where "
         "the test rows have no titles, +0.0400 (+0.0350 to +0.0450) against a model of words alone."
     )
+
+
+def test_the_finding_says_what_chosen_weights_and_layers_change():
+    tables = made_up()
+    more = [
+        {"base": NEIGHBORS, "a": a, "b": b, "metric": "macro_f1", "difference": d, "low": d - 0.01, "high": d}
+        for a, b, d in ((BOTH, EQUAL, 0.001), (CHOSEN_LAYERS, ALONE.format(LAYERS[-1]), -0.002))
+    ]
+    both = pd.concat([tables["block_differences"], pd.DataFrame(more)])
+    weights = "; with neighbours, chosen weights change it by +0.0010 (−0.0090 to +0.0010) against equal ones"
+    assert f"+0.0250){weights}. Of its" in finding({**tables, "block_differences": both.iloc[:-1]})
+    layers = "chosen layers change it by −0.0020 (−0.0120 to −0.0020) against MiniLM layer 6 alone"
+    assert f"{weights} and {layers}. Of its" in finding({**tables, "block_differences": both})
 
 
 def test_claims_say_what_is_compared_and_chosen():

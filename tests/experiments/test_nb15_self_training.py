@@ -156,10 +156,47 @@ def test_claims_and_finding_say_what_was_sure(tables):
     said = study.finding(tables)
     assert "No label is sure with `sure`, so that nothing changes." in said
     assert f"`{WAY}` changes macro-F1 by" in said
-    assert f"{reached:.3f} (`{WAY}`)" in said
+    assert f"with `{WAY}` {reached:.3f}" in said
     lost = tables["self_training"].assign(precision_of_sure=0.1)
     outcomes = {row["claim"]: row["outcome"] for row in study.claims(tables | {"self_training": lost})}
     assert outcomes[claim] == "no"
+
+
+def rounds_of(*shares, way=WAY):
+    """Rows of which these shares of the sure labels are right: of each seed one of each round."""
+    return pd.DataFrame(
+        {"method": way, "round": number, "seed": seed, "precision_of_sure": share}
+        for seed, of_seed in enumerate(shares)
+        for number, share in enumerate([np.nan, *of_seed])
+    )
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [
+        (rounds_of((0.52, 0.48)), f"(†: less than wanted): with `{WAY}` 0.520, then 0.480†."),
+        (
+            rounds_of((0.5, 0.4), (0.6, 0.7)),
+            "(†: less than wanted; in brackets the lowest seed's): "
+            f"with `{WAY}` 0.550 (0.500), then 0.550 (0.400†).",
+        ),
+        (
+            pd.concat([rounds_of((np.nan, np.nan), (1, 0.9), way="sure"), rounds_of((0.4, 0.4), (0.5, 0.6))]),
+            f"with `{WAY}` 0.450† (0.400†), then 0.500 (0.400†); with `sure` (in 1 of 2 seeds) 1.000, then "
+            "0.900†.",
+        ),
+    ],
+)
+def test_the_finding_marks_every_round_that_is_less_precise_than_wanted(rounds, said):
+    text = study._how_precise(rounds)
+    assert text.startswith(
+        "Of the sure labels these shares are right in the first round, the one that a guar"
+    )
+    assert text.endswith(said)
+
+
+def test_where_nothing_is_sure_no_share_is_right():
+    assert study._how_precise(rounds_of((np.nan, np.nan))) == ""
 
 
 @pytest.mark.slow

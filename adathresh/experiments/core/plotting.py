@@ -113,28 +113,31 @@ def plot_reliability(panels):
     return figure
 
 
-def plot_bars_by_bin(values, *, bins, ylabel="macro-F1", xlabel="training rows with the label", errors=None):
+def plot_bars_by_bin(
+    values, *, bins, ylabel="macro-F1", xlabel="training rows with the label", intervals=None
+):
     """Draw grouped bars: one group a frequency bin, one bar a method.
 
     A bin in which no method has a value, or all have 0, is left out; ``xlabel`` says so of the latter.
-    ``errors``, of the methods that have them, are half the length of the error bars.
+    ``intervals``, of the methods that have them, are the lower and the upper ends, a pair of lists.
     """
     heights = np.array(list(values.values()), dtype=float)
     some, kept = ~np.isnan(heights).all(axis=0), np.nan_to_num(heights).any(axis=0)
     if (some & ~kept).any():
         xlabel += f" (left out: {', '.join(np.array(bins)[some & ~kept])}, where all are 0)"
-    values, errors = (
-        {name: np.asarray(heights)[kept] for name, heights in given.items()}
-        for given in (values, errors or {})
+    values, intervals = (
+        {name: np.asarray(of_bins)[..., kept] for name, of_bins in given.items()}
+        for given in (values, intervals or {})
     )
     bins = [name for name, keep in zip(bins, kept, strict=True) if keep]
     figure, axes = plt.subplots(figsize=(max(6.4, 0.28 * len(values) * len(bins) + 1.5), 4.2))
     width = 0.8 / len(values)
     positions = np.arange(len(bins))
     for i, ((name, heights), color) in enumerate(zip(values.items(), _colors(values), strict=True)):
-        offset = (i - (len(values) - 1) / 2) * width
-        error = errors.get(name)
-        axes.bar(positions + offset, heights, width, yerr=error, label=name, color=color, error_kw={"lw": 1})
+        at = positions + (i - (len(values) - 1) / 2) * width
+        axes.bar(at, heights, width, label=name, color=color)
+        if name in intervals:
+            axes.vlines(at, *intervals[name], color="black", linewidth=1)
     axes.set_xticks(positions, bins)
     axes.grid(False, axis="x")
     axes.set(xlabel=xlabel, ylabel=ylabel)

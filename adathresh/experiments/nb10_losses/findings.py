@@ -1,6 +1,7 @@
 """What the tables of losses and output codes say."""
 
 from adathresh.experiments.core.claims import ABOVE, BELOW, interval_claims, outcome_of
+from adathresh.experiments.core.config import PROFILES
 from adathresh.experiments.core.sentences import mean_differences, percent, with_interval
 from adathresh.experiments.nb10_losses.judging import FITTED, FULL, OWN
 from adathresh.experiments.nb10_losses.trainings import CROSS_ENTROPY
@@ -23,11 +24,22 @@ def finding(tables):
     found = mean_differences(losses[shown], ["rule", "a"])
     own, fitted = (_best(found.loc[rule]) for rule in (OWN, FITTED))
     return (
-        f"With the threshold that each was trained for, {_counts(found.loc[OWN])} than plain cross-entropy; "
-        f"the best, {own.name}, differs from it by {with_interval(own, named=True)}. With one threshold "
-        f"fitted on the validation rows, {_counts(found.loc[FITTED])}, and the best, {fitted.name}, differs "
-        f"by {with_interval(fitted)}. {_of_codes(tables['codes'])}"
+        f"{_how_trained(tables['losses'])} With the threshold that each was trained for, "
+        f"{_counts(found.loc[OWN])} than plain cross-entropy; the best, {own.name}, differs from it by "
+        f"{with_interval(own, named=True)}. With one threshold fitted on the validation rows, "
+        f"{_counts(found.loc[FITTED])}, and the best, {fitted.name}, differs by {with_interval(fitted)}. "
+        f"{_of_codes(tables['codes'])}"
     )
+
+
+def _how_trained(losses):
+    """Say on how many rows the losses were trained, and with which settings."""
+    rows = max(profile.ablation_rows for profile in PROFILES.values())
+    if (losses["setting"] == "default").all():
+        settings = "with the settings of their papers, untuned"
+    else:
+        settings = "with a main setting that the validation rows chose"
+    return f"The losses are trained on at most {rows:,} rows, {settings}."
 
 
 def _counts(found):
@@ -50,16 +62,18 @@ def _of_codes(codes):
     found = mean_differences(rows[rows["method"] != FULL], "method")
     if found.empty:
         return "The labels are too few for a shorter output layer."
-    size = rows.groupby("method")["layer_parameters"].first()
     level = [name for name, row in found.iterrows() if outcome_of(row) != BELOW]
     name = level[0] if level else found.index[-1]
-    share, figures = percent(size[name] / size[FULL]), with_interval(found.loc[name])
+    sizes = rows.groupby("method")[["layer_parameters", "layer_mb"]].first()
+    learnt, memory = (percent(share) for share in sizes.loc[name] / sizes.loc[FULL])
+    size = f"{learnt} of its trained parameters and {memory} of its memory, code words included"
+    figures = with_interval(found.loc[name])
     if level:
         return (
-            f"With a fitted global threshold an output code of {name}, {share} of the output layer's trained "
-            f"parameters, is not clearly worse than the full layer: {figures}."
+            f"With a fitted global threshold an output code of {name} is not clearly worse than the full "
+            f"layer, {figures}, with {size}."
         )
     return (
-        "With a fitted global threshold every output code costs macro-F1 against the full layer; "
-        f"{name}, {share} of its trained parameters, still {figures}."
+        f"With a fitted global threshold every output code costs macro-F1 against the full layer; {name}, "
+        f"with {size}, still {figures}."
     )

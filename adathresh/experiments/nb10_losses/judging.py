@@ -64,28 +64,35 @@ def loss_differences(config, ds, repetitions):
 
 
 def code_rows(config, ds, found, *, seed):
-    """Evaluate the full output layer and every code with both thresholds: one row each.
-
-    Beside the metrics, the size of the layer, and the difference in macro-F1 to the full layer with its 95 %
-    interval.
-    """
+    """Evaluate the full output layer and every code with both thresholds: one row each, with its size."""
     n_labels, n_inputs = ds.train.Y.shape[1], config.numbers.hidden_layers[-1]
-    lengths, layers = code_lengths(n_labels), {FULL: found[CROSS_ENTROPY]}
-    layers |= {name: found[name] for name in lengths}
-    rows = []
+    lengths, rows = code_lengths(n_labels), []
     for rule in (OWN, FITTED):
-        full = layers[FULL][rule].label_sets
-        for name, predictions in layers.items():
+        for name in (FULL, *lengths):
             size = layer_size(n_inputs, n_labels, lengths.get(name))
-            interval = paired_bootstrap(
-                ds.test.Y,
-                predictions[rule].label_sets,
-                {FULL: full},
-                n_draws=config.numbers.n_bootstrap,
-                random_state=seed,
-            )[FULL]
-            rows.append({**_row(config, ds, name, rule, predictions[rule], seed), **size, **interval})
+            prediction = found[CROSS_ENTROPY if name == FULL else name][rule]
+            rows.append({**_row(config, ds, name, rule, prediction, seed), **size})
     return rows
+
+
+def with_differences(config, ds, rows, repetitions):
+    """Add to rows of :func:`code_rows` the difference in macro-F1 to the full layer with its 95 % interval.
+
+    ``repetitions`` has one result of :func:`judge` a seed. Difference and interval are over all seeds at
+    once, and stand in the row of each.
+    """
+    options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
+    intervals = {}
+    for rule in (OWN, FITTED):
+        sets = {
+            name: [found[CROSS_ENTROPY if name == FULL else name][rule].label_sets for found in repetitions]
+            for name in dict.fromkeys(row["method"] for row in rows)
+        }
+        for name, of_name in sets.items():
+            others = {FULL: sets[FULL]}
+            found = paired_bootstrap(ds.test.Y, of_name, others, groups=ds.test.groups, **options)
+            intervals[name, rule] = found[FULL]
+    return [{**row, **intervals[row["method"], row["rule"]]} for row in rows]
 
 
 def layer_size(n_inputs, n_labels, code_length=None):

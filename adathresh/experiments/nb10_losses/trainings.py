@@ -59,7 +59,7 @@ GRID = {
     "asymmetric": ("gamma_neg", (1.0, 2.0)),
     "soft macro-F1": ("slope", (3.0, 10.0)),
     "distribution-balanced": ("bias_scale", (0.0, 0.2)),
-    "hardest negatives": ("weight", (0.1, 0.3)),
+    "hardest negatives": ("weight", (0.01, 0.1, 0.3)),
 }
 """The main setting of each loss, and the values that the full profile tries beside its default."""
 

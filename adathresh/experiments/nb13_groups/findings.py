@@ -51,17 +51,22 @@ def finding(tables):
 
 
 def _of_training_groups(values, differences):
-    """Say what all groups change against the smallest share of them."""
+    """Say what all groups change against the smallest share of them, and against the next to all."""
     macro, micro = (_ours(differences, TRAINING, metric) for metric in METRICS)
     if macro.empty:
         return "There are too few groups to draw training rows from a part of them."
     values = values[values["question"] == TRAINING]
     n_groups = values.groupby("variant")["fitting_groups"].mean()
     many, few = (f"{n_groups[share]:,.0f}" for share in (EVERY, macro.index[0]))
+    more = ""
+    if len(macro) > 1:
+        share = macro.index[-1]
+        more = f"; instead of {n_groups[share]:,.0f}, {share}, macro-F1 by {with_interval(macro.loc[share])}"
     return (
         f"As many training rows, from {many} groups instead of {few}, change the macro-F1 of `{OURS}` over "
         f"the {values['n_labels'].max():,.0f} most frequent labels on rows of new groups by "
-        f"{with_interval(macro.iloc[0], named=True)} and its micro-F1 by {with_interval(micro.iloc[0])}."
+        f"{with_interval(macro.iloc[0], named=True)} and its micro-F1 by {with_interval(micro.iloc[0])}"
+        f"{more}."
     )
 
 

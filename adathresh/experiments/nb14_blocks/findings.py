@@ -3,8 +3,8 @@
 from adathresh.experiments.core.claims import interval_claims, order_claim
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.core.sentences import listed, mean_differences, percent, with_interval
-from adathresh.experiments.nb14_blocks.scoring import ALONE, FUSED, LINEAR, MISSING, NEIGHBORS
-from adathresh.experiments.nb14_blocks.views import BOTH
+from adathresh.experiments.nb14_blocks.scoring import ALONE, EQUAL, FUSED, LINEAR, MISSING, NEIGHBORS
+from adathresh.experiments.nb14_blocks.views import BOTH, CHOSEN_LAYERS, LAYERS
 
 
 def claims(tables):
@@ -38,9 +38,21 @@ def finding(tables):
         f"Against the block that is the better one alone on the fitting rows ({named}), both blocks "
         f"({listed(blocks)}) in one matrix change the macro-F1 of `{OURS}` by {listed(shown)}, and its "
         f"micro-F1 by {listed([with_interval(row) for row in of_micro])}. Against one model a block, whose "
-        f"scores are fused, they change macro-F1 by {listed(fused)}. "
+        f"scores are fused, they change macro-F1 by {listed(fused)}{_of_chosen_weights(macro)}. "
         f"{_with_one_missing(tables['blocks'], macro, blocks)}"
     )
+
+
+def _of_chosen_weights(macro):
+    """Say what weights and layers change that the fitting rows choose, where there are others to compare."""
+    last, found = ALONE.format(LAYERS[-1]), macro.loc[NEIGHBORS]
+    named = {(BOTH, EQUAL): ("weights", "equal ones"), (CHOSEN_LAYERS, last): ("layers", last)}
+    changes = [
+        f"chosen {ours} change it by {with_interval(found.loc[pair])} against {others}"
+        for pair, (ours, others) in named.items()
+        if pair in found.index
+    ]
+    return f"; with {NEIGHBORS}, {listed(changes)}" if changes else ""
 
 
 def _of_metric(differences, metric):

@@ -115,7 +115,7 @@ def test_reliability_without_anything_to_draw(curve):
 
 def test_bars_stand_side_by_side_around_their_bin():
     values = {"fixed": [0.1, 0.2], "tuned": [0.3, 0.4], "ours": [0.5, 0.6]}
-    figure = plot_bars_by_bin(values, bins=["1–5", ">100"], errors={"ours": [0.01, 0.02]})
+    figure = plot_bars_by_bin(values, bins=["1–5", ">100"])
     assert_labelled(figure)
     axes = figure.axes[0]
     first = [container[0] for container in axes.containers if hasattr(container, "patches")]
@@ -127,10 +127,23 @@ def test_bars_stand_side_by_side_around_their_bin():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1–5", ">100"]
 
 
+def test_intervals_of_bars_are_drawn_from_end_to_end():
+    values = {"fixed": [0.1, 0.2], "ours": [0.5, 0.6]}
+    intervals = {"ours": ([0.4, 0.58], [0.52, 0.9])}
+    (axes,) = plot_bars_by_bin(values, bins=["1–5", ">100"], intervals=intervals).axes
+    (lines,) = axes.collections
+    ours = axes.containers[1]
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in ours]
+    drawn = [[tuple(point) for point in segment] for segment in lines.get_segments()]
+    ends = zip(middles, *intervals["ours"], strict=True)
+    np.testing.assert_allclose(drawn, [[(x, low), (x, high)] for x, low, high in ends])
+
+
 def test_a_bin_without_any_value_is_left_out():
     nan = float("nan")
     values = {"fixed": [nan, 0.2, nan], "ours": [nan, nan, 0.6]}
-    figure = plot_bars_by_bin(values, bins=["0", "1–5", ">100"], errors={"ours": [nan, nan, 0.1]})
+    intervals = {"ours": ([nan, nan, 0.3], [nan, nan, 0.7])}
+    figure = plot_bars_by_bin(values, bins=["0", "1–5", ">100"], intervals=intervals)
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1–5", ">100"]
     heights = [
