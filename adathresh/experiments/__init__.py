@@ -15,7 +15,9 @@ notebook               module                          tables
                                                        left_out
 09_rule_ablations      ``nb09_rule_ablations``         rule_ablations, rule_ablation_differences
 10_losses              ``nb10_losses``                 losses, loss_differences, codes
-11_noise               ``nb11_noise``                  noise, noise_differences, kept
+11_noise               ``nb11_noise``                  noise, noise_differences, kept, windows,
+                                                       window_differences, robustness,
+                                                       robustness_differences
 12_automation          ``nb12_automation``             coverage, coverage_differences, promises, redraws
 13_groups              ``nb13_groups``                 groups, group_differences
 14_blocks              ``nb14_blocks``                 blocks, block_choice, block_weights,

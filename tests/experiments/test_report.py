@@ -61,6 +61,34 @@ def test_signals_that_do_not_pay_have_another_heading(monkeypatch, verdicts, hol
             report.rule_finding()
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        ([], "cannot be tested here"),
+        (["above 0", "above 0"], "reproduced"),
+        (["level", "above 0"], "not reproduced (the thresholds add macro-F1 under 1 of 2 kinds of noise)"),
+        (["level", "below 0"], "not reproduced (the thresholds add macro-F1 under 0 of 2 kinds of noise)"),
+    ],
+)
+def test_robustness_is_what_thresholds_add_under_noise(monkeypatch, outcomes, verdict):
+    wording = "Macro-F1 of {} minus that of {}, {}".format
+    method, other = "paper's method", "same loss, θ = 0"
+    rows = [[wording("adaptive", "PCut", "50 % wrong"), "above 0", "+0.1"]]
+    if outcomes:
+        rows += [[wording(method, other, "clean"), "below 0", "-0.1"]]
+        rows += [[wording(method, "plain cross-entropy", "50 % wrong"), "below 0", "-0.2"]]
+    rows += [
+        [wording(method, other, name), outcome, "+0.2"]
+        for name, outcome in zip(("50 % missing", "50 % wrong"), outcomes, strict=False)
+    ]
+    claims = pd.DataFrame(rows, columns=["claim", "outcome", "figures"])
+    monkeypatch.setattr(report, "read_table", lambda path: claims)
+    entry = report._robustness_entry()
+    assert entry.verdict == verdict
+    assert "PCut" not in entry.found
+    assert entry.found.count("minus that of") == len(rows) - 1
+
+
 def _ladder(values):
     """A ladder whose rungs are these, with macro-F1."""
     return lambda name: pd.DataFrame(

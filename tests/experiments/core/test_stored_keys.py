@@ -12,7 +12,6 @@ from helpers import replaced
 from adathresh import LabelKnowledge, experiments
 from adathresh.experiments import (
     nb09_rule_ablations,
-    nb11_noise,
     nb12_automation,
     nb15_self_training,
     nb16_label_queries,
@@ -28,6 +27,9 @@ from adathresh.experiments.core import (
 )
 from adathresh.experiments.core.rules import Choice
 from adathresh.experiments.nb10_losses import trainings as losses
+from adathresh.experiments.nb11_noise import study as noise_study
+from adathresh.experiments.nb11_noise import windows
+from adathresh.experiments.nb11_noise.labels import Noise
 from adathresh.experiments.nb13_groups import evaluation as groups_evaluation
 from adathresh.experiments.nb13_groups import knowledge as groups_knowledge
 from adathresh.experiments.nb14_blocks import layers, scoring, views
@@ -44,7 +46,8 @@ MODULES = (
     protocol_runs,
     nb09_rule_ablations,
     losses,
-    nb11_noise,
+    noise_study,
+    windows,
     nb12_automation,
     groups_evaluation,
     groups_knowledge,
@@ -67,7 +70,9 @@ STORED = {
         config, ds, "no rarity", seed=0
     ),
     "rival network": lambda config, ds: losses.train_method(config, ds, "focal", {}, seed=0),
-    "noise": lambda config, ds: nb11_noise._rules_under(config, ds, nb11_noise.Noise("clean", 0.0), seed=0),
+    "noise": lambda config, ds: noise_study._rules_under(config, ds, Noise("clean", 0.0), seed=0),
+    "windows": lambda config, ds: windows._fold_scores(config, ds, 0, seed=0),
+    "rules on windows": lambda config, ds: windows._predict(config, ds, windows.WHOLE, seed=0),
     "automation": lambda config, ds: nb12_automation._decided(config, ds, "linear", seed=0),
     "training groups": lambda config, ds: groups_evaluation.sets_from_share(
         config, ds, share="all groups", seed=0, draw=0
