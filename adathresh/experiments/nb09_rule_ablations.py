@@ -124,7 +124,11 @@ def ablation_differences(config, ds, found):
     in every bin of training frequency that has labels.
     """
     label_sets = {name: [each.label_sets for each in predictions] for name, predictions in found.items()}
-    options = {"n_draws": config.numbers.n_bootstrap, "random_state": config.random_state}
+    options = {
+        "n_draws": config.numbers.n_bootstrap,
+        "random_state": config.random_state,
+        "groups": ds.test.groups,
+    }
     rows = interval_rows(config, ds, label_sets, OURS, random_state=config.random_state, base=BASE)
     bins = bins_of(label_frequency(fitting_labels(ds)))
     for number in np.unique(bins):

@@ -146,7 +146,7 @@ def _run_all(notebooks, folder, parameters, record, bar, weights, at_once):
 
         def count_cell(**_):
             cells.append(time.perf_counter())
-            bar.update(next(left, 0))
+            bar.update(min(next(left, 0), bar.total - bar.n))  # a sum of fractions may exceed its total
 
         with watched_memory() as peak_memory:
             status, failure = attempt(
