@@ -4,7 +4,7 @@ from adathresh.experiments.core.claims import ABOVE, interval_claims, outcome_of
 from adathresh.experiments.core.sentences import effect, effects_of_others, mean_differences, with_interval
 from adathresh.experiments.core.trainings import PAPER, PLAIN, train_each
 
-ABLATIONS = {
+ABLATIONS: dict[str, dict[str, float]] = {
     "paper's method": {},
     "no IDF": {"use_idf": False},
     "no kNN": {"use_knn": False},
