@@ -35,7 +35,7 @@ from adathresh.utils.files import PathLike, whole_file
 from adathresh.utils.parameters import check_value, flag
 from adathresh.utils.parameters import path as a_path
 
-FORMAT_VERSION = (1, 2)
+FORMAT_VERSION = (1, 3)
 """Major and minor version of what is written. A file of another major version is refused: raise it where an
 attribute of a class below gets another name or meaning. A new class or attribute raises the minor version."""
 
@@ -57,6 +57,7 @@ CLASSES = {
     "FrankWolfeMacroF1": "adathresh.rules.xcolumns",
     "FrozenTransformer": "adathresh.models.transformer",
     "GlobalThreshold": "adathresh.rules.global_threshold",
+    "GroupContext": "adathresh.signals.context",
     "IsotonicCalibration": "adathresh.calibration",
     "LabelAffinity": "adathresh.signals.label_text",
     "LabelEffects": "adathresh.posthoc.fusion",

@@ -62,7 +62,7 @@ from adathresh.models import (
 )
 from adathresh.paper.rival_losses import FocalLoss
 from adathresh.posthoc.label_texts import LabelTextSignals
-from adathresh.signals import FeatureBlocks
+from adathresh.signals import FeatureBlocks, GroupContext
 from adathresh.signals.phrases import PhraseMatcher
 from adathresh.utils.boosted_trees import BoostedTrees
 
@@ -137,6 +137,10 @@ SIGNALS = {
     "blocks": (
         FeatureBlocks(weights={"all": 2, "some": 1}).fit({"all": X, "some": sp.csr_array(X[:, :2])}),
         lambda blocks: (blocks.transform({"all": X[:9]}), blocks.weights_),
+    ),
+    "context": (
+        GroupContext().fit(sp.csr_array(X)),
+        lambda context: context.transform(sp.csr_array(X[:9]), FOLDS[:9]),
     ),
     "affinity": (LabelAffinity().fit(sp.csr_array(X[:5])), lambda signal: signal.transform(X)),
     "mentions": (LabelMentions(KNOWLEDGE).fit(TEXTS, OF_TEXTS), lambda signal: signal.transform(NEW_TEXTS)),

@@ -1,6 +1,7 @@
 """What a threshold looks at: how rare a label is, who carries it nearby, how its text resembles the row's."""
 
 from adathresh.signals.blocks import FeatureBlocks, greedy_block_weights
+from adathresh.signals.context import GroupContext
 from adathresh.signals.idf import LabelIDF
 from adathresh.signals.knn import NeighborLabels
 from adathresh.signals.label_knowledge import LabelKnowledge
@@ -10,6 +11,7 @@ from adathresh.signals.phrases import PhraseMatcher, PhraseMatches, count_phrase
 
 __all__ = [
     "FeatureBlocks",
+    "GroupContext",
     "LabelAffinity",
     "LabelIDF",
     "LabelKnowledge",

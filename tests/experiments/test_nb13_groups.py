@@ -39,6 +39,7 @@ from adathresh.experiments.nb13_groups.knowledge import ALONE, CONTEXT, GROUP_LA
 from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows
 from adathresh.metrics import macro_f1, micro_f1, paired_bootstrap, samples_f1
 from adathresh.posthoc.crossfit import base_scores
+from adathresh.signals import GroupContext
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -249,30 +250,6 @@ def test_the_same_rows_are_judged_by_models_of_either_split(config, grouped, mon
 # --- what is known of the group ---
 
 
-def test_a_context_is_the_mean_of_the_others_of_the_group():
-    rng = np.random.default_rng(0)
-    X = rng.random((12, 8)) * (rng.random((12, 8)) < 0.5)
-    groups = np.array(["a", "b", "c", "a", "b", "a", "a", "b", "d", "a", "b", "b"])
-    found = knowledge.context_vectors(sp.csr_array(X), groups, 3)
-    for row in range(12):
-        others = np.flatnonzero((groups == groups[row]) & (np.arange(12) != row))
-        mean = X[others].sum(axis=0)
-        kept = np.argsort(-mean, kind="stable")[:3]
-        expected = np.zeros(8)
-        expected[kept] = mean[kept]
-        norm = np.linalg.norm(expected)
-        np.testing.assert_allclose(found.toarray()[row], expected / norm if norm else expected, atol=1e-6)
-    assert found[[2, 8]].nnz == 0  # no siblings
-
-
-def test_nothing_of_the_row_itself_is_in_its_context():
-    X = sp.csr_array(np.array([[0.1, 0.2, 0.7], [0.3, 0.6, 0.0]], dtype=np.float32))
-    first, second = knowledge.context_vectors(X, [0, 0], 3).toarray()
-    np.testing.assert_allclose(first, [0.3 / np.hypot(0.3, 0.6), 0.6 / np.hypot(0.3, 0.6), 0], atol=1e-6)
-    assert second[2] > 0
-    assert knowledge.context_vectors(X, [0, 0], 3)[[0]].nnz == 2
-
-
 def test_context_shares_come_from_the_other_folds(grouped):
     rows, folds = fitting_rows(grouped, seed=0)
     fitting, test = knowledge.context_shares(rows, folds, grouped.test)
@@ -295,7 +272,7 @@ def test_group_labels_are_what_a_model_of_the_other_folds_groups_says(grouped):
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     Y = np.array([rows.Y.toarray()[groups == name].max(axis=0) for name in names])
     fold = np.array([folds[groups == name][0] for name in names])
-    n_kept = knowledge._n_kept(rows.X)
+    n_kept = GroupContext().fit(rows.X).n_kept_
     for row in X:
         row[np.argsort(-row, kind="stable")[n_kept:]] = 0
     X /= np.linalg.norm(X, axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from adathresh import (
 )
 from adathresh.calibration import IsotonicCalibration, PlattScaling, TemperatureScaling
 from adathresh.rules.base import DecisionRule
-from adathresh.signals import FeatureBlocks, LabelAffinity, LabelMentions
+from adathresh.signals import FeatureBlocks, GroupContext, LabelAffinity, LabelMentions
 from adathresh.utils import parameters as p
 
 RNG = np.random.default_rng(0)
@@ -54,6 +54,7 @@ CASES = {
     **{cls: ({}, (SCORES, Y)) for cls in CALIBRATIONS},
     NeighborLabels: ({}, (X, Y)),
     FeatureBlocks: ({}, ({"half": X},)),
+    GroupContext: ({}, (X,)),
     LabelAffinity: ({}, (X,)),
     LabelMentions: ({"knowledge": LabelKnowledge(["cat", "dog", "cow"])}, (TEXTS, Y)),
 }

@@ -30,7 +30,7 @@ def calls(folder):
     given = {"Y": v.Y}
     wrong = {"Y": v.labels(rows=False, width=False) | {"no rows": v.Y[:0]}, "sample_weight": v.weights()}
     found = estimator(signals.LabelIDF(), given, wrong, parameters=PARAMETERS)
-    return [*found, *_neighbors(), *_blocks(), *_texts(), *_knowledge(folder)]
+    return [*found, *_neighbors(), *_blocks(), *_context(), *_texts(), *_knowledge(folder)]
 
 
 def _neighbors():
@@ -105,6 +105,24 @@ def _blocks():
                 },
                 "max_steps": v.whole(),
             },
+        ),
+    ]
+
+
+def _context():
+    """Return the calls of the signal of a row's surroundings."""
+    given = {"X": v.X, "groups": v.FOLDS}
+    groups = v.groups() | {"None": None}
+    return [
+        *estimator(
+            signals.GroupContext(), {"X": v.X}, {"X": v.features()}, parameters={"include_self": v.FLAG}
+        ),
+        *method(signals.GroupContext(), "fit_transform", given, {"X": v.features(), "groups": groups}),
+        *used(
+            signals.GroupContext().fit(v.X),
+            ["transform"],
+            given,
+            {"X": v.features(width=True), "groups": groups},
         ),
     ]
 

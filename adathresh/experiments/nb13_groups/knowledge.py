@@ -3,7 +3,6 @@
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.preprocessing import normalize
 
 from adathresh.experiments.core.base_models import make_base_model
 from adathresh.experiments.core.cache import cached_arrays
@@ -13,9 +12,9 @@ from adathresh.experiments.core.fold_scores import fitting_rows
 from adathresh.experiments.core.rules import OURS, fitted_choice, main_predictions, our_choices
 from adathresh.experiments.core.splits import BASE
 from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows, value_row
-from adathresh.metrics import top_k
 from adathresh.posthoc.crossfit import base_scores, out_of_fold_scores
-from adathresh.signals.knn import NeighborLabels, group_codes
+from adathresh.signals import GroupContext, NeighborLabels
+from adathresh.signals.knn import group_codes
 
 KNOWLEDGE = "knowledge"
 """The question, as tables call it."""
@@ -25,9 +24,6 @@ ALONE, CONTEXT, GROUP_LABELS = "row alone", "context", "group labels"
 
 SIBLINGS = {"no siblings": 0, "1 to 9 siblings": 1, "10 or more siblings": 10}
 """Test rows by the number of other test rows in their group: from which number on."""
-
-# A mean of many texts keeps as many features as this share of the rows have at most: it stays as sparse.
-_LENGTH_QUANTILE = 0.95
 
 
 def sets_with_knowledge(config, ds, *, seed):
@@ -56,32 +52,12 @@ def _fit(config, ds, *, seed):
 
 def context_shares(rows, folds, test):
     """Return neighbour shares in the space of contexts, of fitting rows (by folds) and of test rows."""
-    n_kept, knn = _n_kept(rows.X), NeighborLabels()
-    fitting, others = (context_vectors(part.X, part.groups, n_kept) for part in (rows, test))
-    return knn.fit_transform(fitting, rows.Y, groups=folds), knn.transform(others)
-
-
-def context_vectors(X, groups, n_kept):
-    """Return the mean of the other rows of each row's group, its ``n_kept`` greatest values, of length 1.
-
-    Nothing of the row itself is in it; without siblings it is empty.
-    """
-    codes = group_codes(groups, X.shape[0])
-    X = sp.csr_array(X, dtype=np.float64)
-    others = sp.csr_array(sum_by_group(codes, X)[codes] - X)
-    others.data[np.abs(others.data) < 1e-9] = 0  # what rounding leaves of the row's own
-    others.eliminate_zeros()
-    return _shortened(others, n_kept)
-
-
-def sum_by_group(codes, matrix):
-    """Add up the rows of each group, which ``codes`` numbers from 0: one row a group, in CSR."""
-    members = sp.csr_array(
-        (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(codes.max() + 1, len(codes))
+    context, knn = GroupContext(), NeighborLabels()
+    fitting = context.fit_transform(rows.X, rows.groups)
+    return (
+        knn.fit_transform(fitting, rows.Y, groups=folds),
+        knn.transform(context.transform(test.X, test.groups)),
     )
-    sums = sp.csr_array(members @ matrix)
-    sums.sort_indices()
-    return sums
 
 
 def group_label_scores(model, rows, folds, test):
@@ -90,16 +66,16 @@ def group_label_scores(model, rows, folds, test):
     The base model is fitted on groups: their mean features, and the labels that any of their rows has. All
     rows of a group have the same scores.
     """
-    n_kept, n_labels = _n_kept(rows.X), rows.Y.shape[1]
     codes, test_codes = (group_codes(part.groups, part.Y.shape[0]) for part in (rows, test))
-    X, X_test = (
-        _shortened(sum_by_group(number, part.X), n_kept)
-        for number, part in ((codes, rows), (test_codes, test))
-    )
-    Y = sp.csr_array(sum_by_group(codes, rows.Y) > 0, dtype=np.float32)
-    fold = folds[np.unique(codes, return_index=True)[1]]  # a group stays in one fold
-    fitting = sp.csr_array(out_of_fold_scores(model, X, Y, fold, n_labels=n_labels))
-    others = sp.csr_array(base_scores(clone(model).fit(X, Y), X_test, n_labels=n_labels))
+    first, test_first = (np.unique(number, return_index=True)[1] for number in (codes, test_codes))
+    context = GroupContext(include_self=True)
+    X = context.fit_transform(rows.X, rows.groups)[first]
+    X_test = context.transform(test.X, test.groups)[test_first]
+    of_group = sp.csr_array((np.ones(len(codes), dtype=np.float32), (codes, np.arange(len(codes)))))
+    Y = sp.csr_array(of_group @ rows.Y > 0, dtype=np.float32)
+    fold = folds[first]  # a group stays in one fold
+    fitting = sp.csr_array(out_of_fold_scores(model, X, Y, fold, n_labels=Y.shape[1]))
+    others = sp.csr_array(base_scores(clone(model).fit(X, Y), X_test, n_labels=Y.shape[1]))
     return fitting[codes], others[test_codes]
 
 
@@ -131,13 +107,3 @@ def by_siblings(groups):
     bins = np.digitize(n_siblings, list(SIBLINGS.values())) - 1
     parts = {name: np.flatnonzero(bins == at) for at, name in enumerate(SIBLINGS)}
     return {ALL_ROWS: np.arange(len(codes)), **{name: at for name, at in parts.items() if len(at)}}
-
-
-def _n_kept(X):
-    """Return how many features all but the longest rows have at most."""
-    return max(1, int(np.quantile(np.diff(X.indptr), _LENGTH_QUANTILE)))
-
-
-def _shortened(X, n_kept):
-    """Keep the greatest values of each row, and scale it to length 1."""
-    return sp.csr_array(normalize(top_k(X, n_kept)), dtype=np.float32)
