@@ -71,12 +71,17 @@ SEARCHES = {
     ANY_FOLD: {"any_fold": True},
     "adaptive, 5 neighbours": {"n_neighbors": 5},
     "adaptive, 100 neighbours": {"n_neighbors": 100},
+    "adaptive, sharper neighbour weights": {"temperature": 0.03},
+    "adaptive, flatter neighbour weights": {"temperature": 0.3},
     "adaptive, neighbours in 100 dimensions": {"n_dimensions": 100},
 }
-"""Other searches for neighbours; the rule's own takes 30 of the other folds, by all features."""
+"""Other searches for neighbours; the rule's own takes 30 of the other folds, by all features, at 0.1."""
 
-SETTINGS = ("adaptive, linear", BOOSTED, *(name for name in SEARCHES if name not in PARTS))
-"""The changes that take no part away: one fusion instead of the mean of two, other searches."""
+OTHER_BASE, NEIGHBORS = "adaptive, neighbours as base model", "neighbours"
+"""The change of the base model, and the model that takes the place of :data:`BASE`."""
+
+SETTINGS = ("adaptive, linear", BOOSTED, OTHER_BASE, *(name for name in SEARCHES if name not in PARTS))
+"""The changes that take no part away: one fusion instead of the mean of two, another base model, searches."""
 
 CORRECTIONS = {NO_CORRECTION: 0.0, NOT_SHRUNK: 1e6}
 """What a pair weighs in the correction of its label, against the prior that shrinks it; in the rule 1."""
@@ -84,7 +89,7 @@ CORRECTIONS = {NO_CORRECTION: 0.0, NOT_SHRUNK: 1e6}
 AFTER_FUSION = "after the fusion"
 """The changes of what follows the fusion, which share one."""
 
-REFITS = (IN_SAMPLE, NO_RARITY, *SEARCHES, AFTER_FUSION)
+REFITS = (IN_SAMPLE, NO_RARITY, OTHER_BASE, *SEARCHES, AFTER_FUSION)
 """What needs a fit that no choice of signals makes."""
 
 _PROBABILITIES = ": probabilities"
@@ -96,7 +101,7 @@ def ablation_predictions(config, ds):
     Left out is what makes no sense on a data set: label texts where there are none, fewer dimensions where
     there are no more.
     """
-    crossfit_all(config, ds, [BASE])
+    crossfit_all(config, ds, [BASE, NEIGHBORS])
     choices = _choices(crossfitted(config, ds, BASE, seed=config.random_state))
     n_features = ds.train.X.shape[1]
     refits = [change for change in REFITS if SEARCHES.get(change, {}).get("n_dimensions", 0) < n_features]
@@ -185,8 +190,8 @@ def finding(tables):
     return (
         f"{_most(parts)} {effects_of_others(others)} Micro-F1 is clearly greater with "
         f"{_named(of_micro, ABOVE)}, clearly smaller with {_named(of_micro, BELOW)}. Of "
-        f"{len(settings)} other settings of fusion and neighbours, macro-F1 is clearly greater with "
-        f"{_named(settings, BELOW)}, clearly smaller with {_named(settings, ABOVE)}"
+        f"{len(settings)} other settings of base model, fusion and neighbours, macro-F1 is clearly greater "
+        f"with {_named(settings, BELOW)}, clearly smaller with {_named(settings, ABOVE)}"
         f"{_with_label_texts(in_macro, in_micro)}."
     )
 
@@ -281,6 +286,8 @@ def _changed(config, ds, seen, change, *, seed):
     """Return what the rule sees after a change, which may leave it as it is."""
     if change == IN_SAMPLE:
         return seen._replace(scores=(_in_sample_scores(config, ds, seed=seed), seen.scores[1]))
+    if change == OTHER_BASE:
+        return seen._replace(scores=crossfitted(config, ds, NEIGHBORS, seed=seed).scores)
     return seen._replace(local=_shares(ds, seed=seed, **SEARCHES[change])) if change in SEARCHES else seen
 
 

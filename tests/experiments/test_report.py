@@ -216,4 +216,6 @@ def test_label_texts_add_most_on_four_of_the_five_sets_that_have_them():
     assert len(most) == 5
     assert [name for name, holds in most.items() if not holds] == ["goemotions"]
     science = " ".join((ROOT / "docs" / "science.md").read_text(encoding="utf-8").split())
-    assert "add most on four of the five sets that have them (on GoEmotions label queries" in science
+    assert (
+        "add most on four of the five sets that have them (on GoEmotions a transformer with label" in science
+    )
