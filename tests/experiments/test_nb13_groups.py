@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
+from adathresh.experiments.core import trainings
 from adathresh.experiments.core.fold_scores import fitting_labels, fitting_rows
 from adathresh.experiments.core.results import as_csv, read_table
 from adathresh.experiments.core.rules import OURS, Prediction, main_predictions
@@ -21,6 +22,7 @@ from adathresh.experiments.nb13_groups import (
     claims,
     evaluation,
     finding,
+    heads,
     knowledge,
     showing,
     study,
@@ -35,10 +37,14 @@ from adathresh.experiments.nb13_groups.evaluation import (
     TRAINING,
 )
 from adathresh.experiments.nb13_groups.findings import NO_GROUPS
+from adathresh.experiments.nb13_groups.heads import ALONE as ALONE_NETWORK
+from adathresh.experiments.nb13_groups.heads import SECOND_TASK, WITH_HEAD
 from adathresh.experiments.nb13_groups.knowledge import ALONE, CONTEXT, GROUP_LABELS, KNOWLEDGE
 from adathresh.experiments.nb13_groups.tables import ALL_ROWS, compared_rows
-from adathresh.metrics import macro_f1, micro_f1, paired_bootstrap, samples_f1
+from adathresh.metrics import macro_f1, micro_f1, paired_bootstrap, samples_f1, top_k
+from adathresh.paper.classifier import AdaptiveThresholdNetwork
 from adathresh.posthoc.crossfit import base_scores
+from adathresh.rules import GlobalThreshold
 from adathresh.signals import GroupContext
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -247,6 +253,78 @@ def test_the_same_rows_are_judged_by_models_of_either_split(config, grouped, mon
     assert len(differences) == 2 * len(RULES)
 
 
+# --- a head for the labels of the group ---
+
+
+def test_each_row_has_the_labels_of_its_whole_group():
+    Y = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]])
+    found = heads.labels_of_groups(sp.csr_array(Y, dtype=np.float32), ["b", "a", "b", "c"])
+    assert found.toarray().tolist() == [[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 0]]
+    assert found.dtype == np.float32
+
+
+@pytest.fixture(scope="module")
+def of_heads(config, grouped):
+    return heads.head_sets(config, grouped, seed=0)
+
+
+def test_the_first_half_of_the_outputs_is_what_is_judged(config, grouped, of_heads):
+    both = np.hstack(
+        [grouped.train.Y.toarray(), heads.labels_of_groups(grouped.train.Y, grouped.train.groups).toarray()]
+    )
+    dev, n_labels = grouped.validation, grouped.train.Y.shape[1]
+    of_dev = np.hstack([dev.Y.toarray(), np.zeros(dev.Y.shape)])
+    network = AdaptiveThresholdNetwork(
+        random_state=0, **trainings.network_parameters(config), **trainings.PLAIN, pos_weight=1.0
+    ).fit(grouped.train.X, both, validation=(dev.X, of_dev))
+    found = [network.predict_proba(part.X)[:, :n_labels] for part in (dev, grouped.test)]
+    k = config.numbers.top_scores
+    rule = GlobalThreshold().fit(top_k(found[0], k), dev.Y)
+    expected = rule.predict(top_k(found[1], k)).toarray()
+    np.testing.assert_array_equal(of_heads[WITH_HEAD].toarray(), expected)
+    epochs = [macro_f1(of_dev, predicted) for predicted in [network.predict(dev.X)]]
+    assert max(entry["macro_f1"] for entry in network.history_) == pytest.approx(epochs[0])
+    assert (of_heads[WITH_HEAD] != of_heads[ALONE_NETWORK]).nnz
+
+
+def test_labels_of_test_rows_change_neither_network(config, grouped, of_heads):
+    others = replaced(grouped, Y_test=grouped.test.Y[np.random.default_rng(0).permutation(50)])
+    again = heads.head_sets(config, others, seed=0)
+    for name, found in of_heads.items():
+        assert (again[name] != found).nnz == 0
+
+
+def test_both_networks_are_measured_and_compared(config, grouped, of_heads):
+    values, differences = heads.head_rows(config, grouped, [of_heads])
+    assert [(row["variant"], row["base"]) for row in values] == [
+        (ALONE_NETWORK, "network"),
+        (WITH_HEAD, "network"),
+    ]
+    for row in values:
+        assert row["micro_f1"] == micro_f1(grouped.test.Y, of_heads[row["variant"]])
+        assert row["fitting_groups"] == 30
+    for row in differences:
+        measure = MEASURES[row["metric"]]
+        expected = measure(grouped.test.Y, of_heads[WITH_HEAD]) - measure(
+            grouped.test.Y, of_heads[ALONE_NETWORK]
+        )
+        assert row["difference"] == pytest.approx(expected)
+
+
+def test_the_finding_says_what_a_second_task_changes():
+    tables = made_up()
+    named = {"question": SECOND_TASK, "a": WITH_HEAD, "b": ALONE_NETWORK, "rule": heads.RULE}
+    rows = [
+        {**named, "test_rows": ALL_ROWS, "metric": metric, "difference": value, "low": value, "high": value}
+        for metric, value in (("macro_f1", 0.01), ("micro_f1", -0.02))
+    ]
+    both = pd.concat([tables["group_differences"], pd.DataFrame(rows)])
+    assert (
+        "predict the labels of the whole group from each row, too, changes its macro-F1 by +0.0100 (+0.0100 "
+        "to +0.0100) and its micro-F1 by −0.0200 (−0.0200 to −0.0200), both under a fitted global threshold."
+    ) in finding({**tables, "group_differences": both})
+
+
 # --- what is known of the group ---
 
 
@@ -371,12 +449,12 @@ def test_without_new_groups_there_are_no_tables_and_no_claims(config, grouped, g
 
 
 @pytest.mark.slow
-def test_the_study_answers_all_three_questions_in_its_tables(config, grouped):
+def test_the_study_answers_every_question_in_its_tables(config, grouped):
     rows = study.group_tables(config, grouped)
     tables = {name: read_table(io.StringIO(as_csv(found))) for name, found in rows.items()}
     assert list(tables) == ["groups", "group_differences"]
     for table in tables.values():
-        assert list(table["question"].unique()) == [TRAINING, SPLIT, KNOWLEDGE]
+        assert list(table["question"].unique()) == [TRAINING, SPLIT, KNOWLEDGE, SECOND_TASK]
         assert not table.isna().any(axis=None)
     made = claims(tables)
     assert len({claim["claim"] for claim in made}) == len(made)
@@ -390,7 +468,7 @@ def test_too_few_groups_for_a_part_of_them_leave_the_others_questions(config, gr
         name: pd.DataFrame(rows)
         for name, rows in study.group_tables(config, replaced(grouped, **few)).items()
     }
-    assert set(tables["groups"]["question"]) == {SPLIT, KNOWLEDGE}
+    assert set(tables["groups"]["question"]) == {SPLIT, KNOWLEDGE, SECOND_TASK}
     assert finding(tables).startswith(
         "There are too few groups to draw training rows from a part of them. A "
     )

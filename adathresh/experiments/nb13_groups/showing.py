@@ -11,12 +11,14 @@ from adathresh.experiments.core.sentences import mean_differences
 from adathresh.experiments.core.splits import RULES
 from adathresh.experiments.nb13_groups.evaluation import SPLIT, TRAINING
 from adathresh.experiments.nb13_groups.findings import NO_GROUPS, WHOLE
+from adathresh.experiments.nb13_groups.heads import SECOND_TASK
 from adathresh.experiments.nb13_groups.knowledge import KNOWLEDGE
 
 CAPTIONS = {
     TRAINING: "As many training rows, from more and more groups",
     SPLIT: "The same test rows, by models of either split",
     KNOWLEDGE: "With and without knowledge of the group",
+    SECOND_TASK: "The network with and without a head for the labels of the group",
 }
 """What is shown of each question."""
 
@@ -52,14 +54,14 @@ def _differences(differences):
 
 
 def plot_groups(tables):
-    """Draw macro-F1 over the number of training groups, and what each thing changes for our rule.
+    """Draw macro-F1 over the number of training groups, and what each thing changes.
 
     Small dots are repetitions; an interval, by groups, that leaves 0 out is filled.
     """
     values, differences = tables["groups"], tables["group_differences"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), width_ratios=(2, 3))
     _draw_training_groups(left, values.query("question == @TRAINING"))
-    _draw_changes(right, differences[differences["rule"] == OURS])
+    _draw_changes(right, differences.query("rule == @OURS or question == @SECOND_TASK"))
     handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
@@ -96,4 +98,4 @@ def _draw_changes(axes, differences):
     axes.set_yticks(range(len(pairs)), [f"{a}\nminus {b}" for a, b in pairs], fontsize=8.5)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.set(xlabel=f"difference in F1 of {OURS}, 95 % interval")
+    axes.set(xlabel=f"difference in F1 of {OURS}, or of the network, 95 % interval")

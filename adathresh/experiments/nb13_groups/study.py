@@ -12,6 +12,7 @@ from adathresh.experiments.nb13_groups.evaluation import (
     training_jobs,
     training_rows,
 )
+from adathresh.experiments.nb13_groups.heads import head_rows, head_sets
 from adathresh.experiments.nb13_groups.knowledge import knowledge_rows, sets_with_knowledge
 
 
@@ -25,17 +26,17 @@ def group_tables(config, ds):
         return {}
     crossfit_all(config, ds, [BASE])
     jobs = training_jobs(config, ds)
-    found = side_by_side(
-        [
-            *(delayed(sets_with_knowledge)(config, ds, seed=seed) for seed in config.seed_list),
-            *(delayed(sets_from_share)(config, ds, **job) for job in jobs),
-        ]
-    )
-    n_seeds = len(config.seed_list)
+    works = [
+        *(delayed(head_sets)(config, ds, seed=seed) for seed in config.seed_list),
+        *(delayed(sets_with_knowledge)(config, ds, seed=seed) for seed in config.seed_list),
+        *(delayed(sets_from_share)(config, ds, **job) for job in jobs),
+    ]
+    found, n_seeds = side_by_side(works), len(config.seed_list)
     parts = [
-        training_rows(config, ds, jobs, found[n_seeds:]),
+        training_rows(config, ds, jobs, found[2 * n_seeds :]),
         split_rows(config, ds),
-        knowledge_rows(config, ds, found[:n_seeds]),
+        knowledge_rows(config, ds, found[n_seeds : 2 * n_seeds]),
+        head_rows(config, ds, found[:n_seeds]),
     ]
     values, differences = ([row for part in parts for row in part[at]] for at in range(2))
     return {"groups": values, "group_differences": differences}

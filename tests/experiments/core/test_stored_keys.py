@@ -31,6 +31,7 @@ from adathresh.experiments.nb11_noise import study as noise_study
 from adathresh.experiments.nb11_noise import windows
 from adathresh.experiments.nb11_noise.labels import Noise
 from adathresh.experiments.nb13_groups import evaluation as groups_evaluation
+from adathresh.experiments.nb13_groups import heads as groups_heads
 from adathresh.experiments.nb13_groups import knowledge as groups_knowledge
 from adathresh.experiments.nb14_blocks import layers, scoring, views
 
@@ -50,6 +51,7 @@ MODULES = (
     windows,
     nb12_automation,
     groups_evaluation,
+    groups_heads,
     groups_knowledge,
     layers,
     scoring,
@@ -77,6 +79,7 @@ STORED = {
     "training groups": lambda config, ds: groups_evaluation.sets_from_share(
         config, ds, share="all groups", seed=0, draw=0
     ),
+    "group head": lambda config, ds: groups_heads.with_head_scores(config, ds, seed=0),
     "group knowledge": lambda config, ds: groups_knowledge.sets_with_knowledge(config, ds, seed=0),
     "token states": lambda config, ds: known_tokens.known_tokens(ds, 8),
     "layers": lambda config, ds: layers.layer_vectors(config, ds, views.LAYERS),
