@@ -153,8 +153,9 @@ class GroupContext(BaseEstimator):
         return sp.csr_array(sp.vstack(found, format="csr"))
 
     def _shortened(self, contexts):
-        """Keep the greatest values of each row, and scale it to length 1."""
+        """Keep the greatest values of each row, of equal ones the first, and scale it to length 1."""
         contexts = sp.csr_array(contexts)
+        contexts.sort_indices()
         rows = np.repeat(np.arange(contexts.shape[0]), np.diff(contexts.indptr))
         order = np.lexsort((-contexts.data, rows))
         place = np.arange(len(rows)) - contexts.indptr[rows]  # within the row, from the greatest value on

@@ -84,6 +84,16 @@ def test_sparse_stays_sparse_and_float32_stays_float32():
     assert GroupContext().fit_transform(sp.coo_array(X), GROUPS).format == "csr"
 
 
+def test_of_equal_values_the_first_are_kept():
+    counts = rng.integers(0, 2, (60, 40)).astype(float)
+    groups = rng.integers(0, 6, 60)
+    for include_self in (False, True):
+        made = GroupContext(include_self=include_self)
+        found = made.fit_transform(sp.csr_array(counts), groups).toarray()
+        expected = naive(counts, groups, made.n_kept_, include_self=include_self)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 def test_new_rows_are_described_by_each_other():
     made = GroupContext().fit(sp.csr_array(X))
     new = sp.csr_array(X[[0, 3, 4]])
