@@ -146,15 +146,16 @@ def _add_benchmark_parser(commands):
     parser.add_argument(
         "--only",
         metavar="PARTS",
-        help="only these parts, with commas: training, neighbors, rules, metrics, base, latency, scale and "
-        "stages, which has no peer and measures memory",
+        help="only these parts, with commas: training, neighbors, rules, metrics, base, latency, scale, "
+        "stages, which has no peer and measures memory, and search, which compares both searches for "
+        "neighbours",
     )
     parser.add_argument(
         "--size",
-        choices=("quick", "eurlex57k"),
+        choices=("quick", "eurlex57k", "amazoncat13k"),
         default="quick",
-        help="size of the data: all parts within some minutes, or that of EURLEX57K, hours "
-        "(default: %(default)s)",
+        help="size of the data: all parts within some minutes, or that of EURLEX57K, hours, or of "
+        "AmazonCat-13K, which search takes in an hour (default: %(default)s)",
     )
     parser.add_argument(
         "--out",

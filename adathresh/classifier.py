@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ from adathresh.utils.parameters import (
     check_parameters,
     check_value,
     job_count,
+    one_of,
     parameters,
     seed,
     verbosity,
@@ -130,6 +131,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         Folds of the out-of-fold scores, at least 2. What names of labels say is learnt by folds, too.
     n_neighbors : int, default=30
         Number of neighbours of the local signal.
+    neighbor_search : {"exact", "approximate"}, default="exact"
+        How neighbours are found, as in :class:`NeighborLabels`.
     n_jobs : int, optional
         Threads of the neighbour search; None means 1.
     random_state : int, RandomState instance or None, default=None
@@ -167,6 +170,8 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
 
     Raises
     ------
+    ImportError
+        In ``fit``, for an approximate search for neighbours without the package usearch.
     ValueError
         In ``fit``, for parameters of the rule, cv or n_neighbors out of range, NaN or infinity in X, columns
         that are no numbers, labels that are neither 0 and 1 nor lists of names, names that are not among the
@@ -190,7 +195,11 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
     """
 
     _parameters = parameters(  # estimator and rule are of a type, cv has a word of its own
-        n_neighbors=whole(1), n_jobs=job_count(), random_state=seed(), verbose=verbosity()
+        n_neighbors=whole(1),
+        neighbor_search=one_of("exact", "approximate"),
+        n_jobs=job_count(),
+        random_state=seed(),
+        verbose=verbosity(),
     )
 
     # what a classifier has that was saved before rows of weight 0 were counted
@@ -204,6 +213,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         rule: AdaptiveThreshold | None = None,
         cv: int = 3,
         n_neighbors: int = 30,
+        neighbor_search: Literal["exact", "approximate"] = "exact",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -212,6 +222,7 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         self.rule = rule
         self.cv = cv
         self.n_neighbors = n_neighbors
+        self.neighbor_search = neighbor_search
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -313,7 +324,9 @@ class AdaptiveThresholdClassifier(SaveMixin, LabelSetMixin, ClassifierMixin, Bas
         # Quick things first, so that what is wrong comes out before base models are fitted. Neighbours and
         # what label texts say come from the rows that the models of the other folds are fitted on. Where no
         # model is, neighbours may be all rows, but for the row itself and its group.
-        self.neighbors_ = NeighborLabels(self.n_neighbors, n_jobs=self.n_jobs, verbose=self.verbose)
+        self.neighbors_ = NeighborLabels(
+            self.n_neighbors, search=self.neighbor_search, n_jobs=self.n_jobs, verbose=self.verbose
+        )
         local = self.neighbors_.fit_transform(rows.features, labels, groups=groups if all_frozen else folds)
         affinity = self._fit_affinity(label_features, rows, labels, folds)
         held_out = self._held_out_scores(models, rows, target, labels, folds, given)

@@ -98,6 +98,7 @@ OPTIONAL = {
     "rdflib": "skos",
     "sentence_transformers": "transformers",
     "torch": "paper",
+    "usearch": "approximate",
     "xcolumns": "xcolumns",
 }
 

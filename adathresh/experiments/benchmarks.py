@@ -9,7 +9,8 @@ loaded; Linux tells it, elsewhere it stays empty. A slope says how cost grows, w
 sizes: seconds are proportional to rows to that power.
 
 ``stages`` has no peer: one process goes the whole way from the file to the metrics, and its table says how
-much it holds at most in each stage.
+much it holds at most in each stage. ``search`` compares the approximate search for neighbours with the exact
+one, also in what it finds; new rows stand for all, as time is in proportion to them.
 """
 
 import ctypes
@@ -41,7 +42,7 @@ from threadpoolctl import threadpool_info
 from adathresh.classifier import AdaptiveThresholdClassifier
 from adathresh.datasets import load_xc, make_longtail, save_xc
 from adathresh.experiments.core.costs import forget_peak, memory_mb, timed
-from adathresh.metrics import evaluate
+from adathresh.metrics import evaluate, macro_f1
 from adathresh.models import LinearOneVsRest
 from adathresh.posthoc.crossfit import draw_folds, out_of_fold_scores
 from adathresh.posthoc.threshold import AdaptiveThreshold
@@ -96,8 +97,16 @@ class Part(NamedTuple):
     quick: Size
 
 
-EURLEX57K = Size(45_000, 20_000, 4_271)
+SIZES = {
+    "quick": None,
+    "eurlex57k": Size(45_000, 20_000, 4_271),
+    "amazoncat13k": Size(1_186_239, 203_882, 13_330),
+}
+"""The sizes that can be asked for; quick: each part's own."""
 QUICK_STAGES = Size(4_000, 5_000, 200)
+QUICK_SEARCH = Size(16_000, 10_000, 500)
+NEW_ROWS = 500
+"""The rows whose neighbours ``search`` finds."""
 FEATURES_PER_ROW = 180
 """Of the data that go through all stages: as many as EURLEX57K's rows have."""
 
@@ -434,7 +443,57 @@ def scale():
 
 
 PARTS = {part.__name__: part for part in (training, neighbors, rules, metrics, base, latency, scale)}
-STAGES = "stages"
+STAGES, SEARCH = "stages", "search"
+
+
+def run_search(size=None):
+    """Compare both searches for neighbours among more and more rows, in a process of its own."""
+    size = size or QUICK_SEARCH
+    with _fresh_process() as process:
+        table = pd.DataFrame([process.submit(_search, size, share).result() for share in SHARES])
+    print(table.to_string(index=False), flush=True)
+    return table
+
+
+@lru_cache
+def _rows_to_search(size):
+    """Make the rows that are searched, and new ones."""
+    X, Y = _rows_and_labels(size._replace(n_samples=size.n_samples + NEW_ROWS))
+    return X[NEW_ROWS:], Y[NEW_ROWS:], X[:NEW_ROWS], Y[:NEW_ROWS]
+
+
+def _search(size, share):
+    """Find the neighbours of the new rows in both ways, in turn; return a line of the table."""
+    X, Y, new, truth = _rows_to_search(size)
+    n_rows, per_thousand = round(share * size.n_samples), 1_000 / NEW_ROWS
+    fitted, seconds, found, macro_f1_of = {}, {"exact": [], "approximate": []}, {}, {}
+    for search in seconds:
+        start = time.perf_counter()
+        fitted[search] = NeighborLabels(search=search).fit(X[:n_rows], Y[:n_rows])
+        index_seconds = time.perf_counter() - start
+    while len(seconds["exact"]) < ROUNDS[0] and sum(map(sum, seconds.values())) < IMPATIENCE:
+        for search, knn in fitted.items():
+            start = time.perf_counter()
+            found[search] = knn.kneighbors(new)
+            seconds[search].append(per_thousand * (time.perf_counter() - start))
+    for search, knn in fitted.items():
+        shares = knn.transform(new)
+        macro_f1_of[search] = macro_f1(truth, GlobalThreshold().fit(shares, truth).predict(shares))
+    exact, approximate = (float(np.median(seconds[search])) for search in ("exact", "approximate"))
+    right = (found["exact"] > 0).multiply(found["approximate"] > 0).nnz / found["exact"].nnz
+    line = {
+        "index_seconds": index_seconds,
+        "approximate_seconds": approximate,
+        "exact_seconds": exact,
+        "ratio": exact / approximate,
+        "approximate_hours": (index_seconds + approximate * n_rows / 1_000) / 3_600,
+        "exact_hours": exact * n_rows / 1_000 / 3_600,
+        "recall": right,
+        "approximate_macro_f1": macro_f1_of["approximate"],
+        "exact_macro_f1": macro_f1_of["exact"],
+    }
+    rounded = {name: _three_digits(value) for name, value in line.items()}
+    return {**size._replace(n_samples=n_rows)._asdict(), **rounded, **_machine()}
 
 
 def run_stages(size=None):
@@ -654,14 +713,15 @@ def run_benchmarks(names=None, *, size="quick", out="results/benchmarks"):
 
     Returns the exit status, 0.
     """
-    known = [*PARTS, STAGES]
+    known = [*PARTS, STAGES, SEARCH]
     names = known if names is None else list(names)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"--only must name parts, of {', '.join(known)}; got {', '.join(unknown)}.")
-    out, of_size = Path(out), None if size == "quick" else EURLEX57K
+    out, of_size = Path(out), SIZES[size]
+    without_peer = {STAGES: run_stages, SEARCH: run_search}
     for name in names:
-        table = run_stages(of_size) if name == STAGES else run_part(name, of_size)
+        table = without_peer[name](of_size) if name in without_peer else run_part(name, of_size)
         with whole_file(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
     written = {name: out / f"{name}.csv" for name in PARTS}

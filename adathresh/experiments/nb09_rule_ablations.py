@@ -73,6 +73,7 @@ SEARCHES = {
     "adaptive, 100 neighbours": {"n_neighbors": 100},
     "adaptive, sharper neighbour weights": {"temperature": 0.03},
     "adaptive, flatter neighbour weights": {"temperature": 0.3},
+    "adaptive, approximate neighbours": {"search": "approximate"},
     "adaptive, neighbours in 100 dimensions": {"n_dimensions": 100},
 }
 """Other searches for neighbours; the rule's own takes 30 of the other folds, by all features, at 0.1."""

@@ -1,5 +1,7 @@
 """Nearest neighbours: their weighted label shares, and the Bayesian rule of ML-kNN on their counts."""
 
+from typing import Literal
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -19,6 +21,8 @@ class NeighborShares(TopScoresClassifier):
         How similarities become weights.
     temperature : float, default=0.1
         Softmax temperature.
+    search : {"exact", "approximate"}, default="exact"
+        How neighbours are found.
     n_jobs : int, optional
         Threads, in joblib's counting, beside those of BLAS; None means 1.
     verbose : bool, default=False
@@ -50,12 +54,14 @@ class NeighborShares(TopScoresClassifier):
         *,
         weights: str = "softmax",
         temperature: float = 0.1,
+        search: Literal["exact", "approximate"] = "exact",
         n_jobs: int | None = None,
         verbose: bool = False,
     ):
         self.n_neighbors = n_neighbors
         self.weights = weights
         self.temperature = temperature
+        self.search = search
         self.n_jobs = n_jobs
         self.verbose = verbose
 

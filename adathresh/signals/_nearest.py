@@ -30,7 +30,7 @@ _COMMON = 0.1
 _FEW_ROWS = 32
 # Similarities this close are equal, and this close to 0 are none: more than what is lost where features are
 # stored in float32, and far more than float64 loses in the search.
-_TIE = 1e-6
+TIE = 1e-6
 
 
 class Found(NamedTuple):
@@ -118,7 +118,7 @@ def _search_block(queries, left_out, transposed, features, common, limit, finish
     least = _least_similarity(similarity, limit)
     size = max(1, _TIED_ENTRIES // similarity.shape[1])
     pieces = [slice(start, start + size) for start in range(0, len(similarity), size)]
-    found = (_share_places(_stored(similarity[piece], least[piece]), limit) for piece in pieces)
+    found = (share_places(_stored(similarity[piece], least[piece]), limit) for piece in pieces)
     return [finish(of_piece, *arguments) for of_piece in found]
 
 
@@ -171,20 +171,32 @@ def _least_similarity(similarity, limit):
     steps = n_rows // stride
     best = similarity[:, : steps * stride].reshape(n_queries, steps, stride).max(axis=1)
     best.sort(axis=1)  # np.partition is slow where many are equal
-    return np.maximum(best[:, -limit] - _TIE, _TIE)
+    return np.maximum(best[:, -limit] - TIE, TIE)
 
 
 def _stored(similarity, least):
     """Store what is at least the least of its row, and more than none."""
-    rows, columns = np.nonzero((similarity >= least[:, None]) & (similarity > _TIE))
+    rows, columns = np.nonzero((similarity >= least[:, None]) & (similarity > TIE))
     indptr = np.searchsorted(rows, np.arange(len(similarity) + 1))
     return sp.csr_array((similarity[rows, columns], columns, indptr), shape=similarity.shape)
 
 
-def _share_places(similarity, limit):
+def share_places(similarity: sp.csr_array, limit: int) -> Found:
     """Share the last places out among the rows that tie for them.
 
-    The rows within ``_TIE`` of the ``limit``-th tie; what is farther is dropped, what is nearer counts 1.
+    The rows within ``TIE`` of the ``limit``-th tie; what is farther is dropped, what is nearer counts 1.
+
+    Parameters
+    ----------
+    similarity : scipy.sparse.csr_array of shape (n_rows, n_searched)
+        Similarities, of which at least the ``limit`` largest of each row, or all, are stored.
+    limit : int
+        How many are wanted.
+
+    Returns
+    -------
+    Found
+        The nearest of each row.
     """
     n_rows, counts = similarity.shape[0], np.diff(similarity.indptr)
     rows = np.repeat(np.arange(n_rows), counts)
@@ -192,7 +204,7 @@ def _share_places(similarity, limit):
     falling = similarity.data[np.lexsort((-similarity.data, rows))]
     last[full] = falling[similarity.indptr[full] + limit - 1]
     distance = similarity.data - last[rows]
-    ahead, kept = distance > _TIE, distance >= -_TIE
+    ahead, kept = distance > TIE, distance >= -TIE
     n_ahead, n_kept = (np.bincount(rows[some], minlength=n_rows) for some in (ahead, kept))
     part = np.where(ahead, 1.0, ((limit - n_ahead) / np.maximum(n_kept - n_ahead, 1))[rows])
     return Found(stored_where(similarity, kept), part[kept])

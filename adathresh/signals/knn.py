@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from adathresh.signals._approximate import LikelyNeighbors, import_usearch
 from adathresh.signals._nearest import first_of, search
 from adathresh.utils.parameters import (
     check_parameters,
@@ -25,7 +26,7 @@ from adathresh.utils.validation import check_features, check_labels, check_unmas
 
 
 class NeighborLabels(BaseEstimator):
-    """Shares of each label among the nearest training rows, by exact cosine similarity.
+    """Shares of each label among the nearest training rows, by cosine similarity.
 
     KNN_l(x) = Σ_j w_j y_jl / Σ_j w_j over the ``n_neighbors`` training rows j most similar to x
     (arXiv:2505.03118, §3). A row is never its own neighbour: :meth:`fit_transform` leaves each training row
@@ -37,6 +38,12 @@ class NeighborLabels(BaseEstimator):
     Rows that tie for the last places, with similarities within 1e-6 of the ``n_neighbors``-th, share them:
     where 3 rows tie for 2 places, each counts 2/3. Shares so depend neither on the order of the training rows
     nor on the container. However many rows tie, memory stays bounded, but time grows with the ties.
+
+    The search is exact, and takes time in proportion to the training rows. With ``search="approximate"`` a
+    graph of the training rows, reduced to 256 dimensions, names 400 rows or more that are likely to be near,
+    and these are compared exactly: most of the nearest rows are found, not all, in a time that hardly grows
+    with the training rows. From about a hundred thousand of them on that is worth it (``docs/scaling.md`` has
+    measurements). The graph takes about 700 bytes for each training row, and is made anew after loading.
 
     The fitted object keeps the training rows once, scaled to length 1, in float64 (sparse ones transposed,
     for quick answers to single rows: 12 bytes for each stored feature), and their labels. A search among
@@ -51,6 +58,8 @@ class NeighborLabels(BaseEstimator):
         w_j = exp(s_j / temperature), or w_j = s_j, with s_j the cosine similarity.
     temperature : float, default=0.1
         Softmax temperature; lower values trust the nearest neighbours more.
+    search : {"exact", "approximate"}, default="exact"
+        How neighbours are found; "approximate" needs the package usearch.
     n_jobs : int, optional
         Threads, in joblib's counting, beside those of BLAS; None means 1.
     verbose : bool, default=False
@@ -63,6 +72,8 @@ class NeighborLabels(BaseEstimator):
 
     Raises
     ------
+    ImportError
+        In ``fit``, for an approximate search without usearch.
     ValueError
         In ``fit``, for parameters of another type or outside their range, NaN or infinity in X, missing
         groups, or X, Y and groups of different length.
@@ -80,9 +91,12 @@ class NeighborLabels(BaseEstimator):
         n_neighbors=whole(1),
         weights=one_of("softmax", "similarity"),
         temperature=number(above=0, finite=False),
+        search=one_of("exact", "approximate"),
         n_jobs=job_count(),
         verbose=verbosity(),
     )
+
+    _is_approximate, _likely = False, None
 
     def __init__(
         self,
@@ -90,12 +104,14 @@ class NeighborLabels(BaseEstimator):
         *,
         weights: Literal["softmax", "similarity"] = "softmax",
         temperature: float = 0.1,
+        search: Literal["exact", "approximate"] = "exact",
         n_jobs: int | None = None,
         verbose: bool = False,
     ):
         self.n_neighbors = n_neighbors
         self.weights = weights
         self.temperature = temperature
+        self.search = search
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -117,12 +133,17 @@ class NeighborLabels(BaseEstimator):
             The fitted signal.
         """
         check_parameters(self)
+        self._is_approximate = self.search == "approximate"
+        if self._is_approximate:
+            import_usearch()
         X = check_features(self, X, dtype=np.float64, copy=True)
         self._labels = check_labels(Y, n_samples=X.shape[0])
         self._groups = group_codes(groups, X.shape[0])
-        # The search multiplies by the transposed rows: to transpose them takes longer than to answer one row.
         self._transposed = _unit_rows(X).T
-        if sp.issparse(self._transposed):
+        if self._is_approximate:
+            self._likely = self._make_graph()
+        elif sp.issparse(self._transposed):
+            # the search multiplies by these: to transpose them takes longer than to answer one row
             self._transposed = sp.csr_matrix(self._transposed)
         return self
 
@@ -236,7 +257,20 @@ class NeighborLabels(BaseEstimator):
     def _search(self, queries, groups, finish, *arguments):
         """Find the nearest rows, and turn them into what is wanted of them, piece by piece."""
         options = {"groups": groups, "n_jobs": self.n_jobs, "verbose": self.verbose}
-        return search(queries, self._transposed, self._limit(), finish, *arguments, **options)
+        if not self._is_approximate:
+            return search(queries, self._transposed, self._limit(), finish, *arguments, **options)
+        if self._likely is None:
+            self._likely = self._make_graph()
+        return self._likely.search(queries, self._limit(), finish, *arguments, **options)
+
+    def _make_graph(self):
+        """Put the training rows into a graph that names likely neighbours."""
+        rows = self._transposed.T
+        return LikelyNeighbors(rows.tocsr() if sp.issparse(rows) else rows, verbose=self.verbose)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_likely"}  # it is made anew
 
     def _limit(self):
         """Return the number of neighbours to look for."""

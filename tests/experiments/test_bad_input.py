@@ -61,6 +61,8 @@ RAISED_ELSEWHERE = {
     ("BlockCoordinateMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
     ("FrankWolfeMacroF1.fit", "ImportError"): "tests/rules/test_every_rule.py",
     ("LabelTree", "ImportError"): "tests/models/test_tree.py",
+    ("AdaptiveThresholdClassifier", "ImportError"): "tests/signals/test_approximate.py",
+    ("NeighborLabels", "ImportError"): "tests/signals/test_approximate.py",
     ("LabelSetExplorer.widget", "ImportError"): "tests/test_explorer.py",
     ("LabelKnowledge.from_skos", "ImportError"): "tests/signals/test_label_knowledge.py",
     ("load", "ImportError"): "tests/test_saving.py",

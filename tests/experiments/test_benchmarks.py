@@ -25,6 +25,7 @@ from adathresh.experiments.benchmarks import (
 )
 from adathresh.metrics import macro_f1
 from adathresh.rules import FixedThreshold, GlobalThreshold, MicroMacroThreshold, SCut
+from adathresh.signals import NeighborLabels
 
 SMALL = (600, 40, 8)
 TINY = Size(400, 60, 12)
@@ -317,6 +318,21 @@ def test_each_stage_has_a_peak_of_its_own(here, monkeypatch):
     assert peak["find the neighbours"] > peak["read the file"] + 250
     assert max(list(peak.values())[3:]) < peak["find the neighbours"] - 150
     assert measured[0]["macro_f1"] > 0.1
+
+
+def test_both_searches_are_compared_among_more_and_more_rows(monkeypatch):
+    monkeypatch.setattr(benchmarks, "NEW_ROWS", 20)
+    lines = [benchmarks._search(Size(900, 60, 5), share) for share in (0.5, 1)]
+    assert [line["n_samples"] for line in lines] == [450, 900]
+    X, Y, new, truth = benchmarks._rows_to_search(Size(900, 60, 5))
+    shares = NeighborLabels().fit(X, Y).transform(new)
+    expected = macro_f1(truth, GlobalThreshold().fit(shares, truth).predict(shares))
+    for line in lines:
+        assert 0.95 < line["recall"] <= 1
+        hours = line["exact_seconds"] * line["n_samples"] / 1_000 / 3_600
+        assert line["exact_hours"] == pytest.approx(hours, rel=0.02)
+        assert line["ratio"] == pytest.approx(line["exact_seconds"] / line["approximate_seconds"], rel=0.02)
+    assert lines[1]["exact_macro_f1"] == pytest.approx(expected, rel=0.01)
 
 
 def test_the_figure_leaves_out_what_has_one_size(here):

@@ -38,6 +38,7 @@ PARAMETERS = {
     "rule": {"a target": "macro_f1"},
     "cv": {"1": 1, "more than there are rows": 13, "a text": "3"},
     "n_neighbors": v.whole(),
+    "neighbor_search": {"another one": "fast"},
     "n_jobs": {"0": 0},
     "verbose": v.FLAG,
     "hidden_layers": {"a number": 5, "an empty one": (0,)},

@@ -15,6 +15,7 @@ PARAMETERS = {
     "n_neighbors": v.whole(),
     "weights": {"another one": "uniform"},
     "temperature": {"0": 0.0},
+    "search": {"another one": "fast"},
     "n_labels_per_row": v.whole(),
     "min_similarity": {"a text": "0.05"},
     "smoothing": {"negative": -1.0},
