@@ -7,12 +7,14 @@ that what is found is right, though it may not be all. One thread builds the gra
 order: the same rows make the same graph.
 """
 
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
@@ -54,6 +56,7 @@ class LikelyNeighbors:
         if n_features > _DIMENSIONS:
             step = -(-n_rows // _DECIDING_ROWS)
             self._svd = TruncatedSVD(_DIMENSIONS, n_iter=2, random_state=0).fit(rows[::step])
+        self._lock = threading.Lock()
         self._graph = index(ndim=min(n_features, _DIMENSIONS), metric="ip", dtype="f16")
         starts = range(0, n_rows, _ADDED_AT_ONCE)
         for start in tqdm(starts, desc="index", unit="block", disable=not verbose, leave=False):
@@ -105,22 +108,23 @@ class LikelyNeighbors:
         per_row = max(1, self._rows.nnz // n_rows) if sp.issparse(self._rows) else n_features
         size = max(1, min(_DENSE_ENTRIES // n_features, _COMPARED // (n_likely * per_row)))
         blocks = [slice(start, start + size) for start in range(0, n_queries, size)]
+        n_threads = effective_n_jobs(n_jobs)
         tasks = (
             delayed(self._search_block)(
-                queries[some], None if groups is None else groups[some], groups, n_likely, limit
+                queries[some], None if groups is None else groups[some], groups, n_likely, limit, n_threads
             )
             for some in blocks
         )
-        done = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(tasks)
+        done = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")(tasks)
         bar = tqdm(done, total=len(blocks), desc="neighbours", unit="block", disable=not verbose, leave=False)
         return [finish(found, *arguments) for found in bar]
 
-    def _search_block(self, queries, own, groups, n_likely, limit):
+    def _search_block(self, queries, own, groups, n_likely, limit, n_threads):
         """Find most of the nearest rows of some queries."""
-        reduced = self._reduced(queries)
-        query, likely = self._named(reduced, n_likely)
+        name_likely = partial(self._named, self._reduced(queries), n_threads)
+        query, likely = name_likely(np.arange(queries.shape[0]), n_likely)
         if groups is not None:
-            query, likely = self._of_other_groups(reduced, query, likely, own, groups, n_likely, limit)
+            query, likely = self._of_other_groups(name_likely, query, likely, own, groups, n_likely, limit)
         similarity = self._similarities(queries, query, likely)
         near = similarity > TIE
         found = (similarity[near], (query[near], likely[near]))
@@ -128,15 +132,16 @@ class LikelyNeighbors:
         matrix.sort_indices()
         return share_places(matrix, limit)
 
-    def _named(self, reduced, n_likely):
-        """Name likely rows; return the query that each is named for, and the row."""
-        found = self._graph.search(reduced, n_likely, threads=1)
-        keys = found.keys.reshape(len(reduced), -1).astype(np.int64)
-        counts = np.broadcast_to(getattr(found, "counts", keys.shape[1]), len(reduced))
+    def _named(self, reduced, n_threads, some, n_likely):
+        """Name likely rows for some queries; return the query that each is named for, and the row."""
+        with self._lock:  # the graph has threads of its own, and takes no call from two threads at once
+            found = self._graph.search(reduced[some], n_likely, threads=n_threads)
+        keys = found.keys.reshape(len(some), -1).astype(np.int64)
+        counts = np.broadcast_to(getattr(found, "counts", keys.shape[1]), len(some))
         query, place = np.nonzero(np.arange(keys.shape[1]) < counts[:, None])
-        return query, keys[query, place]
+        return some[query], keys[query, place]
 
-    def _of_other_groups(self, reduced, query, likely, own, groups, n_likely, limit):
+    def _of_other_groups(self, name_likely, query, likely, own, groups, n_likely, limit):
         """Leave out the rows of each query's own group; where too few are left, name more and more."""
         n_rows = self._rows.shape[0]
         wanted = np.minimum(limit, n_rows - np.bincount(groups)[own])
@@ -147,9 +152,9 @@ class LikelyNeighbors:
             if not len(short) or n_likely == n_rows:
                 return query, likely
             n_likely = min(2 * n_likely, n_rows)
-            more, named = self._named(reduced[short], n_likely)
+            more, named = name_likely(short, n_likely)
             kept = ~np.isin(query, short)
-            query, likely = np.r_[query[kept], short[more]], np.r_[likely[kept], named]
+            query, likely = np.r_[query[kept], more], np.r_[likely[kept], named]
 
     def _similarities(self, queries, query, likely):
         """Compute the similarity of each query and row that is likely to be near."""

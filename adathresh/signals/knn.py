@@ -43,7 +43,7 @@ class NeighborLabels(BaseEstimator):
     graph of the training rows, reduced to 256 dimensions, names 400 rows or more that are likely to be near,
     and these are compared exactly: most of the nearest rows are found, not all, in a time that hardly grows
     with the training rows. From about a hundred thousand of them on that is worth it (``docs/scaling.md`` has
-    measurements). The graph takes about 700 bytes for each training row, and is made anew after loading.
+    measurements). The graph takes some 1,100 bytes for each training row, and is made anew after loading.
 
     The fitted object keeps the training rows once, scaled to length 1, in float64 (sparse ones transposed,
     for quick answers to single rows: 12 bytes for each stored feature), and their labels. A search among

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -101,6 +102,15 @@ def test_the_same_rows_find_the_same_with_any_number_of_threads():
     assert (first != again).nnz == 0
     assert first.dtype == np.float32
     assert first.data.max() <= 1
+
+
+def test_several_threads_may_ask_the_same_object():
+    X, Y = rows_of(2_000, 60)
+    knn = NeighborLabels(10, search="approximate").fit(sp.csr_array(X), Y)
+    expected = knn.transform(X)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: knn.transform(X), range(8)):
+            assert (found != expected).nnz == 0
 
 
 def test_blocks_change_nothing(monkeypatch):
