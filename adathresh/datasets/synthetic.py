@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from adathresh.datasets.formats import save_xc_blocks
+from adathresh.utils.distinct import distinct
 from adathresh.utils.files import PathLike
 from adathresh.utils.parameters import check_value, number, whole
 from adathresh.utils.parameters import path as a_path
@@ -264,7 +265,7 @@ def _distinct(draw, wanted, width):
     missing = wanted
     for _ in range(ATTEMPTS):
         row = np.repeat(np.arange(n_rows), missing)
-        cells = np.union1d(cells, row * width + draw(row))
+        cells = distinct(cells, row * width + draw(row))
         missing = wanted - np.bincount(cells // width, minlength=n_rows)
         if not missing.any():
             break

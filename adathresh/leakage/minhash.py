@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
+from adathresh.utils.distinct import distinct
+
 # Rows that share a fraction s of their features meet in a band with probability 1 − (1 − s⁶)¹², which is
 # 0.9999 for s = 0.9, 0.97 for s = 0.8 and 0.17 for s = 0.5.
 _N_BANDS, _BAND_ROWS = 12, 6
@@ -53,7 +55,7 @@ def similar_rows(
     best, share = np.full(test.shape[0], -1), np.zeros(test.shape[0])
     for offsets in itertools.pairwise((0, *_PER_BAND)):
         left = np.flatnonzero(best < 0)
-        pairs = np.unique(np.concatenate([_candidates(band, left, offsets) for band in bands]))
+        pairs = distinct(*(_candidates(band, left, offsets) for band in bands))
         at_test, at_train = np.divmod(pairs, max(train.shape[0], 1))
         jaccard = _jaccard(train, at_train, test, at_test)
         order = np.lexsort((at_train, -jaccard, at_test))

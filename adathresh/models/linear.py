@@ -15,6 +15,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state, gen_batches
 
 from adathresh.models._base import TopScoresClassifier
+from adathresh.utils.distinct import distinct
 from adathresh.utils.parameters import (
     Allowed,
     either,
@@ -243,7 +244,7 @@ def _fit_labels(solver, X, Y, candidates, min_weight):
             target[_rows_of(Y, label)] = 1
             listed = None
             if candidates is not None:
-                listed = np.union1d(_rows_of(Y, label), _rows_of(candidates, label))
+                listed = distinct(_rows_of(Y, label), _rows_of(candidates, label))
             if target.all():
                 fitted[label] = np.zeros(X.shape[1]), np.inf
             elif target.any() and (listed is None or target[listed].all()):
@@ -266,7 +267,7 @@ def _fit_on_all_rows(solver, X, problems):
             yield label, solver.fit(X, target, solver.weights(target))
         return
     some = np.linspace(0, n_samples - 1, _START).astype(int)
-    open_ = [(label, target, np.union1d(some, _rarer_side(target))) for label, target in problems]
+    open_ = [(label, target, distinct(some, _rarer_side(target))) for label, target in problems]
     while open_:
         solved = [
             (*problem, solver.fit(X[problem[2]], problem[1][problem[2]], solver.weights(problem[1])))
@@ -284,7 +285,7 @@ def _fit_on_all_rows(solver, X, problems):
                 elif len(rows) + len(added) > _LARGEST_SHARE * n_samples:
                     yield label, solver.fit(X, target, solver.weights(target))
                 else:
-                    open_.append((label, target, np.union1d(rows, added)))
+                    open_.append((label, target, distinct(rows, added)))
 
 
 def _rarer_side(target):
