@@ -5,7 +5,7 @@ import numpy as np
 from IPython.display import Markdown
 
 from adathresh.experiments.core.display import shown, summarize
-from adathresh.experiments.core.plotting import COLORS, MARKERS
+from adathresh.experiments.core.plotting import COLOR_OF, COLORS, MARKERS
 from adathresh.experiments.core.rules import OURS
 from adathresh.experiments.core.sentences import mean_differences
 from adathresh.experiments.core.splits import RULES
@@ -69,7 +69,8 @@ def plot_groups(tables):
 
 def _draw_training_groups(axes, values):
     """Draw one line a rule."""
-    for rule, color, marker in zip(RULES, COLORS, MARKERS, strict=False):
+    for rule, marker in zip(RULES, MARKERS, strict=False):
+        color = COLOR_OF[rule]
         of_rule = values[values["rule"] == rule]
         means = of_rule.groupby("variant", sort=False)[["fitting_groups", "macro_f1"]].mean()
         axes.plot(means["fitting_groups"], means["macro_f1"], marker + "-", color=color, label=rule)
@@ -98,4 +99,4 @@ def _draw_changes(axes, differences):
     axes.set_yticks(range(len(pairs)), [f"{a}\nminus {b}" for a, b in pairs], fontsize=8.5)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.set(xlabel=f"difference in F1 of {OURS}, or of the network, 95 % interval")
+    axes.set(xlabel=f"difference in F1 of {OURS}, or of the network\n(95 % interval)")
