@@ -484,7 +484,8 @@ def described(figure):
         "Lines": [tick for tick in ticks if any(map(str.isalpha, tick))],
         "Compared": dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts()),
     }
-    return " ".join(f"{what}: {'; '.join(named)}." for what, named in words.items() if named)
+    said = " ".join(f"{what}: {'; '.join(named)}." for what, named in words.items() if named)
+    return " ".join(said.split())  # lines of a label are one
 
 
 def _against(axes, below):
