@@ -439,7 +439,7 @@ def abstract_entries():
 
 def _robustness_entry():
     """Hold the promise of robustness against the paper's method trained on noisy labels."""
-    claims = read_table(_results() / "pyapi/11_noise/claims.csv")
+    claims = read_table(_results() / "pyapi/full/11_noise/claims.csv")
     of_method = claims[claims["claim"].str.startswith("Macro-F1 of paper's method minus")]
     of_thresholds = of_method[of_method["claim"].str.contains("that of same loss, θ = 0, ", regex=False)]
     noisy = of_thresholds[~of_thresholds["claim"].str.endswith("clean")]["outcome"]
@@ -454,8 +454,8 @@ def _robustness_entry():
     return Entry(
         "The method is robust to noise",
         said or "no trained method has met noise yet",
-        "pyapi/11_noise/robustness_differences.csv",
-        "adathresh reproduce --only 11",
+        "pyapi/full/11_noise/robustness_differences.csv",
+        "adathresh reproduce --profile full --only 11",
         verdict,
     )
 

@@ -397,7 +397,9 @@ def test_scores_in_windows_are_out_of_fold_and_pooled_text_by_text(config, ds):
     )
 
 
-def test_windows_and_whole_texts_are_compared_under_both_rules(config, ds):
+def test_windows_and_whole_texts_are_compared_under_both_rules(config, ds, monkeypatch):
+    assert windows.window_tables(config, ds) == {}
+    monkeypatch.setattr(windows, "IN_PROFILES", ("quick",))
     blind = replaced(ds, Y_test=sp.csr_array(np.ones(ds.test.Y.shape, dtype=np.float32)))
     tables, of_blind = windows.window_tables(config, ds), windows.window_tables(config, blind)
     value = {(row["scored"], row["rule"]): row["macro_f1"] for row in tables["windows"]}
@@ -418,7 +420,8 @@ def test_windows_and_whole_texts_are_compared_under_both_rules(config, ds):
         assert (sets[rule].label_sets != unseen[rule].label_sets).nnz == 0
 
 
-def test_without_texts_there_are_no_windows(config, make_dataset):
+def test_without_texts_there_are_no_windows(config, make_dataset, monkeypatch):
+    monkeypatch.setattr(windows, "IN_PROFILES", ("quick",))
     assert windows.window_tables(config, make_dataset()) == {}
     (said,) = windows.shown_windows({})
     assert said.data == windows.NOTHING
@@ -429,7 +432,9 @@ def test_without_texts_there_are_no_windows(config, make_dataset):
 
 @pytest.fixture(scope="module")
 def trained(config, ds):
-    return robustness.robustness_tables(config, ds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(robustness.KINDS, "quick", robustness.KINDS["full"])
+        return robustness.robustness_tables(config, ds)
 
 
 def test_the_papers_method_is_trained_on_each_noise_and_judged_on_clean_rows(config, ds, trained):

@@ -9,7 +9,7 @@ from adathresh.experiments.core.claims import (
     yes_claim,
 )
 from adathresh.experiments.core.rules import FIXED, OURS
-from adathresh.experiments.core.sentences import listed, mean_differences, percent, with_interval
+from adathresh.experiments.core.sentences import counted, listed, mean_differences, percent, with_interval
 from adathresh.experiments.nb11_noise.labels import CLEAN
 from adathresh.experiments.nb11_noise.robustness import CROSS_ENTROPY, NO_THRESHOLDS
 from adathresh.experiments.nb11_noise.study import CORRECTED
@@ -141,7 +141,7 @@ def _of_the_paper(differences):
     )
     return (
         "The paper's thresholds, trained end to end, clearly add macro-F1 under "
-        f"{outcomes.count(ABOVE)} of {len(outcomes)} kinds of noise: its method minus the same loss with "
+        f"{outcomes.count(ABOVE)} of {counted(len(outcomes), 'kind')} of noise: its method minus the same loss with "
         f"θ = 0 is {without}; minus plain cross-entropy it is {entropy}."
     )
 

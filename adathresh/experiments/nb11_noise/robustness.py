@@ -20,6 +20,9 @@ SWITCHES = {
 }
 """Their switches: on clean labels the trainings are those of notebook 04."""
 
+KINDS = {"quick": (CLEAN, MISSING), "full": (CLEAN, MISSING, WRONG)}
+"""What is done to the labels, by profile."""
+
 AMOUNT = 0.5
 """Share of the labels that is missing or wrong."""
 
@@ -32,7 +35,7 @@ def robustness_tables(config, ds):
     tried = [
         noise
         for noise in noises(config, ds)
-        if noise.kind == CLEAN or (noise.kind in (MISSING, WRONG) and noise.amount == AMOUNT)
+        if noise.kind in KINDS[config.profile] and noise.amount in (0, AMOUNT)
     ]
     n_rows = config.numbers.ablation_rows
     parts = {

@@ -35,16 +35,19 @@ RULES = ("global threshold", OURS)
 WORDS = f"{BASE}, words of the texts"
 """The base model: the features of a window are made as those of a whole text."""
 
-NOTHING = "There are no texts, or no row has two labels: there is nothing to compare."
+IN_PROFILES = ("full",)
+"""The profiles that try windows: it takes as long as all else in the notebook."""
+
+NOTHING = "Windows are tried in the full profile, where there are texts and rows with several labels."
 
 
 def window_tables(config, ds):
     """Compare texts scored whole and in windows, after training with one label a row.
 
-    Returns tables by name; none where there are no texts or no row has two labels.
+    Returns tables by name; none in the quick profile, without texts, or where no row has two labels.
     """
     noise = next((noise for noise in noises(config, ds) if noise.kind == ONE), None)
-    if ds.train.texts is None or noise is None:
+    if config.profile not in IN_PROFILES or ds.train.texts is None or noise is None:
         return {}
     data = {seed: corrupted(ds, noise, seed=seed) for seed in config.seed_list}
     side_by_side(
