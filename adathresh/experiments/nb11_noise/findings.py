@@ -141,8 +141,8 @@ def _of_the_paper(differences):
     )
     return (
         "The paper's thresholds, trained end to end, clearly add macro-F1 under "
-        f"{outcomes.count(ABOVE)} of {counted(len(outcomes), 'kind')} of noise: its method minus the same loss with "
-        f"θ = 0 is {without}; minus plain cross-entropy it is {entropy}."
+        f"{outcomes.count(ABOVE)} of {counted(len(outcomes), 'kind')} of noise: its method minus the same "
+        f"loss with θ = 0 is {without}; minus plain cross-entropy it is {entropy}."
     )
 
 
