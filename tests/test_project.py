@@ -333,7 +333,7 @@ def code(notebook):
 
 
 def test_notebook_is_small(path):
-    assert path.stat().st_size <= 300_000
+    assert path.stat().st_size <= 600_000
 
 
 def test_notebook_begins_with_its_question(notebook):
