@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import randomized_svd
 
 from adathresh.signals._nearest import TIE, share_places
 from adathresh.utils.progress import tqdm
@@ -52,12 +52,15 @@ class LikelyNeighbors:
     def __init__(self, rows: Any, *, verbose: bool = False):
         index: Any = import_usearch()
         n_rows, n_features = rows.shape
-        self._rows, self._svd = rows, None
+        self._rows, self._components = rows, None
         if n_features > _DIMENSIONS:
-            step = -(-n_rows // _DECIDING_ROWS)
-            self._svd = TruncatedSVD(_DIMENSIONS, n_iter=2, random_state=0).fit(rows[::step])
+            deciding = rows[:: -(-n_rows // _DECIDING_ROWS)]
+            n_components = min(_DIMENSIONS, deciding.shape[0])
+            components = randomized_svd(deciding, n_components, n_iter=2, random_state=0)[2]
+            self._components = np.ascontiguousarray(components.T)
+        n_dimensions = n_features if self._components is None else self._components.shape[1]
         self._lock = threading.Lock()
-        self._graph = index(ndim=min(n_features, _DIMENSIONS), metric="ip", dtype="f16")
+        self._graph = index(ndim=n_dimensions, metric="ip", dtype="f16")
         starts = range(0, n_rows, _ADDED_AT_ONCE)
         for start in tqdm(starts, desc="index", unit="block", disable=not verbose, leave=False):
             some = self._reduced(rows[start : start + _ADDED_AT_ONCE])
@@ -168,9 +171,9 @@ class LikelyNeighbors:
 
     def _reduced(self, rows):
         """Return rows in few dimensions, of length 1."""
-        if self._svd is None:
+        if self._components is None:
             return np.asarray(rows.toarray() if sp.issparse(rows) else rows, dtype=np.float32)
-        return normalize(self._svd.transform(rows)).astype(np.float32)
+        return normalize(rows @ self._components).astype(np.float32)
 
 
 def import_usearch() -> Any:

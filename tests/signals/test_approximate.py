@@ -57,6 +57,17 @@ def test_where_all_rows_are_likely_the_search_is_exact(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n_samples", [1, 2, 30, 300])
+@pytest.mark.parametrize("empty", [False, True])
+def test_few_rows_of_many_features_and_rows_without_any(form, n_samples, empty):
+    X, Y = rows_of(n_samples, 400)
+    exact, approximate = both(form(X * (not empty)), Y)
+    for given in ((), (form(X),)):
+        expected, found = exact.kneighbors(*given), approximate.kneighbors(*given)
+        np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("n_features", "least"), [(100, 0.99), (400, 0.7)])
 def test_what_is_found_is_right_and_nearly_all(form, n_features, least):
     X, Y = rows_of(3_000, n_features)
@@ -65,7 +76,7 @@ def test_what_is_found_is_right_and_nearly_all(form, n_features, least):
     assert (np.diff(found.indptr)[:-1] == 10).all()
     assert found.has_sorted_indices
     assert recall(expected, found) >= least
-    assert (approximate._likely._svd is not None) == (n_features > _approximate._DIMENSIONS)
+    assert (approximate._likely._components is not None) == (n_features > _approximate._DIMENSIONS)
     true = exact._transposed.T @ exact._transposed
     true = true.toarray() if sp.issparse(true) else true
     rows, columns = found.nonzero()
