@@ -1,20 +1,17 @@
 """One linear classifier for each label by LIBLINEAR, trained on all rows or on the rows of a shortlist."""
 
 import multiprocessing
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 from scipy.special import expit
-from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state, gen_batches
 
 from adathresh.models._base import TopScoresClassifier
+from adathresh.models._liblinear import DUAL_FROM, TOLERANCE, Liblinear, are_class_weights, as_liblinear_takes
 from adathresh.utils.distinct import distinct
 from adathresh.utils.parameters import (
     Allowed,
@@ -35,17 +32,11 @@ from adathresh.utils.progress import tqdm
 _LABELS_PER_TASK = 32
 # What a margin is multiplied by before the logistic function; that of the squared hinge is LibMultiLabel's.
 _SLOPES = {"squared_hinge": 3.0, "log": 1.0}
-# From this many features on LIBLINEAR solves the dual problem even where there are more rows than features:
-# with 1,836 of them (bibtex) 14 ms a label against 68, with 20,000 (EURLEX57K) 0.4 s against 1 to 2. With 500
-# (delicious) it is 103 ms against 22, and the descent does not always converge.
-_DUAL_FROM = 1000
 # From this many rows on a support vector machine is looked for among some of the rows first, up to this share
 # of them: where labels are noisy most rows are support vectors, and LIBLINEAR by itself is the faster.
 _WORKING_SETS_FROM, _LARGEST_SHARE = 10_000, 0.2
 # The rows that a working set starts with besides the positives; the fewest that one round may add.
 _START, _ADDED = 500, 500
-# By how much a row may lie inside the margin before it is added; also LIBLINEAR's own stopping tolerance.
-_TOLERANCE = 1e-4
 # Entries of a (rows x labels) block of margins; bounds the working memory.
 _BLOCK_ENTRIES = 2**24
 
@@ -126,7 +117,7 @@ class LinearOneVsRest(TopScoresClassifier):
         loss=one_of(*_SLOPES),
         C=number(above=0),
         class_weight=optional(
-            either(one_of("balanced"), Allowed("a dict", lambda value: isinstance(value, dict)))
+            either(one_of("balanced"), Allowed("a dict of weights of 0 and 1", are_class_weights))
         ),
         shortlist=optional(estimator_with("fit", "top_scores")),
         n_candidates=whole(1),
@@ -165,9 +156,9 @@ class LinearOneVsRest(TopScoresClassifier):
         if self.shortlist is not None:
             self.shortlist_ = clone(self.shortlist).fit(X, Y)
             candidates = sp.csc_array(self.shortlist_.top_scores(X, k=self.n_candidates))
-        X, Y = sp.csr_array(X), sp.csc_array(Y)
+        X, Y = as_liblinear_takes(X), sp.csc_array(Y)
         seed = check_random_state(self.random_state).randint(2**31)
-        solver = _Liblinear(loss=self.loss, C=self.C, class_weight=self.class_weight, seed=seed)
+        solver = Liblinear(loss=self.loss, C=self.C, class_weight=self.class_weight, seed=seed)
         tasks = (
             delayed(_fit_labels)(
                 solver, X, Y[:, some], None if candidates is None else candidates[:, some], self.min_weight
@@ -200,68 +191,34 @@ class LinearOneVsRest(TopScoresClassifier):
         return scores
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Liblinear:
-    """LIBLINEAR through scikit-learn, for one label at a time."""
-
-    loss: str
-    C: float
-    class_weight: dict | str | None
-    seed: int
-
-    def weights(self, target):
-        """Return the class weights of a label; what balances it is fixed before rows are left out."""
-        if self.class_weight != "balanced":
-            return self.class_weight
-        return {side: len(target) / (2 * (target == side).sum()) for side in (0, 1)}
-
-    def fit(self, X, target, class_weight):
-        """Return the weights and the intercept of one label."""
-        n_samples, n_features = X.shape
-        options = {
-            "C": self.C,
-            "class_weight": class_weight,
-            "dual": n_features >= _DUAL_FROM or n_samples < n_features,
-            "max_iter": 5000,
-            "random_state": self.seed,
-            "tol": _TOLERANCE,
-        }
-        is_log = self.loss == "log"
-        model = LogisticRegression(solver="liblinear", **options) if is_log else LinearSVC(**options)
-        model.fit(X, target)
-        return model.coef_[0], model.intercept_[0]
-
-
 def _fit_labels(solver, X, Y, candidates, min_weight):
     """Fit some labels, given by columns; return their pruned weights (CSR) and intercepts."""
     n_labels = Y.shape[1]
     fitted = [(np.zeros(X.shape[1]), -np.inf)] * n_labels
     whole = []
-    # What the classifier's own fit has checked; the checks of a label cost as much as a small training.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        for label in range(n_labels):
-            target = np.zeros(X.shape[0], dtype=np.int8)
-            target[_rows_of(Y, label)] = 1
-            listed = None
-            if candidates is not None:
-                listed = distinct(_rows_of(Y, label), _rows_of(candidates, label))
-            if target.all():
-                fitted[label] = np.zeros(X.shape[1]), np.inf
-            elif target.any() and (listed is None or target[listed].all()):
-                whole.append((label, target))
-            elif target.any():
-                target = target[listed]
-                fitted[label] = solver.fit(X[listed], target, solver.weights(target))
-        for label, solution in _fit_on_all_rows(solver, X, whole):
-            fitted[label] = solution
-    weights = [_pruned(coef, min_weight) for coef, _ in fitted]
-    return sp.vstack(weights, format="csr"), np.array([intercept for _, intercept in fitted])
+    for label in range(n_labels):
+        target = np.zeros(X.shape[0], dtype=np.int8)
+        target[_rows_of(Y, label)] = 1
+        listed = None
+        if candidates is not None:
+            listed = distinct(_rows_of(Y, label), _rows_of(candidates, label))
+        if target.all():
+            fitted[label] = np.zeros(X.shape[1]), np.inf
+        elif target.any() and (listed is None or target[listed].all()):
+            whole.append((label, target))
+        elif target.any():
+            target = target[listed]
+            fitted[label] = solver.fit(X[listed], target, solver.weights(target))
+    for label, solution in _fit_on_all_rows(solver, X, whole):
+        fitted[label] = solution
+    weights = _pruned(np.stack([coef for coef, _ in fitted]), min_weight)
+    return weights, np.array([intercept for _, intercept in fitted])
 
 
 def _fit_on_all_rows(solver, X, problems):
     """Yield the label and the solution of (label, target) problems on all rows."""
     n_samples, n_features = X.shape
-    use_sets = solver.loss == "squared_hinge" and n_samples >= _WORKING_SETS_FROM and n_features >= _DUAL_FROM
+    use_sets = solver.loss == "squared_hinge" and n_samples >= _WORKING_SETS_FROM and n_features >= DUAL_FROM
     if not use_sets:
         for label, target in problems:
             yield label, solver.fit(X, target, solver.weights(target))
@@ -297,14 +254,15 @@ def _inside_the_margin(margins, target, rows):
     """Return the rows inside the margin that the working set lacks, the furthest inside first."""
     excess = 1 - np.where(target, margins, -margins)
     excess[rows] = 0
-    inside = np.flatnonzero(excess > _TOLERANCE)
+    inside = np.flatnonzero(excess > TOLERANCE)  # LIBLINEAR is no more exact
     return inside[np.argsort(-excess[inside], kind="stable")]
 
 
-def _pruned(coef, min_weight):
-    """Return the weights of one label as a sparse row, without the small ones."""
-    coef = np.where(np.abs(coef) < min_weight * np.abs(coef).max(), 0, coef)
-    return sp.csr_array(coef[None], dtype=np.float32)
+def _pruned(coefs, min_weight):
+    """Return the weights of some labels, a row each, as CSR without the small ones."""
+    sizes = np.abs(coefs)
+    kept = np.where(sizes < min_weight * sizes.max(axis=1, keepdims=True), 0, coefs)
+    return sp.csr_array(kept, dtype=np.float32)
 
 
 def _rows_of(matrix, column):

@@ -6,10 +6,11 @@ import scipy.sparse as sp
 from joblib import Parallel, delayed, parallel_config
 from scipy.special import expit
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from adathresh.models import linear
+from adathresh.models import _liblinear, linear
 from adathresh.models.linear import LinearOneVsRest
 from adathresh.models.neighbors import NeighborShares
 
@@ -73,8 +74,10 @@ def wide(monkeypatch):
 @pytest.fixture
 def seen(monkeypatch):
     """Record how many rows LIBLINEAR is given."""
-    n_rows, fit = [], LinearSVC.fit
-    monkeypatch.setattr(LinearSVC, "fit", lambda self, X, y: n_rows.append(X.shape[0]) or fit(self, X, y))
+    n_rows, train = [], _liblinear.train_wrap
+    monkeypatch.setattr(
+        _liblinear, "train_wrap", lambda X, *args: n_rows.append(X.shape[0]) or train(X, *args)
+    )
     return n_rows
 
 
@@ -95,9 +98,9 @@ def test_working_sets_lead_to_the_classifier_of_all_rows(wide, seen, class_weigh
 
 
 def test_working_sets_leave_no_row_inside_the_margin_unseen(wide, monkeypatch):
-    sets, fit = [], linear._Liblinear.fit
+    sets, train = [], _liblinear.train_wrap
     monkeypatch.setattr(
-        linear._Liblinear, "fit", lambda self, X, y, w: sets.append((X, y)) or fit(self, X, y, w)
+        _liblinear, "train_wrap", lambda X, y, *args: sets.append((X, y)) or train(X, y, *args)
     )
     monkeypatch.setattr(linear, "_LARGEST_SHARE", 1)
     X, Y = wide
@@ -121,13 +124,53 @@ def test_working_sets_are_drawn_alike_for_dense_and_for_single_precision_rows(wi
     np.testing.assert_allclose(fits[0], fits[3], atol=1e-3)
 
 
-def test_many_features_are_trained_by_the_dual(monkeypatch):
-    duals, fit = [], LinearSVC.fit
-    monkeypatch.setattr(LinearSVC, "fit", lambda self, X, y: duals.append(self.dual) or fit(self, X, y))
+@pytest.mark.parametrize(("loss", "primal", "dual"), [("squared_hinge", 2, 1), ("log", 0, 7)])
+def test_many_features_are_trained_by_the_dual(loss, primal, dual, monkeypatch):
+    solvers, train = [], _liblinear.train_wrap
+    monkeypatch.setattr(
+        _liblinear,
+        "train_wrap",
+        lambda X, y, is_sparse, solver, *args: (
+            solvers.append(solver) or train(X, y, is_sparse, solver, *args)
+        ),
+    )
     for n_samples, n_features in ((60, 50), (40, 50), (1010, 1000)):
         X = sp.random(n_samples, n_features, 0.05, format="csr", rng=np.random.default_rng(0))
-        LinearOneVsRest(random_state=0).fit(X, np.arange(n_samples)[:, None] % 2)
-    assert duals == [False, True, True]
+        LinearOneVsRest(loss, random_state=0).fit(X, np.arange(n_samples)[:, None] % 2)
+    assert solvers == [primal, dual, dual]
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {1: 3}])
+@pytest.mark.parametrize("loss", ["squared_hinge", "log"])
+@pytest.mark.parametrize("n_samples", [20, 120])
+def test_the_public_classifiers_of_scikit_learn_give_the_same(loss, class_weight, n_samples, monkeypatch):
+    X, Y = make_data(n_samples=n_samples)
+    model = LinearOneVsRest(loss, class_weight=class_weight, shortlist=Listed(), random_state=0)
+    fast = model.fit(X, Y).coef_.toarray(), model.intercept_
+    monkeypatch.setattr(_liblinear, "train_wrap", None)
+    public = model.fit(X, Y).coef_.toarray(), model.intercept_
+    np.testing.assert_array_equal(fast[0], public[0])
+    np.testing.assert_array_equal(fast[1], public[1])
+
+
+def test_a_label_that_does_not_converge_is_told(monkeypatch):
+    monkeypatch.setattr(_liblinear, "_MAX_ITER", 1)
+    X, Y = make_data()
+    with pytest.warns(ConvergenceWarning, match="did not converge in 1 iterations"):
+        LinearOneVsRest(random_state=0).fit(X, Y)
+
+
+def test_rows_of_any_precision_and_index_are_taken():
+    X, Y = make_data()
+    rows = sp.csr_array(X.round())
+    long = sp.csr_array(rows)
+    long.indices, long.indptr = long.indices.astype(np.int64), long.indptr.astype(np.int64)
+    fits = [
+        LinearOneVsRest(random_state=0).fit(each, Y).coef_.toarray()
+        for each in (rows, long, rows.astype(np.float32), rows.astype(int))
+    ]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(fits[0], other)
 
 
 @pytest.mark.parametrize(("loss", "slope"), [("squared_hinge", 3), ("log", 1)])
@@ -253,7 +296,12 @@ def test_positives_that_weigh_more_are_found_more_often():
     [
         ({"loss": "hinge"}, "loss must be 'squared_hinge' or 'log'; got 'hinge'"),
         ({"C": 0}, "C must be a finite number, greater than 0; got 0"),
-        ({"class_weight": "equal"}, "class_weight must be 'balanced', or a dict, or None; got 'equal'"),
+        (
+            {"class_weight": "equal"},
+            "class_weight must be 'balanced', or a dict of weights of 0 and 1, or None; got 'equal'",
+        ),
+        ({"class_weight": {2: 1.0}}, "class_weight"),
+        ({"class_weight": {1: -1.0}}, "class_weight"),
         ({"min_weight": 1}, "min_weight must be a finite number, at least 0 and less than 1; got 1"),
         ({"min_weight": -0.1}, "min_weight"),
         (
