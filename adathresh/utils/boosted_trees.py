@@ -148,8 +148,12 @@ class BoostedTrees:
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] < len(self._steps):
             raise ValueError(f"X must have {len(self._steps)} features; its shape is {X.shape}.")
-        starts = range(0, len(X), _ROWS)
-        return np.concatenate([np.zeros(0), *(self._sums(X[start : start + _ROWS]) for start in starts)])
+        reachable, starts = (
+            self._reachable_by_byte() if X.dtype == np.uint8 else None,
+            range(0, len(X), _ROWS),
+        )
+        sums = (self._sums(X[start : start + _ROWS], reachable) for start in starts)
+        return np.concatenate([np.zeros(0), *sums])
 
     def _enter(self, tree):
         """Enter a tree into the tables: number its leaves from left to right, and say what reaches them."""
@@ -174,12 +178,27 @@ class BoostedTrees:
             step = np.searchsorted(self._steps[number], self.threshold[first + node])
             self._reachable[number][tree, step + 1 :] &= np.uint32(0xFFFFFFFF ^ bits[left])
 
-    def _sums(self, X):
-        """Sum what the trees say of a few rows, in the order of the trees."""
+    def _reachable_by_byte(self):
+        """Return the tables of the features by each value from 0 to 255, in place of its interval."""
+        values = np.arange(256)
+        return [
+            reachable.take(np.searchsorted(steps, values), axis=1)
+            for steps, reachable in zip(self._steps, self._reachable, strict=True)
+        ]
+
+    def _sums(self, X, by_byte):
+        """Sum what the trees say of a few rows, in the order of the trees.
+
+        Rows of bytes are looked up in ``by_byte``; where it is None, the interval of each value is searched.
+        """
         leaves = np.full((len(self.first) - 1, len(X)), 0xFFFFFFFF, dtype=np.uint32)
-        for column, steps, reachable in zip(X.T, self._steps, self._reachable, strict=False):
-            if len(steps):
-                leaves &= reachable.take(np.searchsorted(steps, column), axis=1)
+        for number, (column, steps) in enumerate(zip(X.T, self._steps, strict=False)):
+            if not len(steps):
+                continue
+            if by_byte is None:
+                leaves &= self._reachable[number].take(np.searchsorted(steps, column), axis=1)
+            else:
+                leaves &= by_byte[number].take(column, axis=1)
         places = _places(leaves & (~leaves + np.uint32(1)))  # of the lowest bit
         total = np.full(len(X), self.baseline)
         for values, place in zip(self._values, places, strict=True):

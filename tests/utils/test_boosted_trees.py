@@ -73,6 +73,9 @@ def test_trees_of_a_classifier_and_their_copies_give_the_same_logits():
     trees = BoostedTrees.from_sklearn(model)
     for copied in (trees, pickle.loads(pickle.dumps(trees))):
         assert_array_equal(copied.predict(codes), model.decision_function(codes))
+    edges = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
+    for rows in (codes, edges):  # bytes are looked up, other numbers searched for
+        assert_array_equal(trees.predict(rows), trees.predict(rows.astype(np.int16)))
     three = HistGradientBoostingClassifier(max_iter=2).fit(codes, codes[:, 0] // 100)
     with pytest.raises(ValueError, match="for two classes"):
         BoostedTrees.from_sklearn(three)
