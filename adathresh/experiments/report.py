@@ -167,8 +167,9 @@ def state():
         for what, names in (("all of", others - known), ("parts of", others & known))
         if names
     ]
-    exceptions = f", but for {' and '.join(parts)} by others" if parts else ""
-    return f"The results are by {most}{exceptions} (what differs: docs/results.md)."
+    rest = f"; {' and '.join(parts)} are by earlier versions" if parts else ""
+    where = "[docs/results.md](docs/results.md)"
+    return f"The results were computed by version {most}{rest} ({where} says what differs)."
 
 
 def state_page():
