@@ -33,6 +33,12 @@ def pytest_collection_finish():
     threadpool_limits(1)
 
 
+@pytest.fixture
+def bars(monkeypatch):
+    """Let bars of progress be seen, which the tests show none of otherwise."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+
+
 PARAMETERS = """\
 dataset = "pyapi"
 data_dir = None

@@ -319,6 +319,7 @@ def test_parameters_out_of_range(parameters, message):
         LinearOneVsRest(**parameters).fit(*make_data())
 
 
+@pytest.mark.usefixtures("bars")
 def test_verbose_shows_progress(capsys):
     LinearOneVsRest(verbose=True).fit(*make_data())
     assert "8/8" in capsys.readouterr().err

@@ -313,6 +313,7 @@ def test_files_that_are_being_written_are_left_alone(tiny, cache):
     assert path.with_name(".half-0123.safetensors").read_bytes() == b"half"
 
 
+@pytest.mark.usefixtures("bars")
 def test_progress_is_shown_only_where_asked(tiny, capfd):
     SentenceEmbedder(tiny).transform(["red cat"])
     quick(tiny).fit(*make_texts(16))

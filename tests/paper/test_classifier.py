@@ -454,6 +454,7 @@ def test_auto_takes_an_accelerator_where_there_is_one(monkeypatch):
     assert AdaptiveThresholdNetwork(device="cuda:1")._device() == "cuda:1"
 
 
+@pytest.mark.usefixtures("bars")
 def test_progress_only_on_request(capsys):
     X, Y = make_data()
     small().fit(X, Y).predict(X)

@@ -488,6 +488,7 @@ def test_predicting_leaves_gradients_to_the_caller():
         assert not torch.is_inference_mode_enabled()
 
 
+@pytest.mark.usefixtures("bars")
 def test_progress_only_on_request(capsys):
     run(max_epochs=2)
     assert capsys.readouterr().err == ""
@@ -499,6 +500,7 @@ def test_progress_only_on_request(capsys):
     assert "<00:00" in shown  # time left
 
 
+@pytest.mark.usefixtures("bars")
 def test_progress_of_a_resumed_run_starts_where_it_stopped(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "c.safetensors", loss=InterruptingLoss(8))

@@ -471,6 +471,7 @@ def test_not_fitted():
         NeighborLabels().transform(np.eye(2))
 
 
+@pytest.mark.usefixtures("bars")
 def test_progress_is_shown_only_on_request(capsys):
     X, Y = make_data()
     NeighborLabels().fit_transform(X, Y)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from adathresh.utils.progress import tqdm
+
 # What tqdm takes for a notebook's kernel, and one without ipywidgets.
 KERNEL = """
 import sys, types, warnings
@@ -28,6 +30,15 @@ def test_without_widgets_bars_are_of_text_and_nothing_is_said():
     done = run("from adathresh.utils.progress import tqdm\nfor _ in tqdm(range(3), desc='rows'): pass")
     assert "rows: 100%" in done.stderr
     assert "IProgress" not in done.stderr
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_bar_that_is_asked_for_is_hidden_by_the_environment(hidden, monkeypatch, capsys):
+    monkeypatch.setenv("TQDM_DISABLE", "1" if hidden else "")
+    assert list(tqdm(range(3), disable=False)) == [0, 1, 2]
+    assert ("3/3" not in capsys.readouterr().err) == hidden
+    list(tqdm(range(3), disable=True))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow
