@@ -42,7 +42,7 @@ class NeighborLabels(BaseEstimator):
     The search is exact, and takes time in proportion to the training rows. With ``search="approximate"`` a
     graph of the training rows, reduced to 256 dimensions, names 400 rows or more that are likely to be near,
     and these are compared exactly: most of the nearest rows are found, not all, in a time that hardly grows
-    with the training rows. From about a hundred thousand of them on that is worth it (``docs/scaling.md`` has
+    with the training rows. From some hundred thousand of them on that is worth it (``docs/scaling.md`` has
     measurements). The graph takes some 1,100 bytes for each training row, and is made anew after loading.
 
     The fitted object keeps the training rows once, scaled to length 1, in float64 (sparse ones transposed,

@@ -23,6 +23,7 @@ from adathresh.experiments.benchmarks import (
     make_scores,
     precision_recall_thresholds,
 )
+from adathresh.experiments.core.config import repository_root
 from adathresh.metrics import macro_f1
 from adathresh.rules import FixedThreshold, GlobalThreshold, MicroMacroThreshold, SCut
 from adathresh.signals import NeighborLabels
@@ -357,3 +358,10 @@ def test_measurements_run_in_processes_of_their_own(monkeypatch):
     ours, peer = benchmarks._compare("metrics", 0, Size(400, 0, 20))
     assert ours.seconds > 0
     assert peer.seconds > 0
+
+
+def test_the_committed_search_says_what_the_page_on_scaling_says():
+    table = pd.read_csv(repository_root() / "results" / "benchmarks" / "search.csv").set_index("n_samples")
+    assert table["exact_hours"].iloc[-1] < 10  # a night
+    assert table.index[-1] == 1_186_239  # AmazonCat-13K
+    assert (table.loc[table.index > 250_000, "ratio"] > 1).all()  # past some hundred thousand rows
