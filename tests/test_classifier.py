@@ -924,6 +924,7 @@ def test_many_labels_keep_the_highest_scores_only():
     assert scores.nnz == np.count_nonzero(expected)
 
 
+@pytest.mark.usefixtures("bars")
 def test_progress_only_on_request(capsys):
     X, Y = make_data()
     make_classifier().fit(X, Y)

@@ -360,6 +360,11 @@ def test_notebook_was_run_from_top_to_bottom_without_errors(code):
     assert not [output for output in outputs if output.output_type == "error"]
 
 
+def test_notebook_keeps_no_bar_of_progress(code):
+    shown = [str(output) for cell in code for output in cell["outputs"]]
+    assert [output for output in shown if re.search(r"\d+%\|", output)] == []
+
+
 def test_notebook_has_no_machine_paths(notebook):
     for cell in notebook.cells:
         texts = [cell.source]

@@ -100,6 +100,7 @@ def test_scores_out_of_fold_against_a_loop(weighted, capsys):
     assert "".join(capsys.readouterr()) == ""
 
 
+@pytest.mark.usefixtures("bars")
 def test_a_bar_says_whose_folds_are_fitted(capsys):
     X, Y = make_data()
     out_of_fold_scores(LogisticRegression(), X, Y[:, 2], FOLDS, n_labels=1, verbose=True)
